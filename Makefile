@@ -1,0 +1,53 @@
+# The first target on a fresh machine sets everything up by itself: Python (3.11 to 3.13) and make are all it needs.
+
+VENV   ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+OUTPUT ?= teaspec-demo
+JOBS   ?= 2
+BIN    := $(VENV)/bin
+
+INPUTS := pyproject.toml constraints.txt
+# The stamp is named after the content, not the time, so that a checkout or a touch does not install anything anew.
+STAMP  := $(VENV)/.installed-$(firstword $(shell cat $(INPUTS) | cksum))
+
+.PHONY: help install demo test check lint thorough clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(STAMP) ## set up .venv; every other target does it by itself
+
+demo: $(STAMP) ## generate with FLUX uncached and cached, print the table, draw the decisions
+	$(BIN)/teaspec demo --output $(OUTPUT)
+
+# The tests use the cores by running side by side; threads inside each of them would only get in each other's way.
+test thorough: export OMP_NUM_THREADS ?= 1
+
+test: lint ## lint, types, import rules, tests
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+check: $(STAMP) ## prove every shipped spec on its probe model
+	$(BIN)/teaspec check specs/*.yaml
+
+lint: $(STAMP) ## ruff, mypy and the import rules alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+thorough: $(STAMP) ## the tests that `make test` leaves out, too
+	$(BIN)/python -m pytest -n $(JOBS) -m "thorough or not thorough" $(PYTEST_ARGS)
+
+clean: ## remove the environment, caches and demo output
+	rm -rf $(VENV) build dist teaspec-demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): $(INPUTS)
+	@test -n "$(PYTHON)" || { echo "teaspec needs Python >= 3.11 here (diffusers 0.42 does): make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	rm -f $(VENV)/.installed-*
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,test,dev]'
+	touch $@

@@ -1,0 +1,81 @@
+"""TeaCache for diffusion transformers, with extractors compiled from the model's own forward.
+
+Importing this package registers the shipped specs. It compiles nothing, and it imports neither torch nor diffusers:
+each public name is imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from teaspec.catalog import register_shipped_specs
+
+if TYPE_CHECKING:
+    from teaspec.compiler import SpecError, compile_spec, load_spec
+    from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
+    from teaspec.runtime.backend import CacheBackend, DiffusionCacheConfig, TeaCacheBackend
+    from teaspec.runtime.config import TeaCacheConfig
+    from teaspec.runtime.context import CacheContext, Finished
+    from teaspec.runtime.hook import TeaCacheHook
+    from teaspec.runtime.registry import Defaults, get_extractor, register_extractor
+    from teaspec.runtime.state import TeaCacheState
+
+    __version__: str
+
+__all__ = [
+    "CacheBackend",
+    "CacheContext",
+    "Defaults",
+    "DiffusionCacheConfig",
+    "Finished",
+    "SpecError",
+    "TeaCacheBackend",
+    "TeaCacheConfig",
+    "TeaCacheHook",
+    "TeaCacheState",
+    "__version__",
+    "apply_teacache_hook",
+    "compile_spec",
+    "get_extractor",
+    "load_spec",
+    "register_extractor",
+    "remove_teacache_hook",
+]
+
+_HOMES = {
+    "CacheBackend": "teaspec.runtime.backend",
+    "CacheContext": "teaspec.runtime.context",
+    "Defaults": "teaspec.runtime.registry",
+    "DiffusionCacheConfig": "teaspec.runtime.backend",
+    "Finished": "teaspec.runtime.context",
+    "SpecError": "teaspec.compiler",
+    "TeaCacheBackend": "teaspec.runtime.backend",
+    "TeaCacheConfig": "teaspec.runtime.config",
+    "TeaCacheHook": "teaspec.runtime.hook",
+    "TeaCacheState": "teaspec.runtime.state",
+    "apply_teacache_hook": "teaspec.runtime.apply",
+    "compile_spec": "teaspec.compiler",
+    "get_extractor": "teaspec.runtime.registry",
+    "load_spec": "teaspec.compiler",
+    "register_extractor": "teaspec.runtime.registry",
+    "remove_teacache_hook": "teaspec.runtime.apply",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        # Read from the installed package, on demand: importlib.metadata costs more than this whole import.
+        return import_module("importlib.metadata").version(__name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+register_shipped_specs()

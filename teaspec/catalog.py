@@ -1,0 +1,108 @@
+"""Joins the compiler to the runtime: registers an extractor for every shipped spec.
+
+Registering reads the first lines of each spec for its class name and nothing else. A spec is parsed when something about it
+is asked, and compiled when a model first needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teaspec.runtime.registry import Defaults, register_extractor
+
+if TYPE_CHECKING:
+    import torch
+
+    from teaspec.compiler import CompiledExtractor, Spec
+    from teaspec.runtime.context import CacheContext, Finished
+
+_MODEL = re.compile(r"^model:\s*[\"']?([\w.:]+)", re.MULTILINE)
+_ALIASES = re.compile(r"^aliases:\s*\[([^\]]*)\]", re.MULTILINE)
+
+
+class SpecExtractor:
+    """The extractor of a spec: compiles itself for each kind of module that it meets.
+
+    Attributes:
+        path: The spec's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Takes the spec's file; does not read it."""
+        self.path = path
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec, parsed on first use.
+
+        Raises:
+            SpecError: The file is no valid spec.
+        """
+        from teaspec.compiler import load_spec  # the compiler is slow to import
+
+        return load_spec(self.path)
+
+    @cached_property
+    def defaults(self) -> Defaults:
+        """The coefficients that the spec gives, and where they come from."""
+        facts = self.spec.teacache
+        return Defaults(tuple(facts.coefficients), facts.accumulate, facts.status, facts.source)
+
+    @property
+    def bypass(self) -> tuple[str, ...]:
+        """Arguments with which a call runs the uncached forward."""
+        return tuple(self.spec.bypass)
+
+    def compiled_for(self, module: torch.nn.Module) -> CompiledExtractor:
+        """The compiled extractor for a module: one for each class and block structure.
+
+        Args:
+            module: An instance of the spec's model.
+
+        Raises:
+            SpecError: The spec does not fit the module.
+        """
+        from teaspec.compiler import compile_spec
+
+        return compile_spec(self.spec, module)
+
+    def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
+        """Cut one call of the module's forward.
+
+        Args:
+            module: An instance of the spec's model.
+            *args: Positional arguments of its forward.
+            **kwargs: Keyword arguments of its forward.
+        """
+        context: CacheContext | Finished = self.compiled_for(module)(module, *args, **kwargs)
+        return context
+
+    def __repr__(self) -> str:
+        return f"<extractor of {self.path.name}>"
+
+
+def shipped_specs() -> list[Path]:
+    """The specs that come with teaspec: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "specs", package.parent / "specs"):
+        if folder.is_dir():
+            return sorted(folder.glob("*.yaml"))
+    return []
+
+
+def register_shipped_specs() -> None:
+    """Register an extractor for every shipped spec, under its class name and its aliases."""
+    for path in shipped_specs():
+        text = path.read_text(encoding="utf-8")
+        model = _MODEL.search(text)
+        if model is None:
+            continue
+        names = [model[1].replace(":", ".").rpartition(".")[2]]
+        for aliases in _ALIASES.finditer(text):
+            names += [name.strip(" \"'") for name in aliases[1].split(",") if name.strip()]
+        extractor = SpecExtractor(path)
+        for name in names:
+            register_extractor(name, extractor)

@@ -1,0 +1,146 @@
+"""Where the normed value goes: the cut of a block's forward at the first attention.
+
+The value that a norm returns is followed through assignments, scale and shift, helper methods, into whichever branch of an
+`if`, up to the first submodule with weights (of two or more dimensions: projections, not norms or embeddings of positions)
+that receives it. What that submodule is given is the modulated input.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from teaspec.compiler.analysis.dataflow import parameter_names
+from teaspec.compiler.analysis.names import self_path, target_names
+from teaspec.compiler.forms.program import Function
+from teaspec.compiler.forms.source import FunctionSource, ModuleSource
+
+FollowInto = Callable[[FunctionSource, "AttentionCut", ast.Call, FunctionSource], "ast.expr | None"]
+"""Given a helper method, its cut, the call of it and the calling function: the call of the method's slice."""
+
+
+@dataclass
+class Trail:
+    """What is known at one point of a function: whether the norm was called, and which names hold what it returned."""
+
+    seen: bool = False
+    held: set[str] = field(default_factory=set)
+
+
+class AttentionCut:
+    """Cuts one function at the first attention behind a norm.
+
+    Attributes:
+        function: The function.
+        body: Its statements up to the attention, which is replaced by `return <what it receives>`.
+        ends: Whether every way through them returns or raises.
+        found: Whether an attention was found.
+        norm_call: The norm's call, if it stands in this function.
+    """
+
+    def __init__(
+        self, module: ModuleSource, function: FunctionSource, norm: str, follow: FollowInto, start: Trail | None = None
+    ) -> None:
+        """Cuts `function` of `module`, which calls `self.<norm>` or receives what it returned (`start`)."""
+        self.module, self.function, self.norm, self.follow = module, function, norm, follow
+        self.self_name = function.self_name
+        self.found = False
+        self.norm_call: ast.Call | None = None
+        self.body, self.ends = self._suite(function.node.body, start or Trail())
+
+    def _suite(self, suite: Sequence[ast.stmt], trail: Trail) -> tuple[list[ast.stmt], bool]:
+        out: list[ast.stmt] = []
+        for statement in suite:
+            left, ends = self._statement(statement, trail)
+            out.append(left)
+            if ends:
+                return out, True
+        return out, False
+
+    def _statement(self, node: ast.stmt, trail: Trail) -> tuple[ast.stmt, bool]:
+        if isinstance(node, ast.If):
+            return self._branches(node, trail)
+        if isinstance(node, ast.With):
+            body, ends = self._suite(node.body, trail)
+            return ast.copy_location(ast.With(items=node.items, body=body), node), ends
+        compound = any(isinstance(child, ast.stmt) for child in ast.iter_child_nodes(node))
+        received = None if compound else self._received(node, trail)
+        if received is not None:
+            self.found = True
+            return ast.copy_location(ast.Return(value=received), node), True
+        self._follow_assignments(node, trail)
+        return node, isinstance(node, (ast.Return, ast.Raise))
+
+    def _branches(self, node: ast.If, trail: Trail) -> tuple[ast.stmt, bool]:
+        received = self._received(node.test, trail)
+        if received is not None:
+            self.found = True
+            return ast.copy_location(ast.Return(value=received), node), True
+        then, other = Trail(trail.seen, set(trail.held)), Trail(trail.seen, set(trail.held))
+        body, body_ends = self._suite(node.body, then)
+        orelse, else_ends = self._suite(node.orelse, other)
+        going_on = [t for t, ends in ((then, body_ends), (other, else_ends)) if not ends]
+        if going_on:
+            trail.seen = any(t.seen for t in going_on)
+            trail.held = set().union(*(t.held for t in going_on))
+        left = ast.copy_location(ast.If(test=node.test, body=body, orelse=orelse), node)
+        return left, body_ends and else_ends
+
+    def _received(self, node: ast.AST, trail: Trail) -> ast.expr | None:
+        """What the first attention in a statement or expression is given, if there is one."""
+        for call in calls_in_order(node):
+            path = self_path(call.func, self.self_name)
+            if path is None:
+                continue
+            if path == self.norm:
+                self.norm_call, trail.seen = call, True
+                continue
+            if not trail.seen:
+                continue
+            arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+            held = [argument for argument in arguments if self._holds(argument, trail)]
+            if held and self.module.children.get(path):
+                return held[0]
+            if held and path in self.module.methods:
+                inside = self._inside(self.module.methods[path], call, trail)
+                if inside is not None:
+                    return inside
+        return None
+
+    def _inside(self, method: FunctionSource, call: ast.Call, trail: Trail) -> ast.expr | None:
+        names = parameter_names(method.node.args)
+        held = {n for n, argument in zip(names, call.args, strict=False) if self._holds(argument, trail)}
+        held |= {k.arg for k in call.keywords if k.arg and self._holds(k.value, trail)}
+        if method.node is self.function.node:
+            return None
+        cut = AttentionCut(self.module, method, self.norm, self.follow, Trail(True, held))
+        return self.follow(method, cut, call, self.function) if cut.found and cut.ends else None
+
+    def _holds(self, expression: ast.expr, trail: Trail) -> bool:
+        return any(
+            (isinstance(node, ast.Name) and node.id in trail.held)
+            or (isinstance(node, ast.Call) and node is self.norm_call)
+            for node in ast.walk(expression)
+        )
+
+    def _follow_assignments(self, node: ast.stmt, trail: Trail) -> None:
+        for part in ast.walk(node):
+            value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)) else None
+            if value is None:
+                continue
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]  # type: ignore[union-attr]
+            names = {name for target in targets for name in target_names(target)}
+            if self._holds(value, trail):
+                trail.held |= names
+            elif not isinstance(part, ast.AugAssign):
+                trail.held -= names
+
+
+def calls_in_order(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls in a statement or expression, in the order in which they are evaluated; suites and lambdas left out."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.stmt, ast.Lambda)):
+            yield from calls_in_order(child)
+    if isinstance(node, ast.Call):
+        yield node

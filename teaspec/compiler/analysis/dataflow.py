@@ -1,0 +1,126 @@
+"""Def-use over the statements of a function body: which definition a read sees, what may share an object."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from teaspec.compiler.analysis.effects import Effects, effects_of
+from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.forms.source import FunctionSource, ModuleSource
+
+PARAMETER = -1
+"""The definition that a parameter has before the first statement."""
+
+
+def parameter_names(arguments: ast.arguments) -> list[str]:
+    """All parameters, the module itself (the first) left out."""
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    stars = [a for a in (arguments.vararg, arguments.kwarg) if a]
+    return [a.arg for a in [*every, *stars]][1:]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the effects of statements of one function of one module.
+
+    Attributes:
+        module: The module that the function belongs to.
+        function: The function.
+        locals: Its local names: parameters and whatever it binds.
+    """
+
+    module: ModuleSource
+    function: FunctionSource
+    locals: frozenset[str]
+
+    @classmethod
+    def of(cls, module: ModuleSource, function: FunctionSource) -> Reader:
+        """A reader for a function of a module."""
+        bound = effects_of(function.node.body, module.summaries, function.self_name).binds
+        names = frozenset(parameter_names(function.node.args)) | {name for name in bound if "." not in name}
+        return cls(module, function, names)
+
+    def effects(self, statements: ast.stmt | Iterable[ast.stmt]) -> Effects:
+        """The effects of statements on local names and attributes of the model; submodules that draw count as random."""
+        suite = [statements] if isinstance(statements, ast.stmt) else list(statements)
+        effects = effects_of(suite, self.module.summaries, self.function.self_name)
+        draws = effects.random or any(
+            isinstance(node, ast.Call) and self_path(node.func, self.function.self_name) in self.module.random_children
+            for statement in suite
+            for node in ast.walk(statement)
+        )
+        pairs = frozenset((a, b) for a, b in effects.aliases if self._known(a) and self._known(b))
+        return replace(
+            effects,
+            reads=self._ours(effects.reads),
+            changes=self._ours(effects.changes),
+            captures=self._ours(effects.captures),
+            aliases=pairs,
+            random=draws,
+        )
+
+    def _known(self, name: str) -> bool:
+        return name in self.locals or name.startswith("self.")
+
+    def _ours(self, names: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for name in names if self._known(name))
+
+
+class Aliases:
+    """Which names may share an object, at any time in the function (flow-insensitive, so never too few)."""
+
+    def __init__(self, effects: Iterable[Effects]) -> None:
+        """Joins the alias pairs of all statements."""
+        self._parent: dict[str, str] = {}
+        for one in effects:
+            for a, b in one.aliases:
+                self._parent[self._root(a)] = self._root(b)
+
+    def _root(self, name: str) -> str:
+        while (parent := self._parent.get(name, name)) != name:
+            name = parent
+        return name
+
+    def closure(self, names: Iterable[str]) -> frozenset[str]:
+        """The names and all that may share an object with one of them."""
+        roots = {self._root(name) for name in names}
+        if not roots:
+            return frozenset()
+        return frozenset(n for n in {*self._parent, *roots, *names} if self._root(n) in roots)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Reaching definitions of a straight run of statements.
+
+    Attributes:
+        before: For each statement, the definitions of each name that may reach it (indexes; PARAMETER for parameters).
+        end: The same behind the last statement.
+    """
+
+    before: tuple[dict[str, frozenset[int]], ...]
+    end: dict[str, frozenset[int]]
+
+    @classmethod
+    def of(cls, effects: Sequence[Effects], parameters: Iterable[str], aliases: Aliases) -> Definitions:
+        """Compute them. A change in place counts as a further definition of every name that may share the object."""
+        current = {name: frozenset({PARAMETER}) for name in parameters}
+        before = []
+        for index, one in enumerate(effects):
+            before.append(dict(current))
+            own = frozenset({index})
+            for name in one.binds | aliases.closure(one.changes):
+                replaced = name in one.kills and name not in one.changes
+                current[name] = own if replaced else current.get(name, frozenset()) | own
+        return cls(tuple(before), current)
+
+
+def definitely_assigned(effects: Iterable[Effects], parameters: Iterable[str]) -> frozenset[str]:
+    """The names that are bound on every way behind the statements."""
+    assigned = set(parameters)
+    for one in effects:
+        assigned |= one.kills
+        assigned -= one.unbinds
+    return frozenset(name for name in assigned if "." not in name)

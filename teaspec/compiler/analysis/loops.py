@@ -1,0 +1,78 @@
+"""Block loops: where a function iterates a list of blocks, itself or in a method that it calls."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.forms.source import FunctionSource
+
+
+@dataclass(frozen=True)
+class LoopSite:
+    """A loop over a list of blocks.
+
+    Attributes:
+        node: The loop.
+        function: The function it stands in.
+        blocks: The expression that names the list.
+    """
+
+    node: ast.For
+    function: FunctionSource
+    blocks: ast.expr
+
+
+def iterated_lists(loop: ast.For, self_name: str) -> dict[str, ast.expr]:
+    """The paths below the module that a loop's iterable names: lists, slices of them, `enumerate`, `zip`, `items()`."""
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(loop.iter):
+        path = self_path(node, self_name) if isinstance(node, ast.expr) else None
+        if path is not None:
+            found.setdefault(path, node)  # type: ignore[arg-type]
+            for method in (".items", ".values", ".keys"):
+                if path.endswith(method):
+                    found.setdefault(path[: -len(method)], node)  # type: ignore[arg-type]
+    return found
+
+
+def called_methods(
+    node: ast.AST, methods: Mapping[str, FunctionSource], self_name: str
+) -> Iterator[tuple[ast.Call, FunctionSource]]:
+    """The calls of the module's own methods inside a node."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call):
+            path = self_path(part.func, self_name)
+            if path in methods:
+                yield part, methods[path]
+
+
+def loops_in(
+    node: ast.AST,
+    function: FunctionSource,
+    methods: Mapping[str, FunctionSource],
+    seen: frozenset[str] = frozenset(),
+) -> Iterator[LoopSite]:
+    """Every loop over something below the module, in a node and in the methods that it calls."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.For):
+            for path, expression in iterated_lists(part, function.self_name).items():
+                if path:
+                    yield LoopSite(part, function, expression)
+    for _, method in called_methods(node, methods, function.self_name):
+        if method.node.name not in seen:
+            yield from loops_in(method.node, method, methods, seen | {method.node.name})
+
+
+def find_loops(
+    node: ast.AST, name: str, function: FunctionSource, methods: Mapping[str, FunctionSource]
+) -> list[LoopSite]:
+    """The loops over the list `name`, in a node and in the methods that it calls."""
+    return [
+        site
+        for site in loops_in(node, function, methods)
+        if name in iterated_lists(site.node, site.function.self_name)
+        and site.blocks is iterated_lists(site.node, site.function.self_name)[name]
+    ]

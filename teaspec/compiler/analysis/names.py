@@ -1,0 +1,74 @@
+"""Names in expressions and targets: what a store binds, what an expression may share an object with."""
+
+from __future__ import annotations
+
+import ast
+
+FRESH_CALLS = frozenset(
+    "zeros ones empty full arange linspace eye tensor cat concat stack clone new_zeros new_ones new_empty new_full "
+    "new_tensor zeros_like ones_like empty_like full_like sum mean prod argsort item tolist size".split()
+)
+"""Functions and methods of torch that never return what they are given."""
+
+
+def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
+    """`self.<name>` for an attribute directly on the model (always spelt `self.`), else None."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == self_name:
+        return f"self.{node.attr}"
+    return None
+
+
+def self_path(node: ast.expr, self_name: str = "self") -> str | None:
+    """The dotted path below the model that an expression names (`self.encoder.layers` -> `encoder.layers`), or None."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if parts and isinstance(node, ast.Name) and node.id == self_name:
+        return ".".join(reversed(parts))
+    return None
+
+
+def target_names(target: ast.expr) -> set[str]:
+    """The plain names that a store to `target` binds."""
+    if isinstance(target, ast.Name):
+        return {target.id}
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return {name for element in target.elts for name in target_names(element)}
+    if isinstance(target, ast.Starred):
+        return target_names(target.value)
+    return set()
+
+
+def root_names(node: ast.expr) -> set[str]:
+    """The names at the root of an access path: `a.b[i]` -> {a}. Through a call, every name that goes into it."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
+        node = node.value
+    if isinstance(node, ast.Name):
+        return {node.id}
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
+    """The names whose objects (or parts of them) `value` may be or hold; attributes of the model as `self.<name>`.
+
+    Arithmetic other than `+`, `*` and `|` (which join and repeat containers), comparisons and literals make new
+    objects; anything else may hand on what goes into it, a submodule included (`nn.Identity` returns its input).
+    """
+    if isinstance(value, (ast.Compare, ast.Constant, ast.JoinedStr, ast.UnaryOp)):
+        return set()
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in FRESH_CALLS:
+        if self_attribute(value.func, self_name) is None:
+            return set()
+    if isinstance(value, ast.BinOp) and not isinstance(value.op, (ast.Add, ast.Mult, ast.BitOr)):
+        return set()
+    called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
+    names: set[str] = set()
+    for node in ast.walk(value):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id != self_name:
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and id(node) not in called:
+            attribute = self_attribute(node, self_name)
+            if attribute:
+                names.add(attribute)
+    return names

@@ -1,0 +1,291 @@
+"""The modulated input as functions of its own: from the cut in the forward down to what the first attention receives.
+
+One function for each function of the model on the way: the forward (the first turn of the block loop), helper methods,
+wrappers, the block. Each computes only what its `return` needs, and takes only what that reads.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from teaspec.compiler.analysis.arguments import UnmappableArgument, argument_for
+from teaspec.compiler.analysis.attention import AttentionCut, calls_in_order
+from teaspec.compiler.analysis.dataflow import Aliases, Reader, parameter_names
+from teaspec.compiler.analysis.first_turn import first_turn
+from teaspec.compiler.analysis.loops import called_methods, find_loops
+from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.prune import prune
+from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten, truncate
+from teaspec.compiler.forms.program import Function
+from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
+
+
+class NormSliceError(Exception):
+    """The modulated input cannot be computed on its own.
+
+    Attributes:
+        code: The diagnostic code.
+        message: What is the matter.
+        source: The function it was found in.
+        node: Where in it.
+    """
+
+    def __init__(self, code: str, message: str, source: FunctionSource, node: ast.AST) -> None:
+        """Says what is the matter and where."""
+        super().__init__(message)
+        self.code, self.message, self.source, self.node = code, message, source, node
+
+
+def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], name: str) -> tuple[Function, ...]:
+    """Slice the modulated input out of the model.
+
+    Args:
+        source: The model's source.
+        blocks: The statements of *blocks*, which begin with the first block loop.
+        name: The name of the outermost function.
+
+    Returns:
+        The functions, innermost first. The last one, `name`, takes the forward's local names as they are when the blocks
+        begin.
+
+    Raises:
+        NormSliceError: `norm-reaches-no-attention`, `norm-not-always-reached`, `norm-slice-has-effects`,
+            `unmappable-argument` or `loop-in-unknown-place`.
+    """
+    return _Slicer(source, name).slice(blocks)
+
+
+class _Slicer:
+    def __init__(self, source: ModelSource, name: str) -> None:
+        self.source = source
+        self.name = name
+        self.functions: list[Function] = []
+
+    def slice(self, blocks: Sequence[ast.stmt]) -> tuple[Function, ...]:
+        inner = self._module(len(self.source.norm.frames) - 1)
+        for depth in range(len(self.source.norm.frames) - 2, -1, -1):
+            inner = self._wrapper(depth, inner)
+        self._to_the_loop(self.source.model.forward, blocks, inner, outermost=True)
+        return tuple(self.functions)
+
+    # The module that calls the norm
+
+    def _module(self, depth: int) -> Function:
+        frame, step = self.source.norm.frames[depth], self.source.norm.steps[depth]
+        found = next(self._functions_calling(frame, step), None)
+        if found is None:
+            raise NormSliceError(
+                "unknown-norm-path", f"`{frame.forward.title}` does not call `self.{step}`", frame.forward, frame.forward.node
+            )
+        cut = AttentionCut(frame, found, step, lambda *inside: self._follow(frame, *inside))
+        if not cut.found:
+            message = f"what `self.{step}` returns in `{found.title}` reaches no submodule with weights"
+            raise NormSliceError("norm-reaches-no-attention", message, found, cut.norm_call or found.node)
+        function = self._function(f"{self.name}_of_{frame.class_name}", frame, found, cut.body, cut.ends)
+        return self._from_forward(frame, found, function)
+
+    def _follow(
+        self, frame: ModuleSource, method: FunctionSource, cut: AttentionCut, call: ast.Call, caller: FunctionSource
+    ) -> ast.expr:
+        inner = self._function(f"{self.name}_in_{method.node.name}", frame, method, cut.body, cut.ends)
+        return self._call(inner, ast.Name(caller.self_name, ast.Load()), call.args, call.keywords, call, caller)
+
+    def _functions_calling(self, frame: ModuleSource, step: str) -> Iterator[FunctionSource]:
+        others = [m for m in frame.methods.values() if m.node is not frame.forward.node]
+        for function in [frame.forward, *others]:
+            for node in ast.walk(function.node):
+                if isinstance(node, ast.Call) and self_path(node.func, function.self_name) == step:
+                    yield function
+                    break
+
+    def _from_forward(self, frame: ModuleSource, inside: FunctionSource, inner: Function) -> Function:
+        """Where a helper method holds the place, the function that leads to it from the module's forward."""
+        if inside.node is frame.forward.node:
+            return inner
+        return self._through_method(frame, frame.forward, list(frame.forward.node.body), inside, inner)
+
+    def _through_method(
+        self, frame: ModuleSource, function: FunctionSource, body: Sequence[ast.stmt], inside: FunctionSource, inner: Function
+    ) -> Function:
+        direct = {m.node.name for statement in body for _, m in called_methods(statement, frame.methods, function.self_name)}
+        if inside.node.name not in direct:
+            for name in sorted(direct):
+                method = frame.methods[name]
+                if inside.node.name in self._reachable(frame, method):
+                    inner = self._through_method(frame, method, method.node.body, inside, inner)
+                    inside = method
+                    break
+            else:
+                message = f"`{function.title}` does not lead to `{inside.title}`"
+                raise NormSliceError("norm-not-always-reached", message, function, function.node)
+        this = ast.Name(function.self_name, ast.Load())
+
+        def leaf(node: ast.AST) -> ast.expr | None:
+            for call in calls_in_order(node):
+                if self_path(call.func, function.self_name) == inside.node.name:
+                    return self._call(inner, this, call.args, call.keywords, call, function)
+            return None
+
+        suite, ends = truncate(body, leaf, _into_no_loop)
+        return self._function(f"{self.name}_from_{function.node.name}", frame, function, suite, ends)
+
+    def _reachable(self, frame: ModuleSource, method: FunctionSource, seen: frozenset[str] = frozenset()) -> set[str]:
+        names = {m.node.name for _, m in called_methods(method.node, frame.methods, method.self_name)} - seen
+        return names | {n for name in names for n in self._reachable(frame, frame.methods[name], seen | names)}
+
+    # Wrappers around the block that calls the norm
+
+    def _wrapper(self, depth: int, inner: Function) -> Function:
+        frame, step = self.source.norm.frames[depth], self.source.norm.steps[depth]
+        found = next(self._functions_calling(frame, step), frame.forward)
+
+        def leaf(node: ast.AST) -> ast.expr | None:
+            for call in calls_in_order(node):
+                if self_path(call.func, found.self_name) == step:
+                    return self._call(inner, call.func, call.args, call.keywords, call, found)
+            return None
+
+        suite, ends = truncate(found.node.body, leaf, _into_no_loop)
+        function = self._function(f"{self.name}_of_{frame.class_name}", frame, found, suite, ends)
+        return self._from_forward(frame, found, function)
+
+    # The model
+
+    def _to_the_loop(
+        self, function: FunctionSource, body: Sequence[ast.stmt], inner: Function, *, outermost: bool
+    ) -> Function:
+        model, path = self.source.model, self.source.norm
+        name = self.name if outermost else f"{self.name}_in_{function.node.name}"
+        if not any(site.function is function for s in body for site in find_loops(s, path.loop, function, model.methods)):
+            for statement in body:
+                for _, method in called_methods(statement, model.methods, function.self_name):
+                    if find_loops(method.node, path.loop, method, model.methods):
+                        inner = self._to_the_loop(method, method.node.body, inner, outermost=False)
+                        return self._calling(function, body, method, inner, name)
+            raise NormSliceError(
+                "loop-in-unknown-place", f"no way to the loop over `self.{path.loop}`", function, function.node
+            )
+        block_names: list[str] = []
+
+        def enter_loop(loop: ast.For) -> list[ast.stmt] | None:
+            turn = first_turn(loop, path.loop, path.index, function.self_name)
+            if turn is None:
+                inside = any(find_loops(s, path.loop, function, model.methods) for s in loop.body)
+                return _next_of(loop) if inside else None
+            block_names.append(turn.block)
+            return turn.bindings
+
+        def leaf(node: ast.AST) -> ast.expr | None:
+            for call in calls_in_order(node):
+                callee = call.func.value if _is_forward(call.func) else call.func
+                if isinstance(callee, ast.Name) and callee.id in block_names:
+                    return self._call(inner, callee, call.args, call.keywords, call, function)
+                first = call.args[0] if call.args else None
+                if isinstance(first, ast.Name) and first.id in block_names and _is_checkpointing(call.func):
+                    return self._call(inner, first, call.args[1:], call.keywords, call, function)
+            return None
+
+        suite, ends = truncate(body, leaf, enter_loop)
+        return self._function(name, model, function, suite, ends)
+
+    def _calling(
+        self, function: FunctionSource, body: Sequence[ast.stmt], method: FunctionSource, inner: Function, name: str
+    ) -> Function:
+        this = ast.Name(function.self_name, ast.Load())
+
+        def leaf(node: ast.AST) -> ast.expr | None:
+            for call in calls_in_order(node):
+                if self_path(call.func, function.self_name) == method.node.name:
+                    return self._call(inner, this, call.args, call.keywords, call, function)
+            return None
+
+        suite, ends = truncate(body, leaf, _into_no_loop)
+        return self._function(name, self.source.model, function, suite, ends)
+
+    # One function
+
+    def _call(
+        self,
+        inner: Function,
+        module: ast.expr,
+        positional: Sequence[ast.expr],
+        keywords: Sequence[ast.keyword],
+        call: ast.Call,
+        source: FunctionSource,
+    ) -> ast.expr:
+        arguments = inner.source.node.args
+        try:
+            values = [argument_for(p, arguments, positional, keywords, call) for p in inner.parameters]
+        except UnmappableArgument as error:
+            message = f"the norm needs `{error.parameter}` of `{inner.source.title}`, and this call does not show its value"
+            raise NormSliceError("unmappable-argument", message, source, error.node) from error
+        made = ast.Call(func=ast.Name(inner.name, ast.Load()), args=[module, *values], keywords=[])
+        return ast.copy_location(made, call)
+
+    def _function(
+        self, name: str, module: ModuleSource, source: FunctionSource, suite: Sequence[ast.stmt], ends: bool
+    ) -> Function:
+        reader = Reader.of(module, source)
+        suite = straighten(suite, reader)
+        ends = ends or isinstance(suite[-1], ast.Return)
+        if not ends:
+            message = f"`{source.title}` can pass by the norm"
+            raise NormSliceError("norm-not-always-reached", message, source, source.node)
+        body, _ = prune(suite, reader, lambda effects: False)
+        body, needed = prune(merge_equal_branches(body), reader, lambda effects: False)
+        self._refuse_effects(reader, source, body)
+        names = [*parameter_names(source.node.args), *sorted(reader.locals)]
+        parameters = tuple(dict.fromkeys(n for n in names if n in needed))
+        unknown = [p for p in parameters if p not in parameter_names(source.node.args)]
+        is_whole = source is not self.source.model.forward or name != self.name
+        if unknown and is_whole:
+            message = f"`{unknown[0]}` may be unbound on the way to the norm in `{source.title}`"
+            raise NormSliceError("norm-not-always-reached", message, source, source.node)
+        doc = f"What {source.title} does up to the first attention."
+        made = Function(name, parameters, tuple(body), source, doc)
+        same = next((f for f in self.functions if f.source is source and _text(f) == _text(made)), None)
+        if same is not None:
+            return same  # two branches lead to the same place
+        number = sum(f.name == name or f.name.startswith(f"{name}_") for f in self.functions)
+        function = replace(made, name=f"{name}_{number + 1}") if any(f.name == name for f in self.functions) else made
+        self.functions.append(function)
+        return function
+
+    def _refuse_effects(self, reader: Reader, source: FunctionSource, body: Sequence[ast.stmt]) -> None:
+        every = [reader.effects(statement) for statement in body]
+        aliases = Aliases(every)
+        made_here: set[str] = set()
+        for statement, effects in zip(body, every, strict=True):
+            made_here |= effects.kills
+            outside = {n for n in aliases.closure(effects.changes) if n not in made_here}
+            outside |= set(parameter_names(source.node.args)) & aliases.closure(effects.changes)
+            if effects.random or outside or any(name.startswith("self.") for name in effects.binds):
+                what = "draw random numbers" if effects.random else "change values that the forward goes on to use"
+                message = f"computing the modulated input on its own would {what}"
+                raise NormSliceError("norm-slice-has-effects", message, source, statement)
+
+
+def _text(function: Function) -> str:
+    return "\n".join(ast.dump(statement) for statement in function.body)
+
+
+def _into_no_loop(loop: ast.For) -> list[ast.stmt] | None:
+    return None
+
+
+def _is_forward(func: ast.expr) -> bool:
+    return isinstance(func, ast.Attribute) and func.attr == "forward"
+
+
+def _is_checkpointing(func: ast.expr) -> bool:
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    return "checkpoint" in name
+
+
+def _next_of(loop: ast.For) -> list[ast.stmt]:
+    value = ast.Call(
+        ast.Name("next", ast.Load()), [ast.Call(ast.Name("iter", ast.Load()), [loop.iter], [])], []
+    )  # fmt: skip
+    return [ast.copy_location(ast.Assign(targets=[loop.target], value=value), loop)]

@@ -1,0 +1,119 @@
+"""A suite cut short: where a wanted call stands, `return` what it is given, and forget what comes after."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+
+from teaspec.compiler.analysis.dataflow import Reader
+
+Leaf = Callable[[ast.AST], "ast.expr | None"]
+"""For an expression or a statement without a suite: what to return in its place, None to leave it."""
+
+LoopEntry = Callable[[ast.For], "list[ast.stmt] | None"]
+"""For a loop: statements that bind its targets as its first turn does, None to leave the loop alone."""
+
+
+def truncate(suite: Sequence[ast.stmt], leaf: Leaf, enter_loop: LoopEntry) -> tuple[list[ast.stmt], bool]:
+    """Cut a suite short at the first place where `leaf` answers.
+
+    Args:
+        suite: The statements.
+        leaf: Finds the place.
+        enter_loop: Unrolls the first turn of the loops that lead there.
+
+    Returns:
+        The statements, and whether every way through them now returns or raises.
+    """
+    out: list[ast.stmt] = []
+    for statement in suite:
+        left, ends = _statement(statement, leaf, enter_loop)
+        out += left
+        if ends:
+            return out, True
+    return out, False
+
+
+def _statement(node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry) -> tuple[list[ast.stmt], bool]:
+    if isinstance(node, ast.If):
+        found = leaf(node.test)
+        if found is not None:
+            return [_return(found, node)], True
+        body, body_ends = truncate(node.body, leaf, enter_loop)
+        orelse, else_ends = truncate(node.orelse, leaf, enter_loop)
+        whole = ast.copy_location(ast.If(test=node.test, body=body, orelse=orelse), node)
+        return [whole], body_ends and else_ends
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        body, ends = truncate(node.body, leaf, enter_loop)
+        return [ast.copy_location(ast.With(items=node.items, body=body), node)], ends
+    if isinstance(node, ast.For):
+        bindings = enter_loop(node)
+        if bindings is None:
+            return [node], False
+        body, ends = truncate(node.body, leaf, enter_loop)
+        return [*bindings, *body], ends
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.While, ast.Try, ast.Match)):
+        return [node], False
+    found = leaf(node)
+    if found is not None:
+        return [_return(found, node)], True
+    return [node], isinstance(node, (ast.Return, ast.Raise))
+
+
+def _return(value: ast.expr, at: ast.stmt) -> ast.Return:
+    return ast.copy_location(ast.Return(value=value), at)
+
+
+def straighten(suite: Sequence[ast.stmt], reader: Reader) -> list[ast.stmt]:
+    """Replace branches that all return the same by that one `return`.
+
+    The modulated input of a block does not depend on whether the block is called directly or through gradient
+    checkpointing, nor on whether it is called at all: where every `return` is the same expression, and the branches
+    around them bind nothing that it needs, the conditions are dropped.
+    """
+    returns = [n for s in suite for n in ast.walk(s) if isinstance(n, ast.Return) and n.value is not None]
+    if not returns or len({ast.dump(node.value) for node in returns if node.value}) != 1:
+        return list(suite)
+    only = returns[0]
+    # What stands behind the first branch that returns happens after the block was called.
+    first = next(index for index, statement in enumerate(suite) if _returns(statement))
+    straight = list(suite[:first])
+    bound = reader.effects(_inner_statements([suite[first]])).binds
+    needed = set(reader.effects(only).reads)
+    for statement in reversed(straight):
+        effects = reader.effects(statement)
+        if effects.binds & needed:
+            needed |= effects.reads
+    return list(suite) if bound & needed else [*straight, only]
+
+
+def merge_equal_branches(suite: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Replace an `if` whose branches are the same statements by those statements."""
+    out: list[ast.stmt] = []
+    for statement in suite:
+        if isinstance(statement, ast.If):
+            body, orelse = merge_equal_branches(statement.body), merge_equal_branches(statement.orelse)
+            if [ast.dump(s) for s in body] == [ast.dump(s) for s in orelse]:
+                out += orelse
+            else:
+                out.append(ast.copy_location(ast.If(test=statement.test, body=body, orelse=orelse), statement))
+        else:
+            out.append(statement)
+    return out
+
+
+def _returns(node: ast.stmt) -> bool:
+    return any(isinstance(part, ast.Return) for part in ast.walk(node))
+
+
+def _inner_statements(suite: Sequence[ast.stmt]) -> list[ast.stmt]:
+    # What the branches bind, without their tests and returns.
+    found: list[ast.stmt] = []
+    for statement in suite:
+        if isinstance(statement, ast.If):
+            found += _inner_statements([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.With):
+            found += _inner_statements(statement.body)
+        elif not isinstance(statement, ast.Return):
+            found.append(statement)
+    return found

@@ -1,0 +1,99 @@
+"""The kinds of names a spec may hold. They are looked up in source text, never evaluated."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+from teaspec.compiler.forms.mistake import mistake
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INDEX = re.compile(r"0|[1-9][0-9]*")
+
+
+def find_fault(name: str) -> str | None:
+    """Says what keeps a text from being a plain Python name.
+
+    Args:
+        name: Any text.
+
+    Returns:
+        The second half of a sentence that begins with the name, or None where nothing is wrong.
+    """
+    if not name:
+        return "is empty"
+    if not _WORD.fullmatch(name):
+        return "is not a Python name"
+    if keyword.iskeyword(name):
+        return "is a Python keyword"
+    if name.startswith("__"):
+        return "begins with two underscores, which Python keeps for itself"
+    return None
+
+
+def _identifier(text: str) -> str:
+    fault = find_fault(text)
+    if fault is not None:
+        raise mistake("not-a-name", f"`{text}` {fault}")
+    return text
+
+
+def _dotted(text: str) -> str:
+    parts = _submodule_parts(text)
+    for part in parts:
+        fault = find_fault(part)
+        if fault is not None:
+            raise mistake("not-a-name", f"`{text}` is not a dotted name: its part `{part}` {fault}")
+    return text
+
+
+def _norm_path(text: str) -> str:
+    parts = _submodule_parts(text)
+    for position, part in enumerate(parts):
+        fault = find_fault(part)
+        if fault is not None and not (position > 0 and _INDEX.fullmatch(part)):
+            raise mistake("bad-norm-path", f"`{text}` is not a path to a norm: its part `{part}` {fault}", _NORM_HELP)
+    if len(parts) < 3:
+        raise mistake("bad-norm-path", f"`{text}` does not lead from a list through a block to a norm", _NORM_HELP)
+    return text
+
+
+_NORM_HELP = "write list.index.path, for example `transformer_blocks.0.norm1`"
+
+
+def _submodule_parts(text: str) -> list[str]:
+    if text.startswith("self."):
+        raise mistake("not-a-name", f"`{text}` is written from the model on, without `self.`", f"write `{text[5:]}`")
+    return text.split(".")
+
+
+def _import_path(text: str) -> str:
+    module, colon, qualified_name = text.partition(":")
+    if not colon:
+        module, _, qualified_name = text.rpartition(".")
+    help_line = "write `package.module.Class`, `package.module:Class` or `diffusers.Class`"
+    if not module or not qualified_name:
+        raise mistake("bad-import-path", f"`{text}` does not name a module and a class in it", help_line)
+    for part in [*module.split("."), *qualified_name.split(".")]:
+        fault = find_fault(part)
+        if fault is not None:
+            raise mistake("bad-import-path", f"`{text}` is not an import path: its part `{part}` {fault}", help_line)
+    return text
+
+
+_Text = Annotated[str, StringConstraints(strict=True)]
+
+Identifier = Annotated[_Text, AfterValidator(_identifier)]
+"""One Python name: an argument, a local variable, a class."""
+
+DottedName = Annotated[_Text, AfterValidator(_dotted)]
+"""A submodule without an index in its path."""
+
+NormPath = Annotated[_Text, AfterValidator(_norm_path)]
+"""A submodule of a block: list, index, path."""
+
+ImportPath = Annotated[_Text, AfterValidator(_import_path)]
+"""A class and the module that it is imported from."""

@@ -1,0 +1,277 @@
+"""The probe: how to build a tiny instance of the model and draw inputs for it.
+
+A value is one of ten kinds, each a small form. The YAML has short forms for the two most frequent ones: a list is the
+shape of a float tensor, and a scalar stands for itself.
+
+The forms say what to draw, not how: nothing here knows torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
+
+from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, describe
+from teaspec.compiler.forms.mistake import mistake
+from teaspec.compiler.forms.names import Identifier
+from teaspec.compiler.forms.numbers import DimRange, DType, Range, Size
+from teaspec.compiler.report import did_you_mean
+
+
+class Tensor(Form):
+    """A tensor.
+
+    Attributes:
+        shape: One size per dimension; none for a tensor of one number.
+        dtype: Its dtype; `float` is the dtype drawn for the whole probe.
+        range: Lowest and highest value, uniform between them, both included. Without one, floats are standard normal
+            and bools are drawn evenly.
+        integer: Whether a float tensor holds whole numbers only.
+    """
+
+    shape: Sequence[Size] = Field(alias="tensor")
+    dtype: DType = "float"
+    range: Range | None = None
+    integer: bool = False
+
+
+class Mask(Form):
+    """A prefix mask: along the last dimension at least one token is kept, then the rest is masked out.
+
+    Attributes:
+        shape: At least one size.
+        dtype: Its dtype; kept tokens are 1 or True.
+    """
+
+    shape: Sequence[Size] = Field(alias="mask")
+    dtype: DType = "bool"
+
+
+class Dim(Form):
+    """An integer that depends on the dims.
+
+    Attributes:
+        size: The expression.
+    """
+
+    size: Size = Field(alias="dim")
+
+
+class Choice(Form):
+    """One of several literal values, drawn.
+
+    Attributes:
+        options: Plain YAML values, at least one.
+    """
+
+    options: Sequence[Any] = Field(alias="choice")
+
+
+class Repeat(Form):
+    """A list with a drawn number of values, each drawn on its own.
+
+    Attributes:
+        count: How many.
+        value: What each of them is.
+    """
+
+    count: Size = Field(alias="repeat")
+    value: Value = Field(alias="of")
+
+
+class ListOf(Form):
+    """A list of values.
+
+    Attributes:
+        items: What it holds.
+    """
+
+    items: Sequence[Value] = Field(alias="list")
+
+
+class TupleOf(Form):
+    """A tuple of values.
+
+    Attributes:
+        items: What it holds.
+    """
+
+    items: Sequence[Value] = Field(alias="tuple")
+
+
+class DictOf(Form):
+    """A dict of values.
+
+    Attributes:
+        items: What it holds.
+    """
+
+    items: Mapping[str, Value] = Field(alias="dict")
+
+
+class Constant(Form):
+    """A plain value, used as it stands.
+
+    Attributes:
+        value: Any plain YAML value.
+    """
+
+    value: Any = Field(alias="literal")
+
+
+def _only_true(raw: object) -> object:
+    if raw is not True:
+        raise mistake("wrong-value", f"`absent` can only be `true`, found {describe(raw)}", "leave the input out")
+    return raw
+
+
+class Absent(Form):
+    """In a case: the input of the base is not passed."""
+
+    absent: Annotated[Literal[True], BeforeValidator(_only_true)]
+
+
+KINDS: dict[str, type[Form]] = {
+    "tensor": Tensor,
+    "mask": Mask,
+    "dim": Dim,
+    "choice": Choice,
+    "repeat": Repeat,
+    "list": ListOf,
+    "tuple": TupleOf,
+    "dict": DictOf,
+    "literal": Constant,
+    "absent": Absent,
+}
+
+
+def _long_form(raw: object) -> object:
+    """Spells out the two short forms and refuses a mapping that is of no kind or of several."""
+    if isinstance(raw, BaseModel):
+        return raw
+    if isinstance(raw, list):
+        return {"tensor": raw}
+    if not isinstance(raw, dict):
+        return {"literal": raw}
+    kinds = [key for key in raw if key in KINDS]
+    if len(kinds) == 1:
+        return raw
+    known = ", ".join(f"`{kind}`" for kind in KINDS)
+    if kinds:
+        found = " and ".join(f"`{kind}`" for kind in kinds)
+        raise mistake("several-value-kinds", f"a value is of one kind, but this one has the keys {found}")
+    help_lines = [line for key in raw for line in did_you_mean(key, KINDS)]
+    raise mistake(
+        "unknown-value-kind",
+        f"this mapping does not say which kind of value it is; it needs one of the keys {known}",
+        *(help_lines or ["a plain mapping is written `{dict: {...}}`"]),
+    )
+
+
+def _kind_tag(raw: object) -> str | None:
+    if isinstance(raw, dict):
+        return next((SYNTHETIC + key for key in raw if key in KINDS), None)
+    return next((SYNTHETIC + key for key, form in KINDS.items() if isinstance(raw, form)), None)
+
+
+Value: TypeAlias = Annotated[
+    Annotated[Tensor, Tag(SYNTHETIC + "tensor")]
+    | Annotated[Mask, Tag(SYNTHETIC + "mask")]
+    | Annotated[Dim, Tag(SYNTHETIC + "dim")]
+    | Annotated[Choice, Tag(SYNTHETIC + "choice")]
+    | Annotated[Repeat, Tag(SYNTHETIC + "repeat")]
+    | Annotated[ListOf, Tag(SYNTHETIC + "list")]
+    | Annotated[TupleOf, Tag(SYNTHETIC + "tuple")]
+    | Annotated[DictOf, Tag(SYNTHETIC + "dict")]
+    | Annotated[Constant, Tag(SYNTHETIC + "literal")]
+    | Annotated[Absent, Tag(SYNTHETIC + "absent")],
+    Discriminator(_kind_tag),
+    BeforeValidator(_long_form),
+]
+
+
+class Input(Form):
+    """An argument of the model's forward.
+
+    Attributes:
+        value: What to draw.
+        optional: Whether it is sometimes not passed (a trailing `?` in the YAML).
+    """
+
+    value: Value = Field(alias=SYNTHETIC + "value")
+    optional: bool = Field(default=False, alias=SYNTHETIC + "optional")
+
+
+def _split_marks(raw: object) -> object:
+    """Takes the `?` off the names of the inputs."""
+    if not isinstance(raw, dict):
+        return raw
+    inputs: dict[str, object] = {}
+    for key, value in raw.items():
+        name = key.removesuffix("?")
+        if name in inputs:
+            raise mistake("duplicate-input", f"the input `{name}` is given twice, with and without `?`")
+        is_form = isinstance(value, Input)
+        inputs[name] = value if is_form else {SYNTHETIC + "value": value, SYNTHETIC + "optional": key != name}
+    return inputs
+
+
+Inputs = Annotated[Mapping[Identifier, Input], BeforeValidator(_split_marks)]
+
+
+class Case(Form):
+    """What one alternative of the probe changes.
+
+    Attributes:
+        config: Constructor arguments, replaced or added.
+        dims: Dims, replaced or added.
+        inputs: Inputs, replaced, added, or absent.
+    """
+
+    config: Mapping[Identifier, Any] = Field(default_factory=dict)
+    dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
+    inputs: Inputs = Field(default_factory=dict)
+
+
+class Probe(Form):
+    """How to build a tiny instance of the model and draw inputs for it.
+
+    Attributes:
+        config: Keyword arguments of the model's constructor, plain YAML values.
+        dims: Name to smallest and largest value, both included.
+        inputs: Name of the argument to what is drawn for it.
+        cases: Alternatives; each is merged over the rest.
+    """
+
+    config: Mapping[Identifier, Any] = Field(default_factory=dict)
+    dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
+    inputs: Inputs = Field(default_factory=dict)
+    cases: Sequence[Case] = ()
+
+    def merged(self, case: Case | None) -> Probe:
+        """Applies a case.
+
+        Args:
+            case: One of `cases`, or None for the base alone.
+
+        Returns:
+            A probe without cases, in which no input is absent.
+        """
+        changes = case if case is not None else Case()
+        inputs = {**self.inputs, **changes.inputs}
+        return Probe(
+            config={**self.config, **changes.config},
+            dims={**self.dims, **changes.dims},
+            inputs={name: given for name, given in inputs.items() if not isinstance(given.value, Absent)},
+        )
+
+    @property
+    def alternatives(self) -> tuple[Probe, ...]:
+        """The base alone, then the base with each of its cases applied."""
+        return tuple(self.merged(case) for case in (None, *self.cases))
+
+
+for _form in (Repeat, ListOf, TupleOf, DictOf, Input, Case, Probe):
+    _form.model_rebuild()

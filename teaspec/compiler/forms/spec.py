@@ -1,0 +1,229 @@
+"""The spec: what a person knows about a model, checked as far as that is possible without the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+
+from teaspec.compiler.forms.document import Document
+from teaspec.compiler.forms.frozen import Form, Sequence, Text, describe
+from teaspec.compiler.forms.mistake import mistake
+from teaspec.compiler.forms.names import DottedName, Identifier, ImportPath, NormPath
+from teaspec.compiler.forms.probe import Probe
+
+Status = Literal["published", "borrowed", "none"]
+Accumulate = Literal["signed", "absolute"]
+
+IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
+"""The polynomial, highest degree first, that leaves a distance as it is."""
+
+
+def _coefficients(raw: object) -> object:
+    if isinstance(raw, list | tuple) and len(raw) != len(IDENTITY):
+        raise mistake(
+            "wrong-length",
+            f"expected {len(IDENTITY)} coefficients, highest degree first, found {len(raw)}",
+        )
+    return raw
+
+
+Coefficients = Annotated[Sequence[float], BeforeValidator(_coefficients)]
+
+
+class Embed(Form):
+    """The first landmark, written `call -> name`.
+
+    Attributes:
+        call: The submodule or method that is called.
+        name: What the forward binds its result to.
+    """
+
+    call: DottedName
+    name: Identifier
+
+
+def _embed(raw: object) -> object:
+    if isinstance(raw, Embed):
+        return raw
+    if not isinstance(raw, str):
+        raise mistake("wrong-type", f"expected a text, found {describe(raw)}", _EMBED_HELP)
+    call, arrow, name = (part.strip() for part in raw.partition("->"))
+    if not arrow or not call or not name:
+        raise mistake("bad-embed", f"`{raw}` does not say what is called and what its result is bound to", _EMBED_HELP)
+    return {"call": call, "name": name}
+
+
+_EMBED_HELP = "write `call -> name`, for example `time_text_embed -> temb`"
+
+
+def _version(raw: object) -> object:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise mistake("wrong-type", f"expected the version of the spec language, found {describe(raw)}", _VERSION_HELP)
+    if raw != 1:
+        raise mistake("unsupported-version", f"version {raw} of the spec language is not known", _VERSION_HELP)
+    return raw
+
+
+_VERSION_HELP = "write `teaspec: 1`"
+
+
+class Blocks(Form):
+    """The third landmark: how the blocks are iterated.
+
+    Attributes:
+        style: `dual` for a hidden and an encoder stream, `single` for one stream.
+        loops: The lists of blocks, in the order in which the forward iterates them.
+    """
+
+    style: Literal["single", "dual"]
+    loops: Sequence[DottedName]
+
+
+class Streams(Form):
+    """What the forward calls its streams.
+
+    Attributes:
+        hidden: The image or latent stream.
+        encoder: The text stream.
+    """
+
+    hidden: Identifier = "hidden_states"
+    encoder: Identifier = "encoder_hidden_states"
+
+
+class Threshold(Form):
+    """One published setting.
+
+    Attributes:
+        thresh: The threshold of the accumulated distance.
+        speedup: How many times faster a generation was, as its source says.
+        note: What the source adds.
+    """
+
+    thresh: float = Field(gt=0)
+    speedup: float | None = Field(default=None, gt=0)
+    note: Text | None = None
+
+
+class CheckpointFacts(Form):
+    """What is known about one calibration.
+
+    Attributes:
+        status: Whether the coefficients were published for this model, borrowed from another, or do not exist. A spec
+            that gives coefficients and no status means `published`.
+        coefficients: Polynomial that rescales a distance, highest degree first.
+        accumulate: Whether rescaled distances are summed as they are or by their absolute value.
+        source: Where the coefficients were published.
+        thresholds: Published settings.
+        note: Anything else.
+    """
+
+    status: Status = "none"
+    coefficients: Coefficients = IDENTITY
+    accumulate: Accumulate = "signed"
+    source: Text | None = None
+    thresholds: Sequence[Threshold] = ()
+    note: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _status_follows_coefficients(cls, raw: object) -> object:
+        if isinstance(raw, dict) and "coefficients" in raw and "status" not in raw:
+            return {**raw, "status": "published"}
+        return raw
+
+
+class Variant(CheckpointFacts):
+    """What is known about one checkpoint of the model.
+
+    Attributes:
+        signal: The value that decides, where it differs from the spec's.
+        warmup_steps: Steps at the beginning that are always computed.
+    """
+
+    signal: Identifier | None = None
+    warmup_steps: int = Field(default=0, ge=0)
+
+
+class TeaCacheFacts(CheckpointFacts):
+    """What is known about the model.
+
+    Attributes:
+        variants: Name of a checkpoint to what is known about it. A variant inherits nothing but `accumulate`.
+    """
+
+    variants: Mapping[Text, Variant] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variants_accumulate_alike(cls, raw: object) -> object:
+        if not isinstance(raw, dict) or not isinstance(raw.get("variants"), dict):
+            return raw
+        accumulate = raw.get("accumulate", "signed")
+        if accumulate not in get_args(Accumulate):
+            return raw  # a mistake of the spec, not of each of its variants
+        inherited = {"accumulate": accumulate}
+        variants = {
+            name: {**inherited, **variant} if isinstance(variant, dict) else variant
+            for name, variant in raw["variants"].items()
+        }
+        return {**raw, "variants": variants}
+
+
+class Spec(Form):
+    """Four landmarks and what else is known about a model.
+
+    Attributes:
+        teaspec: Version of the spec language.
+        model: Import path of the model's class; the class name is the registry key.
+        embed: First landmark, the embedding call.
+        norm: Second landmark, the path of the first block's norm.
+        blocks: Third landmark, how the blocks are iterated.
+        head: Fourth landmark, the first submodule of the output head.
+        streams: Names of the streams.
+        signal: The value that decides: `norm`, `temb`, or a name that is bound where the blocks begin.
+        bypass: Arguments with which a call runs the uncached forward.
+        aliases: Further registry keys with the same landmarks.
+        forward: The method that holds the loops.
+        teacache: Coefficients and thresholds.
+        probe: How to build a tiny instance; empty where the spec gives none.
+    """
+
+    teaspec: Annotated[Literal[1], BeforeValidator(_version)]
+    model: ImportPath
+    embed: Annotated[Embed, BeforeValidator(_embed)]
+    norm: NormPath
+    blocks: Blocks
+    head: DottedName
+    streams: Streams = Streams()
+    signal: Identifier = "norm"
+    bypass: Sequence[Identifier] = ()
+    aliases: Sequence[Identifier] = ()
+    forward: Identifier = "forward"
+    teacache: TeaCacheFacts = TeaCacheFacts()
+    probe: Probe = Probe()
+
+    _document: Document | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any) -> None:
+        """Keeps the document that the pass gave as validation context."""
+        if isinstance(context, dict):
+            self._document = context.get("document")
+
+    @property
+    def document(self) -> Document:
+        """The text that the spec was read from.
+
+        Raises:
+            ValueError: The spec was not read from a text.
+        """
+        if self._document is None:
+            raise ValueError("this spec was not read from a document")
+        return self._document
+
+    @property
+    def class_name(self) -> str:
+        """The name of the model's class, without its module."""
+        return self.model.replace(":", ".").rpartition(".")[2]

@@ -1,0 +1,311 @@
+"""locate: model source -> landmarks. Finds in the forward what the spec names, and checks what the spec says of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from teaspec.compiler.analysis.effects import effects_of
+from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
+from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.forms.landmarks import Landmark, Landmarks
+from teaspec.compiler.forms.source import FunctionSource, ModelSource
+from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
+
+
+def locate(spec: Spec, source: ModelSource) -> Landmarks:
+    """Find the four landmarks and where they cut the forward.
+
+    Args:
+        spec: A checked spec.
+        source: The model's source.
+
+    Raises:
+        SpecError: With one diagnostic for each landmark that is not where the spec says, and for each claim of the spec
+            (style, streams, signal) that the source contradicts.
+    """
+    return _Locator(spec, source).locate()
+
+
+class _Locator:
+    def __init__(self, spec: Spec, source: ModelSource) -> None:
+        self.spec = spec
+        self.source = source
+        self.forward = source.model.forward
+        self.self_name = self.forward.self_name
+        self.body = _without_docstring(self.forward.node.body)
+        self.mistakes: list[Diagnostic] = []
+
+    def locate(self) -> Landmarks:
+        self._refuse_what_cannot_be_analysed()
+        loops = self._loops()
+        norm = self._norm()
+        if not loops:
+            self._embed(len(self.body))  # two independent mistakes are both worth knowing
+            raise SpecError(self.mistakes)
+        indices = [index for index, statement in enumerate(self.body) if self._holds(statement, loops)]
+        first, last_loop = indices[0], indices[-1]
+        embed = self._embed(first)
+        head, head_index = self._head(first, last_loop)
+        last = self._last_of_blocks(last_loop, head_index)
+        self._streams(first, last)
+        self._style(loops, first, last)
+        signal = self._signal(first)
+        if self.mistakes:
+            raise SpecError(self.mistakes)
+        found = [embed, norm, *(self._landmark("loop", name, site) for name, site in loops), head]
+        return Landmarks(
+            found=tuple(landmark for landmark in found if landmark is not None),
+            body=tuple(self.body),
+            first=first,
+            last=last,
+            hidden=self.spec.streams.hidden,
+            encoder=self.spec.streams.encoder if self.spec.blocks.style == "dual" else None,
+            temb=self.spec.embed.name,
+            signal=signal,
+        )
+
+    # What no analysis can follow
+
+    def _refuse_what_cannot_be_analysed(self) -> None:
+        for node in ast.walk(self.forward.node):
+            code, what = "", ""
+            if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
+                code, what = "yield-in-forward", "yields or awaits"
+            elif isinstance(node, (ast.Global, ast.Nonlocal)):
+                code, what = "global-statement", "binds names of an outer scope"
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DYNAMIC:
+                if node.func.id in {"vars", "dir"} and node.args:
+                    continue
+                code, what = "dynamic-scope", f"looks at its own names with `{node.func.id}`"
+            if code:
+                self._mistake(code, f"`{self.forward.title}` {what}", ("model",), self._label(node, "here"))
+        if self.mistakes:
+            raise SpecError(self.mistakes)
+
+    # Landmark 3, the loops
+
+    def _loops(self) -> list[tuple[str, LoopSite]]:
+        found: list[tuple[str, LoopSite]] = []
+        for position, name in enumerate(self.spec.blocks.loops):
+            sites = find_loops(self.forward.node, name, self.forward, self.source.model.methods)
+            if sites:
+                found += [(name, site) for site in sites]
+                continue
+            others = list(loops_in(self.forward.node, self.forward, self.source.model.methods))
+            labels = self._other_loops(others)
+            names = {p for site in others for p in iterated_lists(site.node, site.function.self_name)}
+            message = f"no loop over `self.{name}` in `{self.forward.title}`"
+            where = ("blocks", "loops", position)
+            self._mistake("unknown-block-loop", message, where, *labels, help_lines=did_you_mean(name, names))
+        return found if not self.mistakes else []
+
+    def _other_loops(self, sites: Sequence[LoopSite]) -> list[Label]:
+        unique = {(site.node.lineno, site.node.col_offset): site for site in sites}
+        text = "the only loop over submodules in this forward" if len(unique) == 1 else "a loop over submodules"
+        if not unique:
+            return [self._label(self.forward.node, "no loop over submodules in this forward")]
+        return [site.function.file.label(site.blocks, text) for site in list(unique.values())[:4]]
+
+    def _holds(self, statement: ast.stmt, loops: Sequence[tuple[str, LoopSite]]) -> bool:
+        names = {name for name, _ in loops}
+        methods = self.source.model.methods
+        return any(find_loops(statement, name, self.forward, methods) for name in names)
+
+    # Landmark 1, the embedding call
+
+    def _embed(self, end: int) -> Landmark | None:
+        call, name = self.spec.embed.call, self.spec.embed.name
+        bound: list[tuple[ast.Call, frozenset[str]]] = []
+        for statement in _simple_statements(self.body[:end]):
+            for node in _calls(statement, call, self.self_name):
+                binds = effects_of(statement, self_name=self.self_name).binds
+                if name in binds:
+                    return self._landmark_at("embed", f"{call} -> {name}", node)
+                bound.append((node, binds))
+        if bound:
+            node, binds = bound[0]
+            names = ", ".join(f"`{n}`" for n in sorted(binds)) or "nothing"
+            message = f"`self.{call}(...)` does not bind `{name}` in `{self.forward.title}`"
+            self._mistake(
+                "embed-binds-other-name", message, ("embed",), self._label(node, f"binds {names}"),
+                help_lines=did_you_mean(name, binds),
+            )  # fmt: skip
+            return None
+        calls = {
+            path: node
+            for statement in self.body[:end]
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Call) and (path := self_path(node.func, self.self_name))
+        }
+        help_lines = did_you_mean(call, calls)
+        near = [n for p, n in calls.items() if help_lines and f"`{p}`" in help_lines[0]]
+        label = self._label(near[0], "called here") if near else self._label(self.forward.node, "searched up to the blocks")
+        message = f"no call of `self.{call}` before the blocks in `{self.forward.title}`"
+        self._mistake("unknown-embed-call", message, ("embed",), label, help_lines=help_lines)
+        return None
+
+    # Landmark 2, the norm
+
+    def _norm(self) -> Landmark | None:
+        path = self.source.norm
+        frame, step = path.frames[-1], path.steps[-1]
+        for outer, name in zip((f for f in path.frames), path.steps, strict=True):
+            functions = [outer.forward, *(m for m in outer.methods.values() if m.node is not outer.forward.node)]
+            sites = [(f, n) for f in functions for n in _calls(f.node, name, f.self_name)]
+            if not sites:
+                called = {
+                    p for n in ast.walk(outer.forward.node) if isinstance(n, ast.Call)
+                    and (p := self_path(n.func, outer.forward.self_name))
+                }  # fmt: skip
+                label = outer.forward.file.label(outer.forward.node, f"calls no `self.{name}`")
+                message = f"`{outer.forward.title}` does not call `self.{name}`"
+                self._mistake("unknown-norm-path", message, ("norm",), label, help_lines=did_you_mean(name, called))
+                return None
+            if outer is frame and name == step:
+                function, node = sites[0]
+                span = function.file.span(node)
+                return Landmark("norm", self.spec.norm, span, function.file.line(span.line))
+        return None
+
+    # Landmark 4, the head
+
+    def _head(self, first: int, last_loop: int) -> tuple[Landmark | None, int]:
+        head = self.spec.head
+        for index in range(last_loop + 1, len(self.body)):
+            node = next(_calls(self.body[index], head, self.self_name), None) or next(
+                _mentions(self.body[index], head, self.self_name), None
+            )
+            if node is not None:
+                return self._landmark_at("head", head, node), index
+        early = [n for s in self.body[: last_loop + 1] for n in _calls(s, head, self.self_name)]
+        if early:
+            message = f"`self.{head}` is called before the block loops have ended"
+            self._mistake("head-before-blocks", message, ("head",), self._label(early[0], "called here"))
+            return None, len(self.body)
+        after = {
+            p: n for s in self.body[last_loop + 1 :] for n in ast.walk(s) if isinstance(n, ast.Call)
+            and (p := self_path(n.func, self.self_name))
+        }  # fmt: skip
+        labels = [self._label(n, "called after the blocks") for n in list(after.values())[:3]]
+        message = f"no call of `self.{head}` after the blocks in `{self.forward.title}`"
+        self._mistake(
+            "unknown-head", message, ("head",), *(labels or [self._label(self.body[first], "the blocks begin here")]),
+            help_lines=did_you_mean(head, after),
+        )  # fmt: skip
+        return None, len(self.body)
+
+    def _last_of_blocks(self, last_loop: int, head: int) -> int:
+        last = last_loop
+        streams = {self.spec.streams.hidden, self.spec.streams.encoder}
+        for index in range(last_loop + 1, min(head, len(self.body))):
+            if effects_of(self.body[index], self.source.model.summaries, self.self_name).binds & streams:
+                last = index
+        return last
+
+    # Claims of the spec that the source can contradict
+
+    def _streams(self, first: int, last: int) -> None:
+        known = self._bound_before(last + 1)
+        streams = [("hidden", self.spec.streams.hidden)]
+        if self.spec.blocks.style == "dual":
+            streams.append(("encoder", self.spec.streams.encoder))
+        for role, name in streams:
+            if name not in self._bound_before(first):
+                where = ("streams", role) if "streams" in self.spec.document.data else ("model",)
+                message = f"`{self.forward.title}` binds no `{name}` before its blocks, the {role} stream"
+                label = self._label(self.body[first], "the blocks begin here")
+                help_lines = (*did_you_mean(name, known), f"name it: `streams: {{{role}: ...}}`")
+                self._mistake("unknown-stream", message, where, label, help_lines=help_lines)
+
+    def _style(self, loops: Sequence[tuple[str, LoopSite]], first: int, last: int) -> None:
+        if self.mistakes:
+            return
+        bound: set[str] = set()
+        for _, site in loops:
+            bound |= effects_of(site.node.body, self_name=site.function.self_name).binds
+        for index in range(first, last + 1):
+            if self._holds(self.body[index], [s for s in loops if s[1].function is not self.forward]):
+                bound |= effects_of(self.body[index], self_name=self.self_name).binds  # the loop is in a method
+        hidden, encoder = self.spec.streams.hidden, self.spec.streams.encoder
+        label = self._label(loops[0][1].node, "this loop") if loops[0][1].function is self.forward else None
+        labels = [label or loops[0][1].function.file.label(loops[0][1].node, "this loop")]
+        where = ("blocks", "style")
+        if hidden not in bound:
+            message = f"the block loops do not bind the hidden stream `{hidden}`"
+            help_lines = (f"they bind {', '.join(f'`{n}`' for n in sorted(bound) if '.' not in n)}",)
+            self._mistake("style-mismatch", message, where, *labels, help_lines=help_lines)
+        elif self.spec.blocks.style == "dual" and encoder not in bound:
+            message = f"the block loops do not bind the encoder stream `{encoder}`, so the style is not `dual`"
+            self._mistake("style-mismatch", message, where, *labels, help_lines=("use `style: single`",))
+        elif self.spec.blocks.style == "single" and encoder in bound and encoder in self._bound_before(first):
+            message = f"the block loops bind `{encoder}` as well, so the style is not `single`"
+            self._mistake("style-mismatch", message, where, *labels, help_lines=("use `style: dual`",))
+
+    def _signal(self, first: int) -> str | None:
+        signal = self.spec.signal
+        if signal == "norm":
+            return None
+        name = self.spec.embed.name if signal == "temb" else signal
+        known = self._bound_before(first)
+        if name not in known:
+            message = f"`{self.forward.title}` binds no `{name}` before its blocks"
+            label = self._label(self.body[first], "the blocks begin here")
+            self._mistake("unknown-signal", message, ("signal",), label, help_lines=did_you_mean(name, known))
+        return name
+
+    def _bound_before(self, end: int) -> set[str]:
+        arguments = self.forward.node.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        bound = effects_of(self.body[:end], self_name=self.self_name).binds
+        return {a.arg for a in every if a} | {name for name in bound if "." not in name}
+
+    # Labels
+
+    def _landmark(self, role: str, name: str, site: LoopSite) -> Landmark:
+        span = site.function.file.span(site.blocks)
+        return Landmark("loop", name, span, site.function.file.line(span.line))
+
+    def _landmark_at(self, role: str, name: str, node: ast.AST) -> Landmark:
+        span = self.forward.file.span(node)
+        return Landmark(role, name, span, self.forward.file.line(span.line))  # type: ignore[arg-type]
+
+    def _label(self, node: ast.AST, text: str) -> Label:
+        return self.forward.file.label(node, text)
+
+    def _mistake(
+        self, code: str, message: str, where: tuple[str | int, ...], *labels: Label, help_lines: tuple[str, ...] = ()
+    ) -> None:
+        named = self.spec.document.label("named here", *where)
+        self.mistakes.append(Diagnostic(code, message, (named, *labels), help_lines))
+
+
+_DYNAMIC = frozenset({"locals", "eval", "exec", "vars", "dir"})
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0]
+    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(body) > 1
+    return body[1:] if is_docstring and isinstance(first.value.value, str) else body  # type: ignore[union-attr]
+
+
+def _simple_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in body:
+        inner = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
+        if inner and not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            yield from _simple_statements(inner)
+        elif not inner:
+            yield statement
+
+
+def _calls(node: ast.AST, path: str, self_name: str) -> Iterator[ast.Call]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call) and self_path(part.func, self_name) in {path, f"{path}.forward"}:
+            yield part
+
+
+def _mentions(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and self_path(part, self_name) == path:
+            yield part

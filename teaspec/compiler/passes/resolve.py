@@ -1,0 +1,307 @@
+"""resolve: spec + live module -> the source of its forward and of every module on the way to the first norm.
+
+The only pass that touches the model. It reads classes and source files, runs nothing, and keeps nothing alive but the
+functions themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import linecache
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+import torch
+
+from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.analysis.summaries import draws_in, summaries_of
+from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
+from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
+
+
+def import_model(spec: Spec) -> type[torch.nn.Module]:
+    """Import the class that a spec is for.
+
+    Args:
+        spec: A checked spec. `model` is `package.Class`, `package.module.Class` or `package.module:Class`.
+
+    Raises:
+        SpecError: `unknown-model`: nothing of that name can be imported, or it is not a `torch.nn.Module` class.
+    """
+    module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, RuntimeError) as error:
+        names = _public_names(sys.modules.get(module_name))
+        raise _error(
+            spec, "unknown-model", f"cannot import `{spec.model}`: {error}", ("model",), did_you_mean(class_name, names)
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
+        raise _error(spec, "unknown-model", f"`{spec.model}` is not a `torch.nn.Module` class", ("model",))
+    return found
+
+
+def _public_names(module: ModuleType | None) -> list[str]:
+    return [name for name in dir(module) if not name.startswith("_")] if module else []
+
+
+def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:
+    """Find the source that the spec's landmarks lie in.
+
+    Args:
+        spec: A checked spec.
+        module: A live instance of the model. Its class, and the classes on the way to the first norm, decide.
+
+    Returns:
+        The syntax trees of the model's forward and of each module along the norm path.
+
+    Raises:
+        SpecError: `model-mismatch`, `unknown-forward-method`, `unknown-norm-path`, `norm-outside-first-loop`,
+            `opaque-decorator` or `no-source`.
+    """
+    cls = type(module)
+    ancestors = {ancestor.__name__ for ancestor in cls.__mro__}
+    if not ancestors & {spec.class_name, *spec.aliases}:
+        message = f"the spec is for `{spec.class_name}`, the module is a `{cls.__name__}`"
+        raise _error(spec, "model-mismatch", message, ("model",))
+    if not callable(getattr(cls, spec.forward, None)):
+        methods = [name for name, value in inspect.getmembers(cls, inspect.isfunction)]
+        message = f"`{cls.__name__}` has no method `{spec.forward}`"
+        raise _error(spec, "unknown-forward-method", message, ("forward",), did_you_mean(spec.forward, methods))
+    model = _module_source(spec, module, spec.forward, ("model",))
+    entry = model.forward if spec.forward == "forward" else _function_source(spec, cls, "forward", ("model",))
+    return ModelSource(model, entry, _norm_path(spec, module))
+
+
+def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
+    """What an extractor depends on besides the model's class: the classes along the norm path and of what they hold."""
+    key: list[object] = []
+    try:
+        path = _norm_path_modules(spec, module)
+    except SpecError:
+        return ()
+    for frame in path[2]:
+        key.append(type(frame))
+        key.append(tuple((name, type(child)) for name, child in frame.named_modules()))
+    return tuple(key)
+
+
+def _norm_path_modules(
+    spec: Spec, module: torch.nn.Module
+) -> tuple[str, str, tuple[torch.nn.Module, ...], tuple[str, ...]]:
+    loop = max((name for name in spec.blocks.loops if spec.norm.startswith(name + ".")), key=len, default=None)
+    parts = spec.norm[len(loop) + 1 :].split(".") if loop else []
+    if loop is None or len(parts) < 2:
+        expected = " or ".join(f"`{name}.0.<norm>`" for name in spec.blocks.loops)
+        raise _error(
+            spec, "norm-outside-first-loop", f"`{spec.norm}` is not a path to a norm in a first block", ("norm",),
+            (f"expected {expected}",),
+        )  # fmt: skip
+    container = _descend(spec, module, loop.split("."), module, "")
+    index, steps = parts[0], tuple(parts[1:])
+    items = dict(container.named_children())
+    if index not in items:
+        raise _error(
+            spec, "unknown-norm-path", f"`{loop}` of this `{type(module).__name__}` holds no block `{index}`", ("norm",),
+            (f"it holds {', '.join(list(items)[:8]) or 'no block at all'}",),
+        )  # fmt: skip
+    frames = [items[index]]
+    for step in steps[:-1]:
+        frames.append(_descend(spec, frames[-1], [step], module, f"{loop}.{index}."))
+    _descend(spec, frames[-1], [steps[-1]], module, f"{loop}.{index}.")
+    return loop, index, tuple(frames), steps
+
+
+def _norm_path(spec: Spec, module: torch.nn.Module) -> NormPath:
+    loop, index, frames, steps = _norm_path_modules(spec, module)
+    return NormPath(loop, index, steps, tuple(_module_source(spec, f, "forward", ("norm",)) for f in frames))
+
+
+def _descend(
+    spec: Spec, start: torch.nn.Module, names: list[str], model: torch.nn.Module, prefix: str
+) -> torch.nn.Module:
+    current = start
+    for name in names:
+        children = dict(current.named_children())
+        if name not in children:
+            known = list(children)
+            message = f"`{type(current).__name__}` has no submodule `{name}`"
+            code, where = ("unknown-norm-path", ("norm",)) if prefix else ("unknown-block-loop", ("blocks", "loops"))
+            raise _error(spec, code, message, where, did_you_mean(name, known) or _known(known), start=current)
+        current = children[name]
+    return current
+
+
+def _known(names: list[str]) -> tuple[str, ...]:
+    return (f"it has {', '.join(f'`{name}`' for name in names[:12])}",) if names else ("it has no submodules",)
+
+
+def _module_source(spec: Spec, module: torch.nn.Module, method: str, where: tuple[str | int, ...]) -> ModuleSource:
+    cls = type(module)
+    forward = _function_source(spec, cls, method, where)
+    methods: dict[str, FunctionSource] = {}
+    for name, value in inspect.getmembers(cls, callable):
+        # What torch.nn.Module and the mixins bring is no part of a forward unless the model's own file defines it.
+        if isinstance(inspect.unwrap(value), FunctionType) and _defined_beside(value, forward):
+            try:
+                methods[name] = _function_source(spec, cls, name, where)
+            except SpecError:
+                continue  # not readable: calls to it stay opaque calls
+    children = {path: _has_matrix(child) for path, child in module.named_modules() if path}
+    random = frozenset(path for path, child in module.named_modules() if path and _draws(child))
+    nodes = {name: source.node for name, source in methods.items()}
+    return ModuleSource(
+        class_name=cls.__name__,
+        forward=forward,
+        methods=methods,
+        summaries=_summaries(forward.file, nodes),
+        children=children,
+        random_children=frozenset(p for p in children if any(r == p or r.startswith(p + ".") for r in random)),
+    )
+
+
+def _summaries(file: SourceFile, methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
+    plain = {node.name: node for node in _tree(file.path).body if isinstance(node, ast.FunctionDef)}
+    return summaries_of(methods, plain)
+
+
+def _defined_beside(function: Callable[..., Any], forward: FunctionSource) -> bool:
+    return inspect.unwrap(function).__code__.co_filename == forward.function.__code__.co_filename
+
+
+def _has_matrix(module: torch.nn.Module) -> bool:
+    return any(parameter.ndim >= 2 for parameter in module.parameters())
+
+
+def _draws(module: torch.nn.Module) -> bool:
+    forward = inspect.unwrap(type(module).forward)
+    # Modules of torch itself draw only in training (dropout); every other forward is read.
+    if type(module).__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
+        return False
+    try:
+        node = _definition(forward)
+    except (OSError, SyntaxError):
+        return False
+    return node is not None and draws_in(node[0])
+
+
+def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, ...]) -> FunctionSource:
+    function = inspect.unwrap(getattr(cls, name))
+    title = f"{cls.__name__}.{name}"
+    if not isinstance(function, FunctionType):
+        raise _error(spec, "no-source", f"`{title}` is not a Python function", where)
+    if function.__name__ != name:
+        message = f"`{title}` is wrapped by `{function.__qualname__}`, which hides it (no `functools.wraps`)"
+        raise _error(spec, "opaque-decorator", message, where)
+    try:
+        found = _definition(function)
+    except (OSError, SyntaxError) as error:
+        raise _error(spec, "no-source", f"the source of `{title}` cannot be read: {error}", where) from error
+    if found is None:
+        raise _error(spec, "no-source", f"the source of `{title}` cannot be found in its file", where)
+    node, owner = found
+    wrappers = sum(1 for _ in _wrappers(getattr(cls, name)))
+    if wrappers > len(node.decorator_list):
+        message = f"`{title}` was replaced or wrapped after its class was made"
+        raise _error(spec, "opaque-decorator", message, where)
+    module = sys.modules.get(function.__module__)
+    if module is None or vars(module) is not function.__globals__:
+        raise _error(spec, "no-source", f"`{title}` comes from `{function.__module__}`, which is not imported", where)
+    return FunctionSource(
+        node=node,
+        file=_source_file(module, function.__code__.co_filename),
+        owner=owner,
+        owner_path=_owner_path(module, function),
+        free=frozenset(function.__code__.co_freevars),
+        function=function,
+    )
+
+
+def _wrappers(function: Any) -> Iterator[Any]:
+    while hasattr(function, "__wrapped__"):
+        yield function
+        function = function.__wrapped__
+
+
+def _owner_path(module: ModuleType, function: FunctionType) -> str | None:
+    path = function.__qualname__.rpartition(".")[0]
+    if not path or "<locals>" in path:
+        return None
+    found: Any = module
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    own = vars(found).get(function.__name__) if isinstance(found, type) else None
+    return path if own is not None and inspect.unwrap(own) is function else None
+
+
+def _definition(function: FunctionType) -> tuple[ast.FunctionDef, str] | None:
+    """The definition of a function, by its file and first line, and the class it stands in."""
+    code = function.__code__
+    return _definitions(code.co_filename).get((code.co_name, code.co_firstlineno))
+
+
+@lru_cache(maxsize=256)
+def _definitions(path: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, str]]:
+    found: dict[tuple[str, int], tuple[ast.FunctionDef, str]] = {}
+    owners: list[tuple[ast.AST, str]] = [(_tree(path), "")]
+    while owners:
+        parent, owner = owners.pop()
+        for child in ast.iter_child_nodes(parent):
+            if isinstance(child, ast.FunctionDef):
+                first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
+                found[child.name, first] = (child, owner)
+            owners.append((child, child.name if isinstance(child, ast.ClassDef) else owner))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _tree(path: str) -> ast.Module:
+    lines = linecache.getlines(path)
+    if not lines:
+        raise OSError(f"no source in {path}")
+    return ast.parse("".join(lines), filename=path)
+
+
+def _source_file(module: ModuleType, path: str) -> SourceFile:
+    namespace = vars(module)
+    # A package of the same name in sys.modules is what `import` gives; anything else is reached through the model's file.
+    modules = {
+        name: value.__name__
+        for name, value in namespace.items()
+        if isinstance(value, ModuleType) and sys.modules.get(value.__name__) is value
+    }
+    parts = module.__name__.split(".")
+    shown = "/".join(parts[:-1] + [path.replace("\\", "/").rpartition("/")[2]])
+    lines = tuple(line.rstrip("\n") for line in linecache.getlines(path))
+    return SourceFile(path, shown, module.__name__, lines, modules, frozenset(namespace))
+
+
+def _error(
+    spec: Spec,
+    code: str,
+    message: str,
+    where: tuple[str | int, ...],
+    help_lines: tuple[str, ...] = (),
+    start: torch.nn.Module | None = None,
+) -> SpecError:
+    labels = [spec.document.label("named here", *where)]
+    if start is not None:
+        labels += [label for label in [_class_label(start)] if label]
+    return SpecError([Diagnostic(code, message, tuple(labels), help_lines)])
+
+
+def _class_label(module: torch.nn.Module) -> Any:
+    forward = inspect.unwrap(type(module).forward)
+    if not isinstance(forward, FunctionType) or forward.__module__ not in sys.modules:
+        return None
+    found = _definition(forward)
+    if found is None:
+        return None
+    file = _source_file(sys.modules[forward.__module__], forward.__code__.co_filename)
+    return file.label(found[0], f"the forward of `{type(module).__name__}`")

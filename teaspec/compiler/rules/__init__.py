@@ -1,0 +1,1 @@
+"""What a spec must satisfy, and the sentences for what it does not."""

@@ -1,0 +1,100 @@
+"""What must hold between the keys of `teacache`, and between the names of a spec."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from teaspec.compiler.forms.document import Path
+from teaspec.compiler.forms.spec import Blocks, CheckpointFacts, Streams, TeaCacheFacts
+from teaspec.compiler.rules.finding import Finding
+
+
+def check_blocks(blocks: Blocks) -> Iterator[Finding]:
+    """Finds what is wrong with the third landmark.
+
+    Args:
+        blocks: The form.
+    """
+    if not blocks.loops:
+        yield Finding(("blocks", "loops"), "empty-list", "expected at least one list of blocks, found an empty list")
+
+
+def check_streams(streams: Streams) -> Iterator[Finding]:
+    """Finds streams that cannot be told apart.
+
+    Args:
+        streams: The form.
+    """
+    if streams.hidden == streams.encoder:
+        message = f"both streams are called `{streams.hidden}`"
+        yield Finding(("streams",), "repeated-name", message, "these two")
+
+
+def check_teacache(teacache: TeaCacheFacts) -> Iterator[Finding]:
+    """Finds contradictions between coefficients, status and source, of the model and of each variant.
+
+    Args:
+        teacache: The form.
+    """
+    yield from _check_calibration(teacache, ("teacache",))
+    for name, variant in teacache.variants.items():
+        yield from _check_calibration(variant, ("teacache", "variants", name))
+
+
+def _check_calibration(facts: CheckpointFacts, path: Path) -> Iterator[Finding]:
+    has_coefficients = "coefficients" in facts.model_fields_set
+    if has_coefficients and facts.status == "none":
+        message = "coefficients are given, but the status says that there are none"
+        help_line = "write `published`, or `borrowed` where they were made for another model"
+        yield Finding((*path, "status"), "status-mismatch", message, help=(help_line,))
+    elif not has_coefficients and facts.status != "none":
+        message = f"the status is `{facts.status}`, but no coefficients are given"
+        help_line = "give `coefficients`, or leave the status out"
+        yield Finding((*path, "status"), "status-mismatch", message, help=(help_line,))
+    elif has_coefficients and facts.source is None:
+        where, message = (*path, "coefficients"), "the coefficients are given without their source"
+        yield Finding(where, "missing-source", message, "from where?", ("add the key `source`",), at_key=True)
+
+
+def check_repetitions(data: dict[str, Any]) -> Iterator[Finding]:
+    """Finds names that are listed twice.
+
+    Args:
+        data: The document's data, which need not be well-formed otherwise.
+    """
+    blocks = data.get("blocks")
+    lists = {
+        ("bypass",): data.get("bypass"),
+        ("aliases",): data.get("aliases"),
+        ("blocks", "loops"): blocks.get("loops") if isinstance(blocks, dict) else None,
+    }
+    for path, names in lists.items():
+        seen = {_class_name(data)} if path == ("aliases",) else set()
+        for index, name in enumerate(names if isinstance(names, list) else []):
+            if isinstance(name, str) and name in seen:
+                yield Finding((*path, index), "repeated-name", f"`{name}` is given twice", "again here")
+            elif isinstance(name, str):
+                seen.add(name)
+
+
+def _class_name(data: dict[str, Any]) -> str:
+    return str(data.get("model", "")).replace(":", ".").rpartition(".")[2]
+
+
+def check_finite(value: object, path: Path = ()) -> Iterator[Finding]:
+    """Finds numbers that are infinite or not a number, wherever they stand.
+
+    Args:
+        value: A part of the document's data.
+        path: Its path.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from check_finite(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from check_finite(item, (*path, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Finding(path, "non-finite-number", "expected a finite number")

@@ -1,0 +1,70 @@
+"""Building the probe: a tiny instance of the spec's model, filled so that no error can hide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+DTYPES = (torch.float32, torch.bfloat16)
+
+# Wide enough that a gate, a shift or a scale that somebody forgot changes the output far beyond rounding, narrow enough
+# that two blocks do not blow it up.
+_SPREAD = 0.2
+
+
+class ProbeError(Exception):
+    """The probe itself is at fault: its model cannot be built, or its own forward fails."""
+
+
+def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: torch.dtype, seed: int) -> nn.Module:
+    """Builds one instance with reproducible weights, in evaluation mode.
+
+    Diffusion transformers are initialised as an identity: gates, modulations and output projections are zero, norms are
+    one. With such weights a forward that loses its blocks or its modulation still gives the right output. Every constant
+    parameter is therefore filled with noise around its value.
+
+    Args:
+        model_class: The class of the model.
+        config: Keyword arguments of its constructor.
+        dtype: dtype of the parameters. Parts that the class asks to keep in float32, by diffusers' attribute
+            `_keep_in_fp32_modules`, stay in float32, as they do in a loaded pipeline.
+        seed: Seed of the weights.
+
+    Returns:
+        The module, on the CPU.
+
+    Raises:
+        ProbeError: The constructor refuses the configuration.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module = model_class(**config)
+        except Exception as error:
+            raise ProbeError(
+                f"{model_class.__name__} cannot be built from the probe's config: {type(error).__name__}: {error}"
+            ) from error
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if _is_constant(parameter):
+                parameter.add_(_SPREAD * torch.randn(parameter.shape, generator=generator).to(parameter.dtype))
+    module.eval()
+    return _cast(module, dtype)
+
+
+def _is_constant(parameter: torch.Tensor) -> bool:
+    return parameter.numel() > 0 and bool((parameter == parameter.flatten()[0]).all())
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if dtype == torch.float32:
+        return module
+    module.to(dtype)
+    kept = set(getattr(module, "_keep_in_fp32_modules", None) or ())
+    for name, parameter in module.named_parameters():
+        if kept.intersection(name.split(".")):
+            parameter.data = parameter.data.to(torch.float32)
+    return module

@@ -1,0 +1,21 @@
+"""Counting the operations of a full and of a reused step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_flops(step: Callable[[], Any]) -> int:
+    """Runs `step` once without gradients and returns its floating point operations.
+
+    Only the operations that PyTorch has a formula for are counted: matrix products, convolutions and attention. Those are
+    nearly all of a transformer's.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        step()
+    return int(counter.get_total_flops())

@@ -1,0 +1,107 @@
+"""The real hook on the probe, with the extractor under proof, and a count of the blocks that ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from diffusers import CacheMixin
+from torch import nn
+
+from teaspec.proof.inputs import Arguments
+from teaspec.runtime import registry
+from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
+from teaspec.runtime.config import TeaCacheConfig
+
+# The decision is not what is proven here, so it is taken away from the signal: a polynomial that is 0 everywhere stays
+# below any threshold, one that is 1 everywhere reaches every threshold below 1.
+ALWAYS_REUSE = TeaCacheConfig(rel_l1_thresh=1e9, coefficients=[0.0, 0.0, 0.0, 0.0, 0.0], accumulate="signed")
+ALWAYS_COMPUTE = TeaCacheConfig(rel_l1_thresh=1e-9, coefficients=[0.0, 0.0, 0.0, 0.0, 1.0], accumulate="signed")
+
+
+@contextmanager
+def hooked(
+    module: nn.Module, extractor: Callable[..., Any], bypass: tuple[str, ...], config: TeaCacheConfig
+) -> Iterator[nn.Module]:
+    """Applies the hook with this very extractor, and removes it.
+
+    Args:
+        module: The probe.
+        extractor: The extractor under proof, whatever the registry holds for the module's class.
+        bypass: Arguments with which a call runs the uncached forward.
+        config: Decides whether steps are computed or reused.
+
+    Yields:
+        The module.
+    """
+    with _registered(type(module).__name__, _Extractor(extractor, bypass)):
+        # the hook looks the extractor up once, here
+        apply_teacache_hook(module, config)
+    try:
+        yield module
+    finally:
+        remove_teacache_hook(module)
+
+
+def call(module: nn.Module, arguments: Arguments) -> Any:
+    """Calls the module without gradients, as one branch of a pipeline: two calls at one timestep are two steps of it."""
+    # Not every transformer inherits the mixin; the method only needs a module.
+    with torch.no_grad(), CacheMixin.cache_context(module, "cond"):
+        return module(*arguments.args, **arguments.kwargs)
+
+
+class _Extractor:
+    """The extractor under proof with the spec's `bypass`, as the registry holds it."""
+
+    def __init__(self, extractor: Callable[..., Any], bypass: tuple[str, ...]) -> None:
+        self.bypass = bypass
+        self._extractor = extractor
+
+    def __call__(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return self._extractor(module, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._extractor, name)
+
+
+@contextmanager
+def _registered(name: str, extractor: Callable[..., Any]) -> Iterator[None]:
+    before = registry._entries.get(name)
+    registry.register_extractor(name, extractor)
+    try:
+        yield
+    finally:
+        if before is None:
+            del registry._entries[name]
+        else:
+            registry._entries[name] = before
+
+
+class BlockCount:
+    """Counts the calls of blocks, by forward hooks."""
+
+    def __init__(self, blocks: list[nn.Module]) -> None:
+        """Starts counting.
+
+        Args:
+            blocks: The blocks to watch.
+        """
+        self._calls = 0
+        self._handles = [block.register_forward_pre_hook(self._count) for block in blocks]
+
+    def take(self) -> int:
+        """Returns the calls since the last `take`."""
+        calls, self._calls = self._calls, 0
+        return calls
+
+    def __enter__(self) -> BlockCount:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _count(self, *_: object) -> None:
+        self._calls += 1

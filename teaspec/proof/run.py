@@ -1,0 +1,146 @@
+"""Checking a spec: the order in which everything is proven, and the report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from teaspec.compiler import compile_spec
+from teaspec.compiler.passes.resolve import import_model
+from teaspec.proof.build import ProbeError
+from teaspec.proof.determinism import SecondCompilation, sources
+from teaspec.proof.falsify import falsify
+from teaspec.proof.flops import count_flops
+from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
+from teaspec.proof.inputs import Example
+from teaspec.proof.properties import PROPERTIES, Property
+from teaspec.proof.result import CachedState, CheckReport, Flops, LandmarkLine, PropertyResult, SunkLine
+from teaspec.proof.subject import Subject
+
+if TYPE_CHECKING:
+    from teaspec.compiler.forms.spec import Spec
+
+Progress = Callable[[str], None]
+
+
+def check_spec(
+    spec: Spec, *, examples: int = 50, seed: int = 0, progress: Progress = lambda _name: None
+) -> CheckReport:
+    """Builds the probe, compiles the spec for it, and proves the extractor.
+
+    Args:
+        spec: A checked spec with a probe.
+        examples: How many calls are drawn for each property.
+        seed: Seed of weights and draws. The same seed gives the same report.
+        progress: Told the name of each property before it is tried.
+
+    Returns:
+        The report; a property that fails is a result, no exception.
+
+    Raises:
+        SpecError: The model cannot be imported, or the spec cannot be compiled for it.
+        ProbeError: The probe's model cannot be built.
+    """
+    subject = Subject(spec, import_model(spec), compile_spec, seed)
+    with closing(SecondCompilation(spec, seed)) as second, _quiet():
+        # compiled first of all: what the compiler has to say comes before any proof
+        extractors = sources(subject)
+        results = [prove(subject, item, examples=examples, seed=seed, progress=progress) for item in PROPERTIES]
+        progress("deterministic")
+        results.append(_deterministic(extractors, second))
+        return _report(subject, tuple(results))
+
+
+def prove(
+    subject: Subject, item: Property, *, examples: int, seed: int, progress: Progress = lambda _name: None
+) -> PropertyResult:
+    """Tries one property on drawn examples.
+
+    Args:
+        subject: What is proven.
+        item: The property.
+        examples: How many calls are drawn.
+        seed: Seed of the draws.
+        progress: Told the name of the property.
+
+    Returns:
+        The result, with the smallest failing example where there is one.
+    """
+    progress(item.name)
+    outcome = falsify(
+        subject.strategy(), lambda example: item.holds(subject, example), examples=examples, seed=seed
+    )
+    if outcome.failing is None:
+        return PropertyResult(item.name, item.claim, True, outcome.examples)
+    error = outcome.error
+    message = str(error) if isinstance(error, (AssertionError, ProbeError)) else f"{type(error).__name__}: {error}"
+    difference = getattr(error, "max_abs_difference", None)
+    text = subject.describe(outcome.failing)
+    return PropertyResult(item.name, item.claim, False, outcome.examples, message, text, difference)
+
+
+def _deterministic(extractors: list[str], second: SecondCompilation) -> PropertyResult:
+    name, claim = "deterministic", "Another process with another hash seed generates the same source."
+    try:
+        again = second.wait()
+    except RuntimeError as error:
+        return PropertyResult(name, claim, False, 1, str(error))
+    differing = [case for case, (left, right) in enumerate(zip(extractors, again, strict=True)) if left != right]
+    if differing:
+        return PropertyResult(name, claim, False, 1, f"the source differs for case {differing[0]}")
+    return PropertyResult(name, claim, True, 1)
+
+
+def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckReport:
+    spec = subject.spec
+    largest = _largest(subject)
+    extractor: Any = subject.extractor(largest)
+    program = extractor.program
+    inputs = {name for alternative in subject.alternatives for name in alternative.inputs}
+    return CheckReport(
+        spec=spec.document.name,
+        model=spec.model,
+        landmarks=tuple(
+            LandmarkLine(mark.role, mark.label, mark.span.file, mark.span.line, mark.source_line.strip())
+            for mark in program.landmarks
+        ),
+        cached=CachedState(
+            residuals=tuple(value.name for value in program.live if value.kind == "stream"),
+            carried=tuple(value.name for value in program.live if value.kind == "carried"),
+        ),
+        sunk=tuple(SunkLine(statement.line, statement.text) for statement in program.sunk),
+        # a step of an extractor that failed may not even run
+        flops=_flops(subject, largest) if all(result.passed for result in results) else None,
+        not_exercised=tuple(name for name in subject.parameters if name not in inputs and name != "return_dict"),
+        properties=results,
+        source=extractor.source,
+    )
+
+
+def _largest(subject: Subject) -> Example:
+    largest = {name: high for name, (_, high) in subject.alternatives[0].dims.items()}
+    return Example(0, torch.float32, largest, frozenset(), None, 0, 0)
+
+
+def _flops(subject: Subject, example: Example) -> Flops:
+    full = count_flops(lambda: subject.forward(example))
+    with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
+        call(module, subject.arguments(example))
+        reused = count_flops(lambda: call(module, subject.arguments(example)))
+    return Flops(full, reused)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back diffusers' warnings: the probe passes deprecated and ineffective arguments on purpose."""
+    logger = logging.getLogger("diffusers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""The TeaCache runtime: contexts, the decision, the hook and the backend. It knows nothing of specs."""

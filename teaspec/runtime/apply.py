@@ -1,0 +1,76 @@
+"""Switches TeaCache on and off for one transformer."""
+
+from __future__ import annotations
+
+import logging
+
+from diffusers.hooks.hooks import HookRegistry
+from torch import nn
+
+from teaspec.runtime.chain import insert_innermost, remove, replaced_forward
+from teaspec.runtime.config import TeaCacheConfig
+from teaspec.runtime.hook import TeaCacheHook
+
+logger = logging.getLogger(__name__)
+
+
+def apply_teacache_hook(module: nn.Module, config: TeaCacheConfig | None = None) -> None:
+    """Applies TeaCache to a transformer. Hooks that are already there stay, around it.
+
+    Args:
+        module: The transformer.
+        config: Settings; None takes the defaults, with everything found out from the module.
+
+    Raises:
+        TypeError: If `module` is no module, or `config` no config.
+        ValueError: If the module is already hooked, a cache of diffusers is on, no extractor serves the module, or the
+            config names another model's type.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, found a {type(module).__qualname__}")
+    if config is not None and not isinstance(config, TeaCacheConfig):
+        raise TypeError(f"config must be a TeaCacheConfig or None, found a {type(config).__qualname__}")
+    name = type(module).__name__
+    if find_teacache_hook(module) is not None:
+        raise ValueError(f"TeaCache is already applied to this {name}; call remove_teacache_hook first")
+    if getattr(module, "is_cache_enabled", False):
+        raise ValueError(
+            f"this {name} already has a cache of diffusers, {type(module._cache_config).__name__}, and TeaCache on top "
+            f"would reuse what that one reused; call disable_cache() first"
+        )
+    if replaced_forward(module) is not None:
+        logger.warning(
+            "The forward of this %s was replaced on the instance; while TeaCache is on, its extractor runs instead",
+            name,
+        )
+    insert_innermost(module, TeaCacheHook(config), TeaCacheHook._HOOK_NAME)
+    _forget_child_registries(module)
+
+
+def remove_teacache_hook(module: nn.Module) -> None:
+    """Takes TeaCache off a transformer, which then has its own forward again, and frees what was cached.
+
+    Args:
+        module: The transformer.
+
+    Raises:
+        ValueError: If TeaCache is not applied to it.
+    """
+    hook = find_teacache_hook(module)
+    if hook is None:
+        raise ValueError(f"TeaCache is not applied to this {type(module).__name__}; there is nothing to remove")
+    remove(module, hook, TeaCacheHook._HOOK_NAME)
+    _forget_child_registries(module)
+
+
+def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
+    """Returns the module's TeaCache hook, or None."""
+    registry = getattr(module, "_diffusers_hook", None)
+    return None if registry is None else registry.get_hook(TeaCacheHook._HOOK_NAME)
+
+
+def _forget_child_registries(module: nn.Module) -> None:
+    """Has diffusers look again for hooks below the module; older versions keep no such list."""
+    registry = HookRegistry.check_if_exists_or_initialize(module)
+    if hasattr(registry, "invalidate_child_registries_cache"):
+        registry.invalidate_child_registries_cache()

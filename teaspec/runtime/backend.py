@@ -1,0 +1,179 @@
+"""TeaCache for a whole pipeline."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from weakref import WeakSet
+
+from torch import nn
+
+from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.config import TeaCacheConfig
+from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.runtime.registry import Accumulate, find_type, known_types
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class DiffusionCacheConfig:
+    """Cache settings of a pipeline; see `TeaCacheConfig` for their meaning.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    rel_l1_thresh: float = 0.2
+    coefficients: list[float] | None = None
+    accumulate: Accumulate | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the values as `TeaCacheConfig` does, before there is a pipeline."""
+        self.coefficients = self.to_teacache_config().coefficients
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> DiffusionCacheConfig:
+        """Makes a config of a mapping.
+
+        Raises:
+            ValueError: If a key is unknown or a value is out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [key for key in settings if key not in known]
+        if unknown:
+            hints = "; ".join(f"{key!r}{did_you_mean(str(key), known)}" for key in unknown)
+            raise ValueError(f"unknown cache setting {hints} Known: {listed(known)}")
+        return cls(**settings)
+
+    def to_teacache_config(self) -> TeaCacheConfig:
+        """Returns the config for one transformer, its type left to be found out."""
+        return TeaCacheConfig(self.rel_l1_thresh, self.coefficients, accumulate=self.accumulate)
+
+
+class CacheBackend(ABC):
+    """Switches a kind of cache on and off for pipelines.
+
+    Attributes:
+        config: The settings.
+    """
+
+    def __init__(self, config: DiffusionCacheConfig | Mapping[str, Any] | None = None) -> None:
+        if config is None:
+            config = DiffusionCacheConfig()
+        elif isinstance(config, Mapping):
+            config = DiffusionCacheConfig.from_dict(config)
+        elif not isinstance(config, DiffusionCacheConfig):
+            raise TypeError(f"config must be a DiffusionCacheConfig or a dict, found a {type(config).__qualname__}")
+        self.config = config
+
+    @abstractmethod
+    def enable(self, pipeline: Any) -> None:
+        """Switches the cache on."""
+
+    @abstractmethod
+    def refresh(self, pipeline: Any, num_inference_steps: int, verbose: bool = True) -> None:
+        """Makes the cache ready for a new generation."""
+
+    @abstractmethod
+    def disable(self, pipeline: Any) -> None:
+        """Switches the cache off."""
+
+    @abstractmethod
+    def is_enabled(self) -> bool:
+        """Returns whether the cache is on for any pipeline."""
+
+
+class TeaCacheBackend(CacheBackend):
+    """TeaCache on every transformer of a pipeline that has an extractor."""
+
+    def __init__(self, config: DiffusionCacheConfig | Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self._hooked: WeakSet[nn.Module] = WeakSet()
+
+    def enable(self, pipeline: Any) -> None:
+        """Applies TeaCache to the pipeline's transformers, all of them or none.
+
+        Args:
+            pipeline: A diffusers pipeline, or any object that holds its transformers as attributes.
+
+        Raises:
+            ValueError: If the pipeline has no transformer with an extractor (the message lists what it has and what is
+                known), or a transformer refuses the hook (see `apply_teacache_hook`).
+        """
+        modules = _modules(pipeline)
+        denoisers = [module for module in modules.values() if find_type(type(module)) is not None]
+        if not denoisers:
+            found = (f"{name} ({type(module).__name__})" for name, module in modules.items())
+            raise ValueError(
+                f"{type(pipeline).__name__} has no transformer that TeaCache knows. It has: {listed(found)}. "
+                f"Known: {listed(known_types())}"
+            )
+        done: list[nn.Module] = []
+        try:
+            for denoiser in denoisers:
+                apply_teacache_hook(denoiser, self.config.to_teacache_config())
+                done.append(denoiser)
+        except Exception:
+            for denoiser in done:
+                remove_teacache_hook(denoiser)
+            raise
+        self._hooked.update(done)
+
+    def refresh(self, pipeline: Any, num_inference_steps: int, verbose: bool = True) -> None:
+        """Forgets what earlier generations left behind. A diffusers pipeline does so itself when a call ends.
+
+        Args:
+            pipeline: The pipeline.
+            num_inference_steps: Steps of the coming generation; TeaCache needs no number.
+            verbose: Whether to log it.
+
+        Raises:
+            ValueError: If TeaCache is not on for the pipeline.
+        """
+        for module in _hooked_modules(pipeline):
+            hook = find_teacache_hook(module)
+            if hook is not None:
+                hook.reset_state(module)
+        if verbose:
+            logger.info("TeaCache refreshed for %s (%d steps)", type(pipeline).__name__, num_inference_steps)
+
+    def disable(self, pipeline: Any) -> None:
+        """Takes TeaCache off the pipeline's transformers.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            ValueError: If TeaCache is not on for the pipeline.
+        """
+        for module in _hooked_modules(pipeline):
+            remove_teacache_hook(module)
+            self._hooked.discard(module)
+
+    def is_enabled(self) -> bool:
+        """Returns whether a transformer that this backend hooked still is."""
+        return any(find_teacache_hook(module) is not None for module in self._hooked)
+
+
+def _modules(pipeline: Any) -> dict[str, nn.Module]:
+    """Returns the pipeline's modules by name, each once."""
+    components = getattr(pipeline, "components", None)
+    if not isinstance(components, Mapping):
+        # `vars` of a module misses its children, which it keeps elsewhere.
+        components = {**vars(pipeline), **dict(getattr(pipeline, "_modules", {}))}
+    found: dict[str, nn.Module] = {}
+    for name, component in components.items():
+        if isinstance(component, nn.Module) and not any(component is module for module in found.values()):
+            found[name] = component
+    return found
+
+
+def _hooked_modules(pipeline: Any) -> list[nn.Module]:
+    hooked = [module for module in _modules(pipeline).values() if find_teacache_hook(module) is not None]
+    if not hooked:
+        raise ValueError(f"TeaCache is not on for this {type(pipeline).__name__}; call enable(pipeline) first")
+    return hooked

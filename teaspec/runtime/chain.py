@@ -1,0 +1,107 @@
+"""Puts a hook at the innermost place of a module's forward, and takes it out from wherever it is.
+
+A hook that replaces the forward must sit right around the model's own forward: what sits inside of it never runs. A
+hook registered last is outermost, so with diffusers' registry alone an offloading or casting hook that was there before
+would be skipped, and accelerate, which puts back the forward that it remembers, would drop ours without a word.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from diffusers.hooks.hooks import HookRegistry, ModelHook
+from torch import nn
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A place that holds a forward: an attribute of the module or of a function reference of the registry."""
+
+    owner: Any
+    name: str
+
+    def get(self) -> Any:
+        return getattr(self.owner, self.name)
+
+    def set(self, forward: Any) -> None:
+        setattr(self.owner, self.name, forward)
+
+
+def insert_innermost(module: nn.Module, hook: ModelHook, name: str) -> None:
+    """Registers a hook with diffusers' registry, inside of every hook that the module already has."""
+    registry = HookRegistry.check_if_exists_or_initialize(module)
+    slot = _find_innermost(module, registry)
+    if slot is None:
+        registry.register_hook(hook, name)
+        return
+    outer = module.forward
+    module.forward = slot.get()
+    try:
+        registry.register_hook(hook, name)
+        slot.set(module.forward)
+    finally:
+        module.forward = outer
+    # The registry lists hooks from the inside out, and relinks its neighbours by that order.
+    registry._hook_order.insert(0, registry._hook_order.pop())
+    registry._fn_refs.insert(0, registry._fn_refs.pop())
+
+
+def remove(module: nn.Module, hook: ModelHook, name: str) -> None:
+    """Takes a hook out; whatever else wraps the forward stays."""
+    registry = HookRegistry.check_if_exists_or_initialize(module)
+    fn_ref = hook.fn_ref
+    original = fn_ref.original_forward
+    for slot in _slots(module, registry):
+        if _is_wrapper_of(slot.get(), module, fn_ref):
+            slot.set(original)
+    # Whoever still holds our wrapper, a wrapper of somebody's own say, gets the original forward through it.
+    fn_ref.forward = original
+    if _is_own_forward(vars(module).get("forward"), module):
+        del module.forward
+    registry._hook_order.remove(name)
+    registry._fn_refs.remove(fn_ref)
+    del registry.hooks[name]
+    hook.deinitalize_hook(module)
+
+
+def replaced_forward(module: nn.Module) -> Any:
+    """Returns the forward that somebody set on the instance in place of its class's, or None."""
+    registry = HookRegistry.check_if_exists_or_initialize(module)
+    slot = _find_innermost(module, registry)
+    forward = vars(module).get("forward") if slot is None else slot.get()
+    return None if forward is None or _is_own_forward(forward, module) else forward
+
+
+def _slots(module: nn.Module, registry: HookRegistry) -> list[_Slot]:
+    slots = [_Slot(module, name) for name in ("forward", "_old_forward") if name in vars(module)]
+    return slots + [_Slot(ref, name) for ref in registry._fn_refs for name in ("forward", "original_forward")]
+
+
+def _find_innermost(module: nn.Module, registry: HookRegistry) -> _Slot | None:
+    """Returns the place that holds the forward which no hook made, or None where that is the module itself."""
+    candidates = []
+    if registry._fn_refs:
+        first = registry._fn_refs[0]
+        candidates.append(_Slot(first, "forward" if first.original_forward is None else "original_forward"))
+    if "_old_forward" in vars(module):  # accelerate's
+        candidates.append(_Slot(module, "_old_forward"))
+    return next((slot for slot in candidates if not _is_wrapper(slot.get(), module)), None)
+
+
+def _is_wrapper(forward: Any, module: nn.Module) -> bool:
+    """Returns whether diffusers or accelerate made this forward: both bind the module with `functools.partial`."""
+    return isinstance(forward, functools.partial) and bool(forward.args) and forward.args[0] is module
+
+
+def _is_wrapper_of(forward: Any, module: nn.Module, fn_ref: Any) -> bool:
+    """Returns whether this is the forward that the registry made for the hook with the given function reference."""
+    if not _is_wrapper(forward, module):
+        return False
+    closure = getattr(forward.func, "__closure__", None) or ()
+    return any(cell.cell_contents is fn_ref for cell in closure)
+
+
+def _is_own_forward(forward: Any, module: nn.Module) -> bool:
+    return getattr(forward, "__func__", None) is type(module).forward and forward.__self__ is module

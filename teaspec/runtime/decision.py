@@ -1,0 +1,94 @@
+"""The TeaCache rule: compute this step or reuse the last residual. Arithmetic only.
+
+1. distance = mean|current - previous| / (mean|previous| + 1e-8)
+2. rescaled = polynomial(distance)
+3. accumulated = accumulated + rescaled, or + |rescaled|
+4. Reuse while accumulated < threshold; else compute, and start again at zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from teaspec.runtime.registry import Accumulate
+
+Choice = Literal["compute", "reuse"]
+
+EPSILON = 1e-8
+
+
+def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> float:
+    """Returns the mean change relative to the mean magnitude, in float32 whatever the dtype.
+
+    Args:
+        current: This step's modulated input.
+        previous: The last step's, of the same shape and on the same device.
+    """
+    old = previous.float()
+    change = (current.float() - old).abs_().mean()
+    return float((change / (old.abs().mean() + EPSILON)).item())
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """A polynomial in one variable, by Horner's rule.
+
+    Attributes:
+        coefficients: Highest degree first, as in `numpy.poly1d`.
+    """
+
+    coefficients: tuple[float, ...]
+
+    def __call__(self, x: float) -> float:
+        """Returns the value at `x`."""
+        value = 0.0
+        for coefficient in self.coefficients:
+            value = value * x + coefficient
+        return value
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rule says about one step.
+
+    Attributes:
+        choice: `compute` or `reuse`.
+        reason: `distance` where the rule decided, else what forced the computation.
+        distance: Relative L1 change, None where it was not measured.
+        rescaled: The polynomial's value at the distance, None where it was not measured.
+        accumulated: What was compared with the threshold.
+        carried: What the next step adds to.
+    """
+
+    choice: Choice
+    reason: str
+    distance: float | None = None
+    rescaled: float | None = None
+    accumulated: float = 0.0
+    carried: float = 0.0
+
+
+def decide(
+    distance: float, accumulated: float, threshold: float, rescale: Callable[[float], float], accumulate: Accumulate
+) -> Verdict:
+    """Applies the rule to one measured distance. Anything that is not finite computes.
+
+    Args:
+        distance: This step's relative L1 change.
+        accumulated: The branch's sum so far.
+        threshold: `rel_l1_thresh`.
+        rescale: The rescaling polynomial.
+        accumulate: `signed` or `absolute`.
+    """
+    rescaled = rescale(distance)
+    total = accumulated + (abs(rescaled) if accumulate == "absolute" else rescaled)
+    if not math.isfinite(total):
+        return Verdict("compute", "non-finite distance", distance, rescaled, total)
+    if total < threshold:
+        return Verdict("reuse", "distance", distance, rescaled, total, carried=total)
+    return Verdict("compute", "distance", distance, rescaled, total)

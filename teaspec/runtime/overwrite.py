@@ -1,0 +1,69 @@
+"""Tensors that somebody may write into after we took note of them.
+
+Transformer blocks may work in place on the stream that enters them, and a caller may reuse the buffer it passed.
+Copying every tensor would be safe and slow. A tensor's version counter tells afterwards whether it was written to, so
+each kind of tensor is copied until a call has shown that its owner leaves it alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+def version_of(tensor: torch.Tensor) -> int | None:
+    """Returns the tensor's version counter, or None for an inference tensor, which has none."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def unchanged(tensor: torch.Tensor, version: int | None) -> bool:
+    """Returns whether the tensor is known to hold what it held at `version`; without a version that is never known."""
+    return version is not None and version_of(tensor) == version
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A tensor as it was at one moment.
+
+    Attributes:
+        tensor: The tensor, detached, sharing its memory.
+        version: Its version at that moment, None where it has none.
+        copy: A copy that nobody else holds, or None where the tensor is trusted to stay as it is.
+    """
+
+    tensor: torch.Tensor
+    version: int | None
+    copy: torch.Tensor | None
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The copy if there is one, else the tensor."""
+        return self.tensor if self.copy is None else self.copy
+
+    def find(self) -> torch.Tensor | None:
+        """Returns the value of that moment, or None if it has been overwritten since."""
+        return self.value if self.copy is not None or unchanged(self.tensor, self.version) else None
+
+
+class OverwriteWatch:
+    """Learns which tensors get overwritten, and copies those alone.
+
+    One watch belongs to one module: what the blocks overwrite is a property of the model, not of a generation.
+    """
+
+    def __init__(self) -> None:
+        self._overwritten: dict[str, bool] = {}
+
+    def keep(self, key: str, tensor: torch.Tensor) -> Kept:
+        """Keeps a tensor, with a copy as long as `key` is not known to be left alone."""
+        version = version_of(tensor)
+        tensor = tensor.detach()
+        trusted = version is not None and not self._overwritten.get(key, True)
+        return Kept(tensor, version, None if trusted else tensor.clone())
+
+    def learn(self, key: str, kept: Kept) -> None:
+        """Notes whether the tensor was overwritten since it was kept. Once overwritten, suspected for good."""
+        if kept.version is not None:
+            overwritten = not unchanged(kept.tensor, kept.version)
+            self._overwritten[key] = overwritten or self._overwritten.get(key, False)

@@ -1,0 +1,115 @@
+"""Which extractor serves which transformer class, and the published defaults that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any, Literal
+
+from teaspec.runtime.naming import did_you_mean, listed
+
+if TYPE_CHECKING:
+    from teaspec.runtime.context import CacheContext, Finished
+
+Accumulate = Literal["signed", "absolute"]
+Extractor = Callable[..., "CacheContext | Finished"]
+
+IDENTITY_COEFFICIENTS = (0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a transformer type uses where the user's config leaves a choice open.
+
+    Attributes:
+        coefficients: The rescaling polynomial, highest degree first, five numbers.
+        accumulate: `signed` adds the rescaled distance as it is, `absolute` adds its magnitude.
+        status: `published` for this model, `borrowed` from another one, or `none`: uncalibrated.
+        source: Where the coefficients come from.
+    """
+
+    coefficients: tuple[float, ...] = IDENTITY_COEFFICIENTS
+    accumulate: Accumulate = "signed"
+    status: Literal["published", "borrowed", "none"] = "none"
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    extractor: Extractor
+    defaults: Defaults | None
+    replaced: _Entry | None = None
+
+    @property
+    def brings_defaults(self) -> bool:
+        return self.defaults is not None or getattr_static(self.extractor, "defaults", None) is not None
+
+    def find_defaults(self) -> Defaults | None:
+        own: Defaults | None = self.defaults or getattr(self.extractor, "defaults", None)
+        return own or (None if self.replaced is None else self.replaced.find_defaults())
+
+
+_entries: dict[str, _Entry] = {}
+
+
+def register_extractor(
+    transformer_cls_name: str, extractor_fn: Callable[..., Any], defaults: Defaults | None = None
+) -> None:
+    """Registers an extractor for a transformer type; a second registration replaces the first.
+
+    Args:
+        transformer_cls_name: The class name of the transformer, or a type string of your own.
+        extractor_fn: Called as `extractor_fn(module, *args, **kwargs)` with the arguments of the transformer's forward;
+            returns a `CacheContext`, or `Finished(value)` where the forward ends before it reaches the blocks.
+        defaults: Coefficients and accumulation of this type. Without it the extractor's own `defaults` attribute
+            counts, then what the type had before: replacing how a model is read does not discard its calibration.
+
+    Raises:
+        TypeError: If the name is no string or the extractor is not callable.
+    """
+    if not isinstance(transformer_cls_name, str):
+        raise TypeError(f"transformer_cls_name must be a str, found {type(transformer_cls_name).__name__}")
+    if not callable(extractor_fn):
+        raise TypeError(f"extractor_fn for {transformer_cls_name!r} must be callable, found {extractor_fn!r}")
+    # An extractor may read its spec to know its defaults, so nothing here asks for them.
+    before = _entries.get(transformer_cls_name)
+    if before is not None and not before.brings_defaults:
+        before = before.replaced
+    _entries[transformer_cls_name] = _Entry(extractor_fn, defaults, before)
+
+
+def known_types() -> tuple[str, ...]:
+    """Returns the registered transformer types, sorted."""
+    return tuple(sorted(_entries))
+
+
+def find_type(cls: type) -> str | None:
+    """Returns the first name along the class's MRO that has an extractor, or None."""
+    return next((base.__name__ for base in cls.__mro__ if base.__name__ in _entries), None)
+
+
+def get_extractor(transformer_type: str | type) -> Extractor:
+    """Returns the extractor of a transformer type.
+
+    Args:
+        transformer_type: A registered name, matched exactly; or a class, whose MRO is walked by name, so that
+            subclasses and wrappers made by subclassing are served too.
+
+    Raises:
+        ValueError: If there is none; the message lists what is available.
+    """
+    name = transformer_type if isinstance(transformer_type, str) else find_type(transformer_type)
+    if name is not None and name in _entries:
+        return _entries[name].extractor
+    asked = transformer_type if isinstance(transformer_type, str) else transformer_type.__name__
+    raise ValueError(
+        f"no extractor for transformer type {asked!r}{did_you_mean(asked, _entries)} Available: {listed(_entries)}. "
+        f"Add one with register_extractor({asked!r}, extractor_fn) or write a spec"
+    )
+
+
+def find_defaults(transformer_type: str) -> Defaults | None:
+    """Returns the defaults that go with a registered type, or None where it has none."""
+    entry = _entries.get(transformer_type)
+    return None if entry is None else entry.find_defaults()

@@ -1,0 +1,44 @@
+"""What the cache remembers about one branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from teaspec.runtime.overwrite import Kept
+
+Layout = tuple[tuple[str, Any, Any, Any], ...]
+
+
+@dataclass(eq=False)
+class TeaCacheState:
+    """The state of one branch (one CFG pass) across the denoising steps.
+
+    The hook replaces a state at the end of a call, never changes one half-way.
+
+    Attributes:
+        cnt: Steps seen.
+        accumulated_rel_l1_distance: Sum of the rescaled distances since the last computed step.
+        previous_modulated_input: The last step's modulated input, detached; updated on computed and reused steps alike.
+        previous_residual: Hidden states behind the blocks minus those before them, at the last computed step, detached.
+        previous_residual_encoder: The same for the encoder stream, only where something behind the blocks reads it.
+        previous_live: Residuals of further live streams, and values carried over, by stream key.
+        layout: Name, shape, dtype and device of the modulated input and of each stream at the last step.
+        kept_input: Tells whether `previous_modulated_input` was overwritten since.
+    """
+
+    cnt: int = 0
+    accumulated_rel_l1_distance: float = 0.0
+    previous_modulated_input: torch.Tensor | None = None
+    previous_residual: torch.Tensor | None = None
+    previous_residual_encoder: torch.Tensor | None = None
+    previous_live: dict[str, Any] = field(default_factory=dict)
+    layout: Layout = ()
+    kept_input: Kept | None = None
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        vars(self).update(vars(TeaCacheState()))

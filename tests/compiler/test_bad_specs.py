@@ -1,0 +1,72 @@
+"""Every bad spec is refused with exactly the message that it carries.
+
+A bad spec holds one mistake. Its file name is the diagnostic's code, with a detail behind `--` where several specs show the
+same code; its trailing lines `# | ...` are the rendered message. `pytest tests/compiler --bless` rewrites them.
+
+What lies in `tests/bad_specs/compile/` is well-formed; the mistake shows when it is compiled against its model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from teaspec.compiler.passes.check import check
+from teaspec.compiler.passes.read import read
+from teaspec.compiler.report import SpecError
+from teaspec.compiler.report.codes import CHECK_CODES, READ_CODES
+
+FOLDER = Path(__file__).parent.parent / "bad_specs"
+MARK = "# |"
+FILES = sorted(FOLDER.rglob("*.yaml"))
+
+
+def split(content: str) -> tuple[str, str]:
+    """Returns the spec and the message that it expects."""
+    lines = content.splitlines(keepends=True)
+    count = len(lines)
+    while count and lines[count - 1].startswith(MARK):
+        count -= 1
+    message = "".join(line.removeprefix(MARK).removeprefix(" ") for line in lines[count:])
+    return "".join(lines[:count]), message.removesuffix("\n")
+
+
+def quote(message: str) -> str:
+    return "".join(f"{MARK} {line}".rstrip() + "\n" for line in message.split("\n"))
+
+
+def refuse(path: Path, spec_text: str, monkeypatch: pytest.MonkeyPatch) -> SpecError:
+    with pytest.raises(SpecError) as caught:
+        if path.parent.name == "compile":
+            compile_from(path, monkeypatch)
+        else:
+            check(read(spec_text, path.name))
+    return caught.value
+
+
+def compile_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from teaspec.compiler import compile_spec, load_spec  # noqa: PLC0415 - not needed, nor paid for, by the other specs
+    from tests.compiler.tiny import build  # noqa: PLC0415
+
+    monkeypatch.chdir(path.parent)  # so that messages show the file name alone
+    spec = load_spec(Path(path.name))
+    compile_spec(spec, build(spec))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())
+def test_bad_spec_is_refused_as_expected(path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec_text, expected = split(path.read_text(encoding="utf-8"))
+    error = refuse(path, spec_text, monkeypatch)
+    assert [diagnostic.code for diagnostic in error.diagnostics] == [path.stem.partition("--")[0]]
+    if request.config.getoption("--bless", default=False):
+        path.write_text(spec_text + quote(str(error)), encoding="utf-8")
+    else:
+        assert str(error) == expected
+
+
+def test_every_code_has_a_bad_spec() -> None:
+    # These two need more text than is good to look at; test_read.py and test_report.py make it.
+    generated = {"spec-too-large", "too-many-mistakes"}
+    shown = {path.stem.partition("--")[0] for path in FILES if path.parent == FOLDER}
+    assert shown == (READ_CODES.keys() | CHECK_CODES.keys()) - generated

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teaspec.runtime.decision import Polynomial, decide, relative_l1
+
+REAL = st.floats(-100, 100)
+
+
+def test_relative_l1_is_the_mean_change_over_the_mean_magnitude() -> None:
+    previous = torch.tensor([[1.0, -3.0]])
+    current = torch.tensor([[2.0, -3.0]])
+    assert relative_l1(current, previous) == pytest.approx(0.5 / 2.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_relative_l1_accumulates_in_float32(dtype: torch.dtype) -> None:
+    # In float16 the sum of 100 000 ones is infinite, in bfloat16 it stops at 256.
+    previous = torch.ones(100_000, dtype=dtype)
+    current = previous * 1.5
+    assert relative_l1(current, previous) == pytest.approx(0.5, rel=1e-6)
+
+
+def test_relative_l1_of_zeros_is_finite() -> None:
+    zero = torch.zeros(2, 3)
+    assert relative_l1(zero, zero) == 0
+    assert relative_l1(zero + 1e-8, zero) == pytest.approx(1.0)
+
+
+def test_relative_l1_leaves_its_arguments_alone() -> None:
+    previous, current = torch.full((3,), -1.0), torch.full((3,), -2.0)
+    relative_l1(current, previous)
+    assert previous.tolist() == [-1.0] * 3
+    assert current.tolist() == [-2.0] * 3
+
+
+@given(st.lists(REAL, min_size=5, max_size=5), REAL)
+def test_polynomial_agrees_with_poly1d(coefficients: list[float], x: float) -> None:
+    assert Polynomial(tuple(coefficients))(x) == pytest.approx(float(np.poly1d(coefficients)(x)), rel=1e-9, abs=1e-9)
+
+
+def test_signed_accumulation_lowers_the_sum_and_absolute_raises_it() -> None:
+    def negative(x: float) -> float:
+        return -x
+
+    assert decide(0.1, 0.15, 0.2, negative, "signed").accumulated == pytest.approx(0.05)
+    assert decide(0.1, 0.15, 0.2, negative, "absolute").accumulated == pytest.approx(0.25)
+
+
+def test_reuse_carries_the_sum_and_compute_starts_at_zero() -> None:
+    identity = Polynomial((0, 0, 0, 1, 0))
+    reused = decide(0.125, 0.25, 0.5, identity, "signed")
+    assert (reused.choice, reused.accumulated, reused.carried) == ("reuse", 0.375, 0.375)
+    computed = decide(0.25, 0.25, 0.5, identity, "signed")
+    assert (computed.choice, computed.accumulated, computed.carried) == ("compute", 0.5, 0.0)
+
+
+@pytest.mark.parametrize("distance", [math.nan, math.inf, 1e300])
+def test_what_is_not_finite_computes(distance: float) -> None:
+    verdict = decide(distance, 0.0, 0.5, Polynomial((-1, 0, 0, 0, 0)), "signed")
+    assert (verdict.choice, verdict.reason, verdict.carried) == ("compute", "non-finite distance", 0.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -34,12 +35,13 @@ def run(
         ModuleNotFoundError: If matplotlib or transformers is missing; `pip install teaspec[demo]` brings both.
     """
     # Both extras and diffusers are imported here, so that the command line can offer the demo without them.
-    from teaspec.demo.hook_cost import measure_hook_cost
-    from teaspec.demo.measure import measure_runs
-    from teaspec.demo.pipeline import build_pipeline
-    from teaspec.demo.plot import draw
-    from teaspec.demo.result import DemoResult
-    from teaspec.demo.timing import quiet
+    with _without_notices():
+        from teaspec.demo.hook_cost import measure_hook_cost
+        from teaspec.demo.measure import measure_runs
+        from teaspec.demo.pipeline import build_pipeline
+        from teaspec.demo.plot import draw
+        from teaspec.demo.result import DemoResult
+        from teaspec.demo.timing import quiet
 
     started = perf_counter()
     settings = settings or DemoSettings()
@@ -62,3 +64,16 @@ def run(
         figure=figure,
         elapsed=perf_counter() - started,
     )
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keeps transformers from remarking on packages that the demo has no use for."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

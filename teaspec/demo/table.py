@@ -10,7 +10,7 @@ from rich.text import Text
 from teaspec.demo.result import DemoResult
 
 _COLUMNS = (
-    *("steps\ncomputed", "steps\nreused", "\nseconds", "time\nratio", "\nrange"),
+    *("steps\ncomputed", "steps\nreused", "\nseconds", "time\nratio", "\nspread"),
     *("ideal\nratio", "off\nideal", "L1\nerror"),
 )
 
@@ -33,7 +33,10 @@ def _table(result: DemoResult) -> Table:
         box=box.SIMPLE,
         pad_edge=False,
         collapse_padding=True,
-        caption=f"medians of {result.settings.rounds} interleaved rounds; range: lowest to highest time ratio;\nL1 error: relative, to the uncached result",
+        caption=(
+            f"medians of {result.settings.rounds} interleaved rounds; spread: range of time ratio / median\n"
+            "L1 error: of the result, relative to the uncached one"
+        ),
     )
     table.add_column("\nthreshold", no_wrap=True)
     for name in _COLUMNS:
@@ -49,7 +52,7 @@ def _table(result: DemoResult) -> Table:
             str(run.reused),
             f"{run.seconds.median:.2f}",
             f"{ratio.median:.3f}",
-            f"{ratio.low:.3f}-{ratio.high:.3f}",
+            f"{(ratio.high - ratio.low) / ratio.median:.1%}",
             f"{run.ideal_ratio:.3f}",
             f"{ratio.median / run.ideal_ratio - 1:+.1%}",
             f"{run.error:.4f}",
@@ -62,7 +65,9 @@ def _notes(result: DemoResult) -> list[str]:
     costs = ", ".join(f"{run.reused_cost:.1%} at {run.threshold:g}" for run in result.runs if run.reused)
     return [
         f"A reused step takes {costs} of the time of an uncached one. Ideal: computed steps plus reused steps at that "
-        "price, over all steps.",
+        "price, over all steps."
+        if costs
+        else "No step was reused.",
         f"A computed step with the hook takes {cost.ratio.median:.4f} times as long as without it "
         f"({1e3 * cost.hooked.median:.1f} ms, {1e3 * cost.plain.median:.1f} ms; medians of {cost.ratio.count} pairs).",
         f"Coefficients: {list(result.settings.coefficients)}. Decision per step: {result.figure}",

@@ -21,9 +21,9 @@ class ProbeError(Exception):
 def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: torch.dtype, seed: int) -> nn.Module:
     """Builds one instance with reproducible weights, in evaluation mode.
 
-    Diffusion transformers are initialised as an identity: gates, modulations and output projections are zero, norms are
-    one. With such weights a forward that loses its blocks or its modulation still gives the right output. Every constant
-    parameter is therefore filled with noise around its value.
+    Diffusion transformers are initialised as an identity: gates, modulations and output projections are zero, norms
+    are one. With such weights a forward that loses its blocks or its modulation still gives the right output. Every
+    constant parameter is therefore filled with noise around its value.
 
     Args:
         model_class: The class of the model.

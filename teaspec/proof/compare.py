@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """A property does not hold.
 
     Attributes:
@@ -40,34 +40,36 @@ def require_same_form(expected: Any, actual: Any) -> None:
     """Requires the same output type, and the same tensors by place, shape and dtype.
 
     Raises:
-        Violation: Where the two differ in form.
+        ViolationError: Where the two differ in form.
     """
     if type(expected) is not type(actual):
-        raise Violation(f"the output is a {type(actual).__name__}, the forward returns a {type(expected).__name__}")
+        raise ViolationError(
+            f"the output is a {type(actual).__name__}, the forward returns a {type(expected).__name__}"
+        )
     wanted = [(name, tuple(tensor.shape), tensor.dtype) for name, tensor in named_tensors(expected)]
     got = [(name, tuple(tensor.shape), tensor.dtype) for name, tensor in named_tensors(actual)]
     if wanted != got:
-        raise Violation(f"the output holds {_forms(got)}, that of the forward holds {_forms(wanted)}")
+        raise ViolationError(f"the output holds {_forms(got)}, that of the forward holds {_forms(wanted)}")
 
 
 def require_equal(expected: Any, actual: Any, what: str) -> None:
     """Requires equality bit for bit, as `torch.equal` sees it.
 
     Raises:
-        Violation: Where the form or a value differs; it carries the largest absolute difference.
+        ViolationError: Where the form or a value differs; it carries the largest absolute difference.
     """
     require_same_form(expected, actual)
     for (name, left), (_, right) in zip(named_tensors(expected), named_tensors(actual), strict=True):
         if not torch.equal(left, right):
             difference = max_abs_difference(left, right)
-            raise Violation(f"{what}: {name} differs, largest absolute difference {difference:.3g}", difference)
+            raise ViolationError(f"{what}: {name} differs, largest absolute difference {difference:.3g}", difference)
 
 
 def require_close(expected: Any, actual: Any, what: str, tolerance: float) -> None:
     """Requires that no element differs by more than `tolerance` times the largest magnitude of the expected tensor.
 
     Raises:
-        Violation: Where the form differs or a difference is larger; it carries the largest absolute difference.
+        ViolationError: Where the form differs or a difference is larger; it carries the largest absolute difference.
     """
     require_same_form(expected, actual)
     for (name, left), (_, right) in zip(named_tensors(expected), named_tensors(actual), strict=True):
@@ -75,8 +77,9 @@ def require_close(expected: Any, actual: Any, what: str, tolerance: float) -> No
         allowed = tolerance * max(1.0, float(left.detach().abs().max()))
         # written so that a NaN difference fails
         if not difference <= allowed:
-            raise Violation(
-                f"{what}: {name} differs, largest absolute difference {difference:.3g}, allowed {allowed:.3g}", difference
+            raise ViolationError(
+                f"{what}: {name} differs, largest absolute difference {difference:.3g}, allowed {allowed:.3g}",
+                difference,
             )
 
 
@@ -84,16 +87,16 @@ def require_telling(value: Any) -> None:
     """Requires an output that can tell a right forward from a wrong one: finite, and not the same everywhere.
 
     Raises:
-        Violation: Where the output holds no tensor, a NaN or an infinity, or one value only.
+        ViolationError: Where the output holds no tensor, a NaN or an infinity, or one value only.
     """
     tensors = list(named_tensors(value))
     if not tensors:
-        raise Violation(f"the forward returned no tensor but a {type(value).__name__}")
+        raise ViolationError(f"the forward returned no tensor but a {type(value).__name__}")
     for name, tensor in tensors:
         if not bool(torch.isfinite(tensor).all()):
-            raise Violation(f"{name} is not finite: a comparison with it would prove nothing")
+            raise ViolationError(f"{name} is not finite: a comparison with it would prove nothing")
         if tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all()):
-            raise Violation(f"{name} is the same everywhere: a comparison with it would prove nothing")
+            raise ViolationError(f"{name} is the same everywhere: a comparison with it would prove nothing")
 
 
 def max_abs_difference(left: torch.Tensor, right: torch.Tensor) -> float:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -65,8 +65,9 @@ class SecondCompilation:
         environment = {
             **os.environ,
             "PYTHONHASHSEED": str(seed % 2**32),
+            "OMP_NUM_THREADS": "1",
             # the model may lie where only this process looks
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
         }
         self._errors = folder / "errors.txt"
         with self._errors.open("wb") as errors:
@@ -106,5 +107,6 @@ class SecondCompilation:
 def _source(subject: Subject, case: int) -> str:
     smallest = {name: low for name, (low, _) in subject.alternatives[case].dims.items()}
     example = Example(case, torch.float32, smallest, frozenset(), None, 0, 0)
-    text: str = subject.extractor(example).source
+    extractor: Any = subject.extractor(example)
+    text: str = extractor.source
     return text

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 def count_flops(step: Callable[[], Any]) -> int:
     """Runs `step` once without gradients and returns its floating point operations.
 
-    Only the operations that PyTorch has a formula for are counted: matrix products, convolutions and attention. Those are
-    nearly all of a transformer's.
+    Only the operations that PyTorch has a formula for are counted: matrix products, convolutions and attention. Those
+    are nearly all of a transformer's.
     """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:

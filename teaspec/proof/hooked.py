@@ -46,7 +46,7 @@ def hooked(
 
 
 def call(module: nn.Module, arguments: Arguments) -> Any:
-    """Calls the module without gradients, as one branch of a pipeline: two calls at one timestep are two steps of it."""
+    """Calls the module without gradients, always as the same branch: two calls at one timestep are two steps of it."""
     # Not every transformer inherits the mixin; the method only needs a module.
     with torch.no_grad(), CacheMixin.cache_context(module, "cond"):
         return module(*arguments.args, **arguments.kwargs)
@@ -77,31 +77,3 @@ def _registered(name: str, extractor: Callable[..., Any]) -> Iterator[None]:
             del registry._entries[name]
         else:
             registry._entries[name] = before
-
-
-class BlockCount:
-    """Counts the calls of blocks, by forward hooks."""
-
-    def __init__(self, blocks: list[nn.Module]) -> None:
-        """Starts counting.
-
-        Args:
-            blocks: The blocks to watch.
-        """
-        self._calls = 0
-        self._handles = [block.register_forward_pre_hook(self._count) for block in blocks]
-
-    def take(self) -> int:
-        """Returns the calls since the last `take`."""
-        calls, self._calls = self._calls, 0
-        return calls
-
-    def __enter__(self) -> BlockCount:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _count(self, *_: object) -> None:
-        self._calls += 1

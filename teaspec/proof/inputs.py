@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ import torch
 from teaspec.compiler.forms.probe import (
     Choice,
     Constant,
-    Dim,
     DictOf,
+    Dim,
     ListOf,
     Mask,
     Probe,
@@ -52,6 +52,12 @@ class Example:
     positional: int
     seed: int
     step: int = 0
+
+    @property
+    def key(self) -> Hashable:
+        """The same for equal examples."""
+        fixed = (self.case, self.dtype, self.present, self.return_dict, self.positional, self.seed, self.step)
+        return (fixed, tuple(self.dims.items()))
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def _arrange(values: dict[str, Any], positional: int, parameters: Mapping[str, i
 
 
 class _Maker:
-    """Makes the values of one input. Each input has a stream of its own, so that dropping one leaves the others alone."""
+    """Makes the values of one input. Each has its own random stream, so that dropping one leaves the others alone."""
 
     def __init__(self, example: Example, name: str) -> None:
         self._example = example

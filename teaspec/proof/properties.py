@@ -1,7 +1,7 @@
 """The properties of an extractor, one function each.
 
-A property takes the subject and one drawn example. It raises a `Violation` where it does not hold; any other exception
-counts as a failure, too.
+A property takes the subject and one drawn example. It raises a `ViolationError` where it does not hold; any other
+exception counts as a failure, too.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from teaspec.proof.compare import (
-    Violation,
+    ViolationError,
     require_close,
     require_equal,
     require_same_form,
     require_telling,
     same_value,
 )
-from teaspec.proof.hooked import ALWAYS_COMPUTE, ALWAYS_REUSE, BlockCount, call, hooked
+from teaspec.proof.hooked import ALWAYS_COMPUTE, ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.subject import Subject
 from teaspec.runtime.context import CacheContext, Finished
@@ -32,9 +32,9 @@ _ROUNDING = 1e-4
 
 def forward_tells(subject: Subject, example: Example) -> None:
     """The model's own forward repeats itself, and its output could tell a wrong extractor from a right one."""
-    expected = subject.forward(example)
-    require_telling(expected)
-    require_equal(expected, subject.forward(example), "the forward called twice")
+    uncached = subject.uncached(example)
+    require_telling(uncached.output)
+    require_equal(uncached.output, subject.call(example, subject.arguments(example)), "the forward called twice")
 
 
 def context_validates(subject: Subject, example: Example) -> None:
@@ -45,38 +45,32 @@ def context_validates(subject: Subject, example: Example) -> None:
         if isinstance(context, Finished):
             return
         if not isinstance(context, CacheContext):
-            raise Violation(f"the extractor returned a {type(context).__name__}, not a CacheContext")
+            raise ViolationError(f"the extractor returned a {type(context).__name__}, not a CacheContext")
         context.validate()
 
 
 def split_is_exact(subject: Subject, example: Example) -> None:
     """Prelude, blocks and postlude together give the output of the forward, bit for bit."""
-    expected = subject.forward(example)
-    require_telling(expected)
-    require_equal(expected, _split(subject, example, subject.arguments(example)), "split against uncached")
+    uncached = subject.uncached(example)
+    require_equal(uncached.output, _split(subject, example, subject.arguments(example)), "split against uncached")
 
 
 def arguments_are_kept(subject: Subject, example: Example) -> None:
     """The caller's arguments are left as the forward leaves them."""
-    expected, given = subject.arguments(example), subject.arguments(example)
-    subject.forward(example, expected)
+    expected, given = subject.uncached(example).arguments, subject.arguments(example)
     _split(subject, example, given)
-    names = list(subject.parameters)
-    pairs = [
-        *zip(names, expected.args, given.args, strict=False),
-        *((name, value, given.kwargs.get(name)) for name, value in expected.kwargs.items()),
-    ]
-    for name, left, right in pairs:
-        if not same_value(left, right):
-            raise Violation(f"the argument `{name}` is left in another state than the forward leaves it in")
-    if set(given.kwargs) != set(expected.kwargs):
-        raise Violation("the caller's keyword arguments are not those that were passed")
+    left, right = _by_name(subject, expected), _by_name(subject, given)
+    if list(left) != list(right):
+        raise ViolationError(f"the caller's arguments are {', '.join(right)}, the forward leaves {', '.join(left)}")
+    for name in left:
+        if not same_value(left[name], right[name]):
+            raise ViolationError(f"the argument `{name}` is left in another state than the forward leaves it in")
 
 
 def computed_step_is_exact(subject: Subject, example: Example) -> None:
     """With the hook on and nothing reused, two steps in a row equal the unhooked forward bit for bit."""
     steps = (example, replace(example, step=1))
-    expected = [subject.forward(step) for step in steps]
+    expected = [subject.uncached(step).output for step in steps]
     with _hooked(subject, example, ALWAYS_COMPUTE) as module:
         for step, wanted in zip(steps, expected, strict=True):
             require_equal(wanted, call(module, subject.arguments(step)), "hooked and computed against unhooked")
@@ -85,16 +79,14 @@ def computed_step_is_exact(subject: Subject, example: Example) -> None:
 def reused_step_runs_no_block(subject: Subject, example: Example) -> None:
     """A reused step runs no block, returns the right type, shapes and dtypes, and repeats a step on its inputs."""
     later = replace(example, step=1)
-    with BlockCount(subject.blocks(example)) as count:
-        expected = subject.forward(later)
-        needed = count.take()
-        with _hooked(subject, example, ALWAYS_REUSE) as module:
-            computed = call(module, subject.arguments(example))
-            _require_blocks(needed, count.take(), "the first step, which must be computed,")
-            reused = call(module, subject.arguments(later))
-            repeated = call(module, subject.arguments(example))
-            _require_blocks(2 * needed if _bypassed(subject, example) else 0, count.take(), "two reused steps")
-    require_same_form(expected, reused)
+    needed = subject.uncached(example).blocks
+    with subject.count_blocks(example) as count, _hooked(subject, example, ALWAYS_REUSE) as module:
+        computed = call(module, subject.arguments(example))
+        _require_blocks(needed, count.take(), "the first step, which must be computed,")
+        reused = call(module, subject.arguments(later))
+        repeated = call(module, subject.arguments(example))
+        _require_blocks(2 * needed if _bypassed(subject, example) else 0, count.take(), "two steps to be reused")
+    require_same_form(subject.uncached(later).output, reused)
     require_telling(reused)
     if example.dtype == torch.float32:
         require_close(computed, repeated, "the same inputs, computed and then reused", _ROUNDING)
@@ -103,15 +95,15 @@ def reused_step_runs_no_block(subject: Subject, example: Example) -> None:
 def removal_restores(subject: Subject, example: Example) -> None:
     """The hook keeps the signature of the forward, and removing it gives back the original forward."""
     module = subject.module(example)
+    expected = subject.uncached(example).output
     before, signature = module.forward, inspect.signature(module.forward)
-    expected = subject.forward(example)
     with _hooked(subject, example, ALWAYS_REUSE):
         if inspect.signature(module.forward) != signature:
-            raise Violation(f"hooked, the forward has the signature {inspect.signature(module.forward)}")
+            raise ViolationError(f"hooked, the forward has the signature {inspect.signature(module.forward)}")
         call(module, subject.arguments(example))
     if module.forward != before:
-        raise Violation("after the removal the module's forward is not the original")
-    require_equal(expected, subject.forward(example), "after the removal")
+        raise ViolationError("after the removal the module's forward is not the original")
+    require_equal(expected, subject.call(example, subject.arguments(example)), "after the removal")
 
 
 @dataclass(frozen=True)
@@ -165,11 +157,14 @@ def _hooked(subject: Subject, example: Example, config: Any) -> Any:
 
 
 def _bypassed(subject: Subject, example: Example) -> bool:
-    given = subject.arguments(example)
-    passed = {**dict(zip(subject.parameters, given.args, strict=False)), **given.kwargs}
-    return any(passed.get(name) is not None for name in subject.spec.bypass)
+    given = _by_name(subject, subject.arguments(example))
+    return any(given.get(name) is not None for name in subject.spec.bypass)
+
+
+def _by_name(subject: Subject, arguments: Arguments) -> dict[str, Any]:
+    return {**dict(zip(subject.parameters, arguments.args, strict=False)), **arguments.kwargs}
 
 
 def _require_blocks(expected: int, actual: int, what: str) -> None:
     if actual != expected:
-        raise Violation(f"{what} ran {actual} blocks, expected {expected}")
+        raise ViolationError(f"{what} ran {actual} blocks, expected {expected}")

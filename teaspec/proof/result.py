@@ -6,6 +6,7 @@ Nothing here prints. `teaspec/cli.py` renders a `CheckReport`, `as_dict` is its 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,5 +117,12 @@ class CheckReport:
         del data["source"]
         data["passed"] = self.passed
         if self.flops is not None:
-            data["flops"]["ratio"] = self.flops.ratio
+            data["flops"]["ratio"] = _finite(self.flops.ratio)
+        for result in data["properties"]:
+            result["max_abs_difference"] = _finite(result["max_abs_difference"])
         return data
+
+
+def _finite(number: float | None) -> float | str | None:
+    """JSON has no word for a number that is not finite."""
+    return number if number is None or math.isfinite(number) else str(number)

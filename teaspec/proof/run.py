@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,10 +44,12 @@ def check_spec(
 
     Raises:
         SpecError: The model cannot be imported, or the spec cannot be compiled for it.
-        ProbeError: The probe's model cannot be built.
+        ProbeError: The spec has no probe, or the probe's model cannot be built.
     """
+    if not spec.probe.inputs:
+        raise ProbeError("the spec has no `probe` with inputs, so there is nothing to run")
     subject = Subject(spec, import_model(spec), compile_spec, seed)
-    with closing(SecondCompilation(spec, seed)) as second, _quiet():
+    with closing(SecondCompilation(spec, seed)) as second, surroundings():
         # compiled first of all: what the compiler has to say comes before any proof
         extractors = sources(subject)
         results = [prove(subject, item, examples=examples, seed=seed, progress=progress) for item in PROPERTIES]
@@ -71,9 +74,7 @@ def prove(
         The result, with the smallest failing example where there is one.
     """
     progress(item.name)
-    outcome = falsify(
-        subject.strategy(), lambda example: item.holds(subject, example), examples=examples, seed=seed
-    )
+    outcome = falsify(subject.strategy(), lambda example: item.holds(subject, example), examples=examples, seed=seed)
     if outcome.failing is None:
         return PropertyResult(item.name, item.claim, True, outcome.examples)
     error = outcome.error
@@ -89,10 +90,19 @@ def _deterministic(extractors: list[str], second: SecondCompilation) -> Property
         again = second.wait()
     except RuntimeError as error:
         return PropertyResult(name, claim, False, 1, str(error))
-    differing = [case for case, (left, right) in enumerate(zip(extractors, again, strict=True)) if left != right]
-    if differing:
-        return PropertyResult(name, claim, False, 1, f"the source differs for case {differing[0]}")
+    for case, (left, right) in enumerate(zip(extractors, again, strict=True)):
+        if left != right:
+            message = (
+                f"the source differs for {f'case {case}' if case else 'the base'}:\n{_first_difference(left, right)}"
+            )
+            return PropertyResult(name, claim, False, 1, message)
     return PropertyResult(name, claim, True, 1)
+
+
+def _first_difference(left: str, right: str) -> str:
+    pairs = zip_longest(left.splitlines(), right.splitlines(), fillvalue="(no such line)")
+    line, (here, there) = next((number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+    return f"line {line} here:  {here}\nline {line} there: {there}"
 
 
 def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckReport:
@@ -127,7 +137,7 @@ def _largest(subject: Subject) -> Example:
 
 
 def _flops(subject: Subject, example: Example) -> Flops:
-    full = count_flops(lambda: subject.forward(example))
+    full = count_flops(lambda: subject.call(example, subject.arguments(example)))
     with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
         call(module, subject.arguments(example))
         reused = count_flops(lambda: call(module, subject.arguments(example)))
@@ -135,12 +145,18 @@ def _flops(subject: Subject, example: Example) -> Flops:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Holds back diffusers' warnings: the probe passes deprecated and ineffective arguments on purpose."""
+def surroundings() -> Iterator[None]:
+    """What a proof runs in: one thread, and without diffusers' warnings.
+
+    The tensors of a probe are far too small to share among threads, which would mostly wait for each other. The
+    warnings are about deprecated and ineffective arguments, which a probe passes on purpose.
+    """
     logger = logging.getLogger("diffusers")
-    level = logger.level
+    level, threads = logger.level, torch.get_num_threads()
     logger.setLevel(logging.ERROR)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
+        torch.set_num_threads(threads)
         logger.setLevel(level)

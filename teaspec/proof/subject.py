@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from hypothesis.strategies import SearchStrategy
 from torch import nn
 
+from teaspec.proof.blocks import BlockCount
 from teaspec.proof.build import ProbeError, build_module
-from teaspec.proof.compare import Violation
 from teaspec.proof.draw import describe, examples
 from teaspec.proof.inputs import Arguments, Example, make_arguments
 
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 
 Extractor = Callable[..., Any]
 Compile = Callable[["Spec", nn.Module], Extractor]
+
+
+@dataclass(frozen=True)
+class Uncached:
+    """A call of the model without any cache.
+
+    Attributes:
+        output: What it returned.
+        arguments: The arguments as the call left them.
+        blocks: How many blocks ran.
+    """
+
+    output: Any
+    arguments: Arguments
+    blocks: int
 
 
 class Subject:
@@ -51,6 +67,7 @@ class Subject:
         self._seed = seed
         self._modules: dict[tuple[int, torch.dtype], nn.Module] = {}
         self._extractors: dict[tuple[int, torch.dtype], Extractor] = {}
+        self._uncached: dict[Hashable, Uncached] = {}
 
     def strategy(self) -> SearchStrategy[Example]:
         """Strategy of calls."""
@@ -75,38 +92,42 @@ class Subject:
         """New arguments for one call, equal for equal examples."""
         return make_arguments(self.alternatives[example.case], example, self.parameters)
 
-    def forward(self, example: Example, arguments: Arguments | None = None) -> Any:
-        """Calls the model itself.
-
-        Args:
-            example: The call.
-            arguments: Its arguments, where the caller wants to see what the forward does to them.
+    def uncached(self, example: Example) -> Uncached:
+        """What the model itself does in this call; it is called once for each example.
 
         Raises:
             ProbeError: The model's own forward fails, so that nothing can be proven with this example.
         """
-        given = arguments if arguments is not None else self.arguments(example)
+        if example.key not in self._uncached:
+            given = self.arguments(example)
+            with BlockCount(self._blocks(example)) as count:
+                output = self.call(example, given)
+                self._uncached[example.key] = Uncached(output, given, count.take())
+        return self._uncached[example.key]
+
+    def call(self, example: Example, arguments: Arguments) -> Any:
+        """Calls the model itself.
+
+        Raises:
+            ProbeError: The model's own forward fails.
+        """
         try:
             with torch.no_grad():
-                return self.module(example)(*given.args, **given.kwargs)
+                return self.module(example)(*arguments.args, **arguments.kwargs)
         except Exception as error:
             raise ProbeError(f"the model's own forward fails: {type(error).__name__}: {error}") from error
 
-    def blocks(self, example: Example) -> list[nn.Module]:
-        """Every block of the loops that the spec names.
-
-        Raises:
-            Violation: A loop holds no block, so that counting them would prove nothing.
-        """
-        module = self.module(example)
-        found = [block for loop in self.spec.blocks.loops for block in module.get_submodule(loop).children()]
-        if not found:
-            raise Violation(f"no block in {', '.join(self.spec.blocks.loops)}")
-        return found
+    def count_blocks(self, example: Example) -> BlockCount:
+        """Counts the blocks that run in the example's module."""
+        return BlockCount(self._blocks(example))
 
     def describe(self, example: Example) -> str:
         """The example as text."""
         return describe(example, self.alternatives, self.arguments(example), list(self.parameters))
+
+    def _blocks(self, example: Example) -> list[nn.Module]:
+        module = self.module(example)
+        return [block for loop in self.spec.blocks.loops for block in module.get_submodule(loop).children()]
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class DiffusionCacheConfig:
         known = [field.name for field in fields(cls)]
         unknown = [key for key in settings if key not in known]
         if unknown:
-            hints = "; ".join(f"{key!r}{did_you_mean(str(key), known)}" for key in unknown)
-            raise ValueError(f"unknown cache setting {hints} Known: {listed(known)}")
+            hints = " ".join(f"unknown cache setting {key!r}{did_you_mean(str(key), known)}" for key in unknown)
+            raise ValueError(f"{hints} Known: {listed(known)}")
         return cls(**settings)
 
     def to_teacache_config(self) -> TeaCacheConfig:

@@ -23,14 +23,14 @@ EPSILON = 1e-8
 
 
 def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> float:
-    """Returns the mean change relative to the mean magnitude, in float32 whatever the dtype.
+    """Returns the mean change relative to the mean magnitude, taken in float32 also for narrower dtypes.
 
     Args:
         current: This step's modulated input.
         previous: The last step's, of the same shape and on the same device.
     """
     old = previous.float()
-    change = (current.float() - old).abs_().mean()
+    change = (current - old).abs_().mean()
     return float((change / (old.abs().mean() + EPSILON)).item())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
@@ -12,6 +13,7 @@ import torch
 from teaspec.runtime.context import CacheContext, Finished
 
 Phase = Callable[..., Any]
+Drive = Callable[["CacheContext | Finished"], Any]
 
 
 class _Unbound:
@@ -31,32 +33,75 @@ def current_phase() -> Phase:
     return _phase.get()
 
 
+def default_of(function: Callable[..., Any], parameter: str) -> Any:
+    """The very object that a parameter of the model's forward has as its default."""
+    return inspect.signature(inspect.unwrap(function)).parameters[parameter].default
+
+
+class HandedOn:
+    """A call that a forward hands on to the method that holds its blocks.
+
+    Attributes:
+        args: The method's arguments, the module first.
+        kwargs: Its keyword arguments.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes the method's arguments as the forward passes them."""
+        self.args = args
+        self.kwargs = kwargs
+
+
+class Part:
+    """A function of the extractor, under the decorators of the model's method that it stands for."""
+
+    def __init__(self, function: Phase, decorated: Phase | None = None) -> None:
+        """Joins a function and its decorators.
+
+        Args:
+            function: Takes the module and the method's arguments.
+            decorated: A function under the method's decorators that runs `current_phase()` with its arguments; None where
+                the method has none.
+        """
+        self.function = function
+        self.decorated = decorated
+
+    def within(self, phase: Phase, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run something inside the decorators: entered once, left once, also on an exception.
+
+        Args:
+            phase: What to run; called with the arguments as the decorators hand them on.
+            args: The module and the positional arguments.
+            kwargs: The keyword arguments.
+        """
+        if self.decorated is None:
+            return phase(*args, **kwargs)
+        token = _phase.set(phase)
+        try:
+            return self.decorated(*args, **kwargs)
+        finally:
+            _phase.reset(token)
+
+
 class Extractor:
     """A forward cut in three, under the decorators of the forward.
 
     The decorators of a forward (diffusers' `apply_lora_scale`, `torch.no_grad()`) hold for a whole call: `enter` enters
-    them once and leaves them once, also on an exception, with all three parts inside. A plain call returns the context and
-    cannot know when its caller will be done, so there each part runs under the decorators by itself.
+    them once and leaves them once, with all three parts inside. A plain call returns the context and cannot know when its
+    caller will be done, so there each part runs under the decorators by itself.
     """
 
-    def __init__(self, extract: Callable[..., CacheContext | Finished], decorated: Callable[..., Any] | None = None) -> None:
+    def __init__(self, extract: Part, dispatch: Part | None = None) -> None:
         """Joins the generated functions.
 
         Args:
-            extract: The prelude; takes the module and the forward's arguments.
-            decorated: A function under the forward's decorators that runs `current_phase()` with its arguments. None where
-                the forward has no decorators.
+            extract: The prelude; returns a `CacheContext` or `Finished`.
+            dispatch: The forward, where it only hands on to the method that `extract` cuts; returns `HandedOn` or `Finished`.
         """
         self._extract = extract
-        self._decorated = decorated
+        self._dispatch = dispatch
 
-    def enter(
-        self,
-        module: torch.nn.Module,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        drive: Callable[[CacheContext | Finished], Any],
-    ) -> Any:
+    def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Drive) -> Any:
         """Run `drive` on the context of a call, inside the decorators of the forward.
 
         Args:
@@ -68,7 +113,7 @@ class Extractor:
         Returns:
             What `drive` returns, as the decorators hand it on.
         """
-        return self._within(module, args, kwargs, lambda *a, **k: drive(self._extract(*a, **k)))
+        return self._within(module, args, kwargs, lambda *a, **k: drive(self._extract.function(*a, **k)), drive)
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the model's forward.
@@ -81,8 +126,9 @@ class Extractor:
         Returns:
             The context, or `Finished` where the forward returned before its blocks.
         """
-        context: CacheContext | Finished = self._within(module, args, kwargs, self._extract)
-        if self._decorated is None or isinstance(context, Finished):
+        context: CacheContext | Finished = self.enter(module, args, kwargs, lambda cut: cut)
+        parts = (self._extract, self._dispatch)
+        if isinstance(context, Finished) or all(part is None or part.decorated is None for part in parts):
             return context
         blocks, postprocess = context.run_transformer_blocks, context.postprocess
         return replace(
@@ -92,12 +138,21 @@ class Extractor:
         )
 
     def _within(
-        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], phase: Phase
+        self,
+        module: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        phase: Phase,
+        finish: Drive = lambda finished: finished,
     ) -> Any:
-        if self._decorated is None:
-            return phase(module, *args, **kwargs)
-        token = _phase.set(phase)
-        try:
-            return self._decorated(module, *args, **kwargs)
-        finally:
-            _phase.reset(token)
+        if self._dispatch is None:
+            return self._extract.within(phase, (module, *args), kwargs)
+        dispatch = self._dispatch
+
+        def hand_on(*a: Any, **k: Any) -> Any:
+            handed = dispatch.function(*a, **k)
+            if isinstance(handed, Finished):
+                return finish(handed)
+            return self._extract.within(phase, handed.args, handed.kwargs)
+
+        return dispatch.within(hand_on, (module, *args), kwargs)

@@ -12,6 +12,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns `; did you mean 'X'?` for the name nearest to `name`, or nothing when none is near."""
+    """Returns how to end a sentence about an unknown name: `; did you mean 'X'?`, or `.` when none is near."""
     matches = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+    return f"; did you mean {matches[0]!r}?" if matches else "."

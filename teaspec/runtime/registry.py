@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Literal
 
 from teaspec.runtime.naming import did_you_mean, listed
@@ -41,10 +40,6 @@ class _Entry:
     defaults: Defaults | None
     replaced: _Entry | None = None
 
-    @property
-    def brings_defaults(self) -> bool:
-        return self.defaults is not None or getattr_static(self.extractor, "defaults", None) is not None
-
     def find_defaults(self) -> Defaults | None:
         own: Defaults | None = self.defaults or getattr(self.extractor, "defaults", None)
         return own or (None if self.replaced is None else self.replaced.find_defaults())
@@ -73,10 +68,7 @@ def register_extractor(
     if not callable(extractor_fn):
         raise TypeError(f"extractor_fn for {transformer_cls_name!r} must be callable, found {extractor_fn!r}")
     # An extractor may read its spec to know its defaults, so nothing here asks for them.
-    before = _entries.get(transformer_cls_name)
-    if before is not None and not before.brings_defaults:
-        before = before.replaced
-    _entries[transformer_cls_name] = _Entry(extractor_fn, defaults, before)
+    _entries[transformer_cls_name] = _Entry(extractor_fn, defaults, _entries.get(transformer_cls_name))
 
 
 def known_types() -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """Every bad spec is refused with exactly the message that it carries.
 
-A bad spec holds one mistake. Its file name is the diagnostic's code, with a detail behind `--` where several specs show the
-same code; its trailing lines `# | ...` are the rendered message. `pytest tests/compiler --bless` rewrites them.
+A bad spec holds one mistake. Its file name is the diagnostic's code, with a detail behind `--` where several specs show
+the same code; its trailing lines `# | ...` are the rendered message. `pytest tests/compiler --bless` rewrites them.
 
 What lies in `tests/bad_specs/compile/` is well-formed; the mistake shows when it is compiled against its model.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from teaspec.compiler.report import SpecError
 from teaspec.compiler.report.codes import CHECK_CODES, READ_CODES
 
 FOLDER = Path(__file__).parent.parent / "bad_specs"
+DOCS = Path(__file__).parents[2] / "docs" / "diagnostics.md"
 MARK = "# |"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 
@@ -46,16 +48,20 @@ def refuse(path: Path, spec_text: str, monkeypatch: pytest.MonkeyPatch) -> SpecE
 
 
 def compile_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from teaspec.compiler import compile_spec, load_spec  # noqa: PLC0415 - not needed, nor paid for, by the other specs
-    from tests.compiler.tiny import build  # noqa: PLC0415
+    # Imported here because only these specs need torch and a model.
+    from teaspec.compiler import compile_spec, load_spec
+    from teaspec.compiler.passes.resolve import import_model
 
     monkeypatch.chdir(path.parent)  # so that messages show the file name alone
     spec = load_spec(Path(path.name))
-    compile_spec(spec, build(spec))
+    model = import_model(spec)
+    compile_spec(spec, model(**spec.probe.config))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())
-def test_bad_spec_is_refused_as_expected(path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_spec_is_refused_as_expected(
+    path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec_text, expected = split(path.read_text(encoding="utf-8"))
     error = refuse(path, spec_text, monkeypatch)
     assert [diagnostic.code for diagnostic in error.diagnostics] == [path.stem.partition("--")[0]]
@@ -63,6 +69,16 @@ def test_bad_spec_is_refused_as_expected(path: Path, request: pytest.FixtureRequ
         path.write_text(spec_text + quote(str(error)), encoding="utf-8")
     else:
         assert str(error) == expected
+
+
+def test_examples_in_the_docs_are_messages_of_bad_specs() -> None:
+    blocks = re.findall(
+        r"^```text\n(error\[[a-z-]+\].*?)\n```$", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    shown = [block for block in blocks if not block.startswith("error[code]")]
+    messages = {split(path.read_text(encoding="utf-8"))[1] for path in FILES}
+    assert shown != []
+    assert [block for block in shown if block not in messages] == []
 
 
 def test_every_code_has_a_bad_spec() -> None:

@@ -192,9 +192,7 @@ def extract_flux(
         hidden, text = hidden_entry, module.context_embedder(encoder_hidden_states)
         rotary = module.pos_embed(torch.cat((txt_ids, img_ids), dim=0))
         for block in (*module.transformer_blocks, *module.single_transformer_blocks):
-            text, hidden = block(
-                hidden_states=hidden, encoder_hidden_states=text, temb=temb, image_rotary_emb=rotary
-            )
+            text, hidden = block(hidden_states=hidden, encoder_hidden_states=text, temb=temb, image_rotary_emb=rotary)
         return (hidden,)
 
     def postprocess(hidden: torch.Tensor) -> Any:

@@ -53,13 +53,17 @@ def test_a_threshold_must_be_a_finite_number_above_zero(threshold: Any) -> None:
         TeaCacheConfig(rel_l1_thresh=threshold)
 
 
-@pytest.mark.parametrize("coefficients", [[], FIVE[:4], [*FIVE, 6.0], [*FIVE[:4], math.nan], [*FIVE[:4], "5"], "12345", 5])
+@pytest.mark.parametrize(
+    "coefficients", [[], FIVE[:4], [*FIVE, 6.0], [*FIVE[:4], math.nan], [*FIVE[:4], "5"], "12345", 5]
+)
 def test_coefficients_must_be_five_finite_numbers(coefficients: Any) -> None:
     with pytest.raises(ValueError, match="coefficients must be 5 finite numbers"):
         TeaCacheConfig(coefficients=coefficients)
 
 
-@pytest.mark.parametrize("coefficients", [tuple(FIVE), np.array(FIVE), np.array(FIVE, dtype=np.float32), [1, 2, 3, 4, 5]])
+@pytest.mark.parametrize(
+    "coefficients", [tuple(FIVE), np.array(FIVE), np.array(FIVE, dtype=np.float32), [1, 2, 3, 4, 5]]
+)
 def test_any_sequence_of_numbers_becomes_a_list_of_floats(coefficients: Any) -> None:
     found = TeaCacheConfig(coefficients=coefficients).coefficients
     assert found == FIVE

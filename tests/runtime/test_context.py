@@ -77,7 +77,10 @@ def test_a_sound_context_passes(changes: dict[str, Any]) -> None:
         ({"postprocess": torch.ones(1)}, r"postprocess must be callable, found a Tensor"),
         ({"extra_states": ["live"]}, r"extra_states must be a dict or None, found a list"),
         ({"extra_states": {"live": ["a"]}}, r"extra_states\['live'\] must be a dict of name to tensor or None"),
-        ({"extra_states": {"live": {"a": 1}}}, r"extra_states\['live'\]\['a'\] must be a torch.Tensor or None, found a"),
+        (
+            {"extra_states": {"live": {"a": 1}}},
+            r"extra_states\['live'\]\['a'\] must be a torch.Tensor or None, found a",
+        ),
     ],
 )
 def test_wrong_types(changes: dict[str, Any], message: str) -> None:
@@ -117,7 +120,10 @@ HIDDEN = torch.ones(BATCH, TOKENS, WIDTH)
         (lambda: (), r"must return at least 1 value\(s\) \(hidden_states, encoder_hidden_states\), found 0"),
         (lambda: (None,), r"\(\)\[0\] must be a torch.Tensor, found None"),
         (lambda: (HIDDEN, 1), r"\(\)\[1\] must be a torch.Tensor, found a int"),
-        (lambda: (HIDDEN[:1],), r"\[0\] must keep the shape in which hidden_states enters the blocks, \(2, 3, 4\), found"),
+        (
+            lambda: (HIDDEN[:1],),
+            r"\[0\] must keep the shape in which hidden_states enters the blocks, \(2, 3, 4\), found",
+        ),
         (lambda: (HIDDEN, HIDDEN), r"\[1\] must keep the shape in which encoder_hidden_states enters .*\(2, 1, 4\)"),
     ],
 )
@@ -180,6 +186,14 @@ def test_blocks_that_work_in_place_leave_the_context_as_it_was(inference: bool) 
     assert subject.hidden_states is hidden
     assert torch.equal(hidden, torch.ones(BATCH, TOKENS, WIDTH))
     assert torch.equal(encoder, torch.ones(BATCH, 1, WIDTH))
+
+
+def test_inference_tensors_are_put_back_outside_of_inference_mode_too() -> None:
+    with torch.inference_mode():
+        hidden = torch.ones(BATCH, TOKENS, WIDTH)
+    blocks = torch.inference_mode()(lambda: (hidden.add_(1),))
+    context(hidden_states=hidden, run_transformer_blocks=blocks).validate()
+    assert torch.equal(hidden, torch.ones(BATCH, TOKENS, WIDTH))
 
 
 def test_blocks_that_fail_half_way_leave_the_context_as_it_was() -> None:

@@ -19,12 +19,19 @@ def test_relative_l1_is_the_mean_change_over_the_mean_magnitude() -> None:
     assert relative_l1(current, previous) == pytest.approx(0.5 / 2.0)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_relative_l1_accumulates_in_float32(dtype: torch.dtype) -> None:
-    # In float16 the sum of 100 000 ones is infinite, in bfloat16 it stops at 256.
-    previous = torch.ones(100_000, dtype=dtype)
-    current = previous * 1.5
-    assert relative_l1(current, previous) == pytest.approx(0.5, rel=1e-6)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_relative_l1_is_taken_in_float32_whatever_the_dtype(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    previous = torch.randn(3, 1000, generator=generator).to(dtype)
+    current = (previous.float() * 1.01 + 0.003).to(dtype)
+    old, new = previous.double(), current.double()
+    expected = ((new - old).abs().mean() / old.abs().mean()).item()
+    assert relative_l1(current, previous) == pytest.approx(expected, rel=1e-5)
+
+
+def test_relative_l1_of_half_precision_does_not_overflow() -> None:
+    previous = torch.full((4,), 60_000.0, dtype=torch.float16)
+    assert relative_l1(-previous, previous) == pytest.approx(2.0)
 
 
 def test_relative_l1_of_zeros_is_finite() -> None:

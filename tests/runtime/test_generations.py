@@ -70,6 +70,12 @@ def test_per_token_timesteps_are_ordered_by_their_mean() -> None:
     assert indexes(steps) == [(0, False), (0, False), (0, False), (0, True)]
     permuted = [torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])]
     assert indexes(permuted) == [(0, False), (0, False)]
+    falling = [torch.tensor(tokens) for tokens in ([3.0, 3.0], [2.0, 2.0], [1.0, 3.0], [3.0, 3.0])]
+    assert indexes(falling) == [(0, False), (0, False), (0, False), (0, True)]
+    order, buffer = CallOrder(ArgumentFinder.of(forward)), torch.tensor([1.0, 0.0])
+    first = indexes([buffer], order)
+    buffer.copy_(buffer.flip(0))
+    assert first + indexes([buffer], order) == [(0, False), (0, False)]
 
 
 def test_a_call_that_is_not_committed_does_not_count() -> None:

@@ -29,7 +29,7 @@ def test_a_class_is_looked_up_along_its_mro() -> None:
 
 def test_an_unknown_class_is_an_error_that_lists_what_there_is() -> None:
     assert find_type(SingleStream) is None
-    with pytest.raises(ValueError, match="'SingleStream'.*Available: none"):
+    with pytest.raises(ValueError, match=r"'SingleStream'\. Available: none"):
         get_extractor(SingleStream)
 
 

@@ -47,7 +47,7 @@ class EncoderRead(DualModel):
 
 @TOYS.good(
     lambda draw: [draw.dual()],
-    spec={"style": "dual", "loops": "transformer_blocks, single_transformer_blocks"},
+    spec={"loops": "transformer_blocks, single_transformer_blocks"},
     reused=("context_embedder", *SINGLE[:1], "mid", *SINGLE[1:]),
     with_blocks=(),
     carried={},
@@ -136,7 +136,11 @@ class BoundUnderCondition(SingleModel):
 
 
 @TOYS.good(
-    lambda draw: [draw.single(), draw.single(collect=[])], reused=SINGLE, with_blocks=(), carried=None
+    lambda draw: [draw.single(), draw.single(collect=[])],
+    reused=SINGLE,
+    with_blocks=(),
+    carried=None,
+    replay=False,
 )
 class CollectedInLoop(SingleModel):
     """A list made in the prelude is filled in the loop and read in the postlude; so is one of the caller's."""
@@ -219,3 +223,21 @@ class DroppedButNotSilent(SingleModel):
         return self.proj_out(hidden_states)
 
 
+
+
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None, may_refuse=True)
+class CarriedThenChanged(SingleModel):
+    """The postlude changes a carried value in place: the next reused step must not see that."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        features = []
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            features.append(hidden_states.mean())
+            last = hidden_states.mean(1)
+        hidden_states = self.norm_out(hidden_states, temb)
+        last *= 2
+        features.append(last.mean())
+        return self.proj_out(hidden_states), torch.stack(features)

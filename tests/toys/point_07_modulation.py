@@ -76,16 +76,50 @@ class StepwiseBlock(ManualBlock):
         shift, scale, gate = ada_values.unbind(dim=2)
         unused = hidden_states.mean()
         norm_hidden_states = norm_hidden_states * (1 + scale)
-        norm_hidden_states += shift
+        norm_hidden_states = norm_hidden_states + shift
         attention = self.attn(hidden_states=norm_hidden_states, encoder_hidden_states=None)
         return hidden_states + attention * gate + unused
 
 
 @TOYS.good(lambda draw: [draw.single()], reused=_plain(), with_blocks=())
 class Stepwise(BlockModel):
-    """Norm first, its modulation later, one step in place (LTX)."""
+    """Norm first, its modulation later (LTX)."""
 
     block = StepwiseBlock
+
+
+class InPlaceBlock(ManualBlock):
+    """The modulation changes the normed tensor, which is nobody else's, in place."""
+
+    def forward(self, hidden_states, temb, index=None):
+        shift, scale, gate = self.modulation(temb)[:, None].chunk(3, dim=-1)
+        normed = self.norm1(hidden_states) * (1 + scale)
+        normed += shift
+        return hidden_states + self.attn(normed) * gate
+
+
+@TOYS.good(lambda draw: [draw.single()], reused=_plain(), with_blocks=(), may_refuse=True)
+class InPlace(BlockModel):
+    """The modulation changes the normed tensor, which is nobody else's, in place."""
+
+    block = InPlaceBlock
+
+
+class SometimesBlock(ManualBlock):
+    """The attention receives the stream normed or as it is."""
+
+    def forward(self, hidden_states, temb, index=None):
+        normed = hidden_states
+        if index is not None:
+            normed = self.norm1(hidden_states)
+        return hidden_states + self.attn(normed) * temb[:, None]
+
+
+@TOYS.good(lambda draw: [draw.single(), draw.single(index=1)], may_refuse=True)
+class NormSometimes(BlockModel):
+    """The attention receives the stream normed or as it is."""
+
+    block = SometimesBlock
 
 
 class ModulateBlock(ManualBlock):
@@ -249,7 +283,7 @@ class FirstBlockOnly(ManualBlock):
         return hidden_states + gate * self.attn(self.norm1(hidden_states) * (1 + scale) + shift)
 
 
-@TOYS.good(lambda draw: [draw.single()], carried=None)
+@TOYS.good(lambda draw: [draw.single()], carried=None, may_refuse=True)
 class ZippedArguments(SingleModel):
     """The loop hands each block an item of another list (Bria, controls)."""
 
@@ -327,6 +361,7 @@ class ChangesBehindAttention(BlockModel):
     lambda draw: [draw.single()],
     spec={"more": "signal: temb"},
     attention=None,
+    signal="time_embed",
     reused=(*EMBEDS, "x_embedder"),
     with_blocks=(),
 )
@@ -340,6 +375,7 @@ class SignalTemb(BlockModel):
     lambda draw: [draw.single()],
     spec={"more": "signal: timestep_proj"},
     attention=None,
+    signal="time_proj",
     reused=(*EMBEDS, "time_proj", "x_embedder"),
     with_blocks=(),
 )

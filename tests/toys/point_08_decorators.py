@@ -123,7 +123,8 @@ class CountedTwice(Decorated):
         temb = self.time_embed(timestep)
         hidden_states = self.x_embedder(hidden_states)
         for block in self.transformer_blocks:
-            self.check(hidden_states)
+            if hidden_states.shape[1] == 7:
+                raise ValueError("seven tokens")
             hidden_states = block(hidden_states, temb)
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
@@ -242,6 +243,7 @@ class CalledTwice(Decorated):
 @TOYS.good(
     lambda draw: [draw.dual()],
     spec={"more": "forward: _inner"},
+    may_refuse=True,
     carried=None,
     direct=False,
 )

@@ -137,7 +137,7 @@ class HeadBesideLoop(SingleModel):
 
 @TOYS.good(lambda draw: [draw.single()], carried=None, reused=SINGLE, with_blocks=())
 class Tries(SingleModel):
-    """`try` before, around and behind the loop."""
+    """`try` before and behind the loop."""
 
     def forward(self, hidden_states, timestep):
         temb = self.time_embed(timestep)
@@ -146,21 +146,38 @@ class Tries(SingleModel):
         except KeyError as error:
             scale = len(error.args) + 1
         hidden_states = self.x_embedder(hidden_states)
-        done = []
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb) * scale
         try:
-            for block in self.transformer_blocks:
-                hidden_states = block(hidden_states, temb) * scale
-        except ArithmeticError:
-            hidden_states = hidden_states * 0
-        else:
-            hidden_states = hidden_states + 1
+            hidden_states = hidden_states / scale
         finally:
-            done.append(scale)
+            hidden_states = hidden_states + 1
         hidden_states = self.norm_out(hidden_states, temb)
         try:
             return self.proj_out(hidden_states)
         finally:
             scale = None
+
+
+@TOYS.good(lambda draw: [draw.single()], carried=None, may_refuse=True)
+class TryAroundLoop(SingleModel):
+    """The block loop stands in a `try`."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        done = []
+        try:
+            for block in self.transformer_blocks:
+                hidden_states = block(hidden_states, temb)
+        except ArithmeticError:
+            hidden_states = hidden_states * 0
+        else:
+            hidden_states = hidden_states + 1
+        finally:
+            done.append(2)
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states) * done[0]
 
 
 @TOYS.good(lambda draw: [draw.dual()], **CROSS)
@@ -210,7 +227,7 @@ class Whiles(SingleModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single(enabled=False), draw.single(enabled=True)], carried=None)
+@TOYS.good(lambda draw: [draw.single(enabled=False), draw.single(enabled=True)], carried=None, may_refuse=True)
 class ContextChosen(SingleModel):
     """The context manager is a value of the prelude, entered in the blocks."""
 

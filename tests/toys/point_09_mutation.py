@@ -38,7 +38,11 @@ class SubscriptStores(CrossModel):
         return self.proj_out(output), joint
 
 
-@TOYS.good(lambda draw: [draw.single(), draw.single(attention_kwargs={"scale": 2.0, "keep": 1, "ip": [1.0]})], carried=None)
+@TOYS.good(
+    lambda draw: [draw.single(), draw.single(attention_kwargs={"scale": 2.0, "keep": 1, "ip": [1.0]})],
+    carried=None,
+    replay=False,
+)
 class MutatingCalls(SingleModel):
     """`pop`, `update`, `setdefault` on a dictionary of the caller (SD3)."""
 
@@ -129,7 +133,7 @@ class AttributeStores(SingleModel):
         return self.proj_out(hidden_states) * box.value, box.log
 
 
-@TOYS.good(lambda draw: [draw.single()], carried=None)
+@TOYS.good(lambda draw: [draw.single()], carried=None, replay=False)
 class ArgumentInBlocks(SingleModel):
     """The loop changes an argument in place; the postlude reads it and its alias from the prelude."""
 

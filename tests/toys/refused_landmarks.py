@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tests.toys.parts import Attention, DualModel, SingleModel
+from tests.toys.parts import Attention, DualModel, SingleBlock, SingleModel
 from tests.toys.toy import Refusal, Toys, spec_text
 
 TOYS = Toys()
@@ -33,7 +33,7 @@ plain("unknown-block-loop", loops="transfomer_blocks", marker="refused: the only
 plain("unknown-block-loop", loops="transformer_blocks, time_embed")
 plain("unknown-norm-path", norm="transformer_blocks.0.norm_1")
 plain("unknown-norm-path", norm="transformer_blocks.7.norm1")
-plain("norm-outside-first-loop", norm="norm_out")
+plain("bad-norm-path", norm="norm_out")
 plain("unknown-embed-call", embed="time_embde -> temb")
 plain("embed-binds-other-name", embed="time_embed -> tmeb")
 plain("unknown-head", head="norm_uot")
@@ -49,7 +49,7 @@ class NotLooped(SingleModel):
 
     def __init__(self):
         super().__init__()
-        self.unused_blocks = nn.ModuleList([nn.Linear(8, 8)])
+        self.unused_blocks = nn.ModuleList([SingleBlock()])
 
     def forward(self, hidden_states, timestep):
         temb = self.time_embed(timestep)
@@ -61,6 +61,7 @@ class NotLooped(SingleModel):
 
 
 plain("unknown-block-loop", NotLooped, loops="unused_blocks")
+plain("norm-outside-first-loop", NotLooped, norm="unused_blocks.0.norm1")
 plain(
     "unknown-block-loop",
     NotLooped,
@@ -109,7 +110,7 @@ plain("head-before-blocks", HeadBetween, loops="single_transformer_blocks, trans
 
 
 class SometimesBlock(nn.Module):
-    """The norm is called in one branch only."""
+    """Norm and attention are called in one branch only."""
 
     def __init__(self):
         super().__init__()
@@ -117,10 +118,18 @@ class SometimesBlock(nn.Module):
         self.attn = Attention()
 
     def forward(self, hidden_states, temb):
-        normed = hidden_states
         if temb.shape[0] > 1:
-            normed = self.norm1(hidden_states)  # refused: reached only sometimes
-        return hidden_states + self.attn(normed) * temb[:, None]
+            hidden_states = hidden_states + self.attn(self.norm1(hidden_states)) * temb[:, None]
+        return hidden_states
+
+
+class ReturningBlock(SometimesBlock):
+    """Returns before it reaches the norm, under a condition."""
+
+    def forward(self, hidden_states, temb):
+        if temb.shape[0] > 1:
+            return hidden_states
+        return hidden_states + self.attn(self.norm1(hidden_states)) * temb[:, None]
 
 
 class EffectBlock(nn.Module):
@@ -181,11 +190,18 @@ class BlockModel(SingleModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.refused("norm-not-always-reached", marker="refused: reached only sometimes")
+@TOYS.refused("norm-not-always-reached")
 class Sometimes(BlockModel):
-    """The norm is called in one branch only."""
+    """Norm and attention are called in one branch only."""
 
     block = SometimesBlock
+
+
+@TOYS.refused("norm-not-always-reached")
+class Returning(BlockModel):
+    """The block returns before it reaches the norm, under a condition."""
+
+    block = ReturningBlock
 
 
 @TOYS.refused("norm-slice-has-effects", marker="refused: changes the caller's tensor")

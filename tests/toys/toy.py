@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -47,15 +48,13 @@ class Draw:
         return self.single(**{"encoder_hidden_states": self.tensor(self.batch, self.text, TEXT_CHANNELS), **extra})
 
 
-SIZES = ((1, 2, 1), (2, 5, 3))
-DTYPES = (torch.float32, torch.bfloat16)
+SIZES = ((1, 2, 1, torch.float32), (2, 5, 3, torch.float32), (2, 5, 3, torch.bfloat16))
 
 
 def draws() -> Iterator[Draw]:
     """One draw per size and dtype."""
-    for seed, (batch, image, text) in enumerate(SIZES):
-        for dtype in DTYPES:
-            yield Draw(batch, image, text, dtype, seed)
+    for seed, (batch, image, text, dtype) in enumerate(SIZES):
+        yield Draw(batch, image, text, dtype, seed)
 
 
 def spec_text(
@@ -102,6 +101,9 @@ class Toy:
         with_blocks: the submodules outside the block loops that run only with the blocks: sunk, or between the loops.
         free: submodules that may be kept or sink: they read a name that is rebound between their place and the blocks.
         carried: the names beside the hidden stream that cross into the postlude, True for a stream.
+        replay: whether a step without blocks that is handed the block outputs gives the forward's result: not so where
+            the blocks change an argument of the caller's.
+        signal: the submodule whose output decides, where it is not the modulated input.
         attention: the submodule of block 0 whose first input is the modulated input; None where the spec has a signal.
         prepare: settings of the module to try, each applied to a fresh copy.
         direct: whether calling the extractor directly has to give the same (not so where a decorator changes results).
@@ -121,6 +123,8 @@ class Toy:
     attention: str | None = "transformer_blocks.0.attn"
     prepare: tuple[Callable[[nn.Module], object], ...] = (nn.Module.eval,)
     direct: bool = True
+    replay: bool = True
+    signal: str | None = None
     residual: bool = True
     may_refuse: bool = False
 
@@ -130,10 +134,15 @@ class Toy:
 
     def module(self, dtype: torch.dtype = torch.float32, prepare: Callable[[nn.Module], object] | None = None) -> nn.Module:
         """Builds the module, always with the same weights."""
-        torch.manual_seed(1)
-        module = self.build().to(dtype)
+        module = copy.deepcopy(_built(self.build)).to(dtype)
         (prepare or self.prepare[0])(module)
         return module
+
+
+@functools.lru_cache(maxsize=None)
+def _built(build: Callable[[], nn.Module]) -> nn.Module:
+    torch.manual_seed(1)
+    return build()
 
 
 @dataclass(frozen=True)

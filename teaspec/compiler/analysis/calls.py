@@ -35,6 +35,7 @@ class CallSummary:
         changes: Positions and names of parameters whose objects it may change in place.
         random: It may draw random numbers.
         external: It may do something else that is seen from outside.
+        fresh: What it returns never shares an object with what it is given.
     """
 
     loads: frozenset[str] = frozenset()
@@ -42,6 +43,7 @@ class CallSummary:
     changes: frozenset[int | str] = frozenset()
     random: bool = False
     external: bool = False
+    fresh: bool = False
 
 
 def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_name: str) -> set[str]:

@@ -46,19 +46,28 @@ class Reader:
         """The effects of statements on local names and attributes of the model; submodules that draw count as random."""
         suite = [statements] if isinstance(statements, ast.stmt) else list(statements)
         effects = effects_of(suite, self.module.summaries, self.function.self_name)
-        draws = effects.random or any(
-            isinstance(node, ast.Call) and self_path(node.func, self.function.self_name) in self.module.random_children
-            for statement in suite
-            for node in ast.walk(statement)
-        )
+        called = self.called_children(suite)
+        draws = effects.random or bool(called & self.module.random_children)
         pairs = frozenset((a, b) for a, b in effects.aliases if self._known(a) and self._known(b))
         return replace(
             effects,
             reads=self._ours(effects.reads),
+            # A submodule may keep state, so two statements that call the same one stay in their order.
+            binds=effects.binds | {f"self.{path}()" for path in called},
             changes=self._ours(effects.changes),
             captures=self._ours(effects.captures),
             aliases=pairs,
             random=draws,
+        )
+
+    def called_children(self, statements: Iterable[ast.stmt]) -> frozenset[str]:
+        """The paths of the submodules that statements call."""
+        return frozenset(
+            path
+            for statement in statements
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Call)
+            and (path := self_path(node.func, self.function.self_name)) in self.module.children
         )
 
     def _known(self, name: str) -> bool:

@@ -152,6 +152,8 @@ class _EffectsReader:
         added = {(name, source) for name in changed for arg in call.args for source in alias_sources(arg, self.self_name)}
         if changed and receiver is not None and isinstance(receiver, ast.Name) and receiver.id in changed:
             return Effects(aliases=frozenset(added))
+        if _callee_name(call.func, self.self_name) in self.summaries:
+            return Effects(external=True)  # what it changes was read from its source
         everything = {n for arg in [*call.args, *(k.value for k in call.keywords)] for n in root_names(arg)}
         if isinstance(call.func, ast.Attribute):
             everything |= root_names(call.func.value)
@@ -167,13 +169,21 @@ class _EffectsReader:
 
     def _assignment(self, targets: list[ast.expr], value: ast.expr) -> Effects:
         effects = self.expression(value)
-        sources = alias_sources(value, self.self_name)
+        sources = self._sources(value)
         for target in targets:
             effects = effects.then(self._store(target))
             names = target_names(target) | (root_names(target) if not isinstance(target, ast.Name) else set())
             pairs = {(name, source) for name in names for source in sources if name != source}
             effects = effects.then(Effects(aliases=frozenset(pairs)))
-        return effects
+        together = sorted(name for target in targets for name in target_names(target))
+        return effects.then(Effects(aliases=frozenset(zip(together, together[1:], strict=False))))
+
+    def _sources(self, value: ast.expr) -> set[str]:
+        if isinstance(value, ast.Call):
+            summary = self.summaries.get(_callee_name(value.func, self.self_name))
+            if summary is not None and summary.fresh:
+                return set()
+        return alias_sources(value, self.self_name)
 
     def _on_augassign(self, node: ast.AugAssign) -> Effects:
         # `x += y` writes into a tensor in place and binds the name again.
@@ -338,15 +348,17 @@ class _EffectsReader:
     def _in_listcomp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> Effects:
         own = {name for generator in node.generators for name in target_names(generator.target)}
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        outside = self.expression(node.generators[0].iter)  # evaluated before the comprehension's own names exist
         inner = Effects()
-        for generator in node.generators:
-            inner = inner.then(self.expression(generator.iter))
+        for index, generator in enumerate(node.generators):
+            if index:
+                inner = inner.then(self.expression(generator.iter))
             for condition in generator.ifs:
                 inner = inner.then(self.expression(condition))
         for part in parts:
             inner = inner.then(self.expression(part))
         walrus = inner.binds - own
-        return Effects(
+        inside = Effects(
             **{
                 **inner.__dict__,
                 "reads": inner.reads - own,
@@ -356,6 +368,7 @@ class _EffectsReader:
                 "scoped": inner.scoped | own,
             }
         )
+        return outside.then(inside)
 
     _in_setcomp = _in_listcomp
     _in_dictcomp = _in_listcomp

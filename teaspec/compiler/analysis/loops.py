@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.names import path_names, self_path
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -25,11 +25,14 @@ class LoopSite:
     blocks: ast.expr
 
 
-def iterated_lists(loop: ast.For, self_name: str) -> dict[str, ast.expr]:
+def iterated_lists(loop: ast.For, function: FunctionSource) -> dict[str, ast.expr]:
     """The paths below the module that a loop's iterable names: lists, slices of them, `enumerate`, `zip`, `items()`."""
     found: dict[str, ast.expr] = {}
+    known = path_names(function.node, function.self_name)
     for node in ast.walk(loop.iter):
-        path = self_path(node, self_name) if isinstance(node, ast.expr) else None
+        path = (known.get(node.id) if isinstance(node, ast.Name) else None) or self_path(
+            node, function.self_name, known
+        )
         if path is not None:
             found.setdefault(path, node)  # type: ignore[arg-type]
             for method in (".items", ".values", ".keys"):
@@ -58,7 +61,7 @@ def loops_in(
     """Every loop over something below the module, in a node and in the methods that it calls."""
     for part in ast.walk(node):
         if isinstance(part, ast.For):
-            for path, expression in iterated_lists(part, function.self_name).items():
+            for path, expression in iterated_lists(part, function).items():
                 if path:
                     yield LoopSite(part, function, expression)
     for _, method in called_methods(node, methods, function.self_name):
@@ -73,6 +76,6 @@ def find_loops(
     return [
         site
         for site in loops_in(node, function, methods)
-        if name in iterated_lists(site.node, site.function.self_name)
-        and site.blocks is iterated_lists(site.node, site.function.self_name)[name]
+        if name in iterated_lists(site.node, site.function)
+        and site.blocks is iterated_lists(site.node, site.function)[name]
     ]

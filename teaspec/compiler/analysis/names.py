@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+NO_NAMES: Mapping[str, str] = {}
 
 FRESH_CALLS = frozenset(
     "zeros ones empty full arange linspace eye tensor cat concat stack clone new_zeros new_ones new_empty new_full "
@@ -18,15 +22,48 @@ def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
     return None
 
 
-def self_path(node: ast.expr, self_name: str = "self") -> str | None:
-    """The dotted path below the model that an expression names (`self.encoder.layers` -> `encoder.layers`), or None."""
+def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] = NO_NAMES) -> str | None:
+    """The dotted path below the model that an expression names, or None.
+
+    `self.encoder.layers` is `encoder.layers`; items are parts of the path as in `state_dict`: `self.modes["image"][0]` is
+    `modes.image.0`.
+
+    Args:
+        node: The expression.
+        self_name: The name of the model.
+        known: Local names that stand for such a path.
+    """
     parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            parts.append(str(node.slice.value))
+        else:
+            break
         node = node.value
-    if parts and isinstance(node, ast.Name) and node.id == self_name:
-        return ".".join(reversed(parts))
-    return None
+    if not isinstance(node, ast.Name):
+        return None
+    if node.id == self_name:
+        return ".".join(reversed(parts)) if parts else None
+    return ".".join([known[node.id], *reversed(parts)]) if node.id in known else None
+
+
+def path_names(function: ast.FunctionDef, self_name: str) -> dict[str, str]:
+    """The local names of a function that stand for a path below the model: bound once, to nothing else."""
+    bound: dict[str, list[ast.expr | None]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            bound.setdefault(node.targets[0].id, []).append(node.value)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.setdefault(node.id, [])
+    times = Counter(n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
+    found: dict[str, str] = {}
+    for name, values in bound.items():
+        path = self_path(values[0], self_name) if len(values) == 1 and times[name] == 1 and values[0] else None
+        if path is not None:
+            found[name] = path
+    return found
 
 
 def target_names(target: ast.expr) -> set[str]:
@@ -72,3 +109,11 @@ def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
             if attribute:
                 names.add(attribute)
     return names
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and what lies in it, bodies of nested functions and classes left out."""
+    yield node
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+        for child in ast.iter_child_nodes(node):
+            yield from outside_functions(child)

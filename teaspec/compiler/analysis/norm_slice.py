@@ -13,8 +13,10 @@ from dataclasses import replace
 from teaspec.compiler.analysis.arguments import UnmappableArgument, argument_for
 from teaspec.compiler.analysis.attention import AttentionCut, calls_in_order
 from teaspec.compiler.analysis.dataflow import Aliases, Reader, parameter_names
+from teaspec.compiler.analysis.constants import decided
+from teaspec.compiler.analysis.effects import effects_of
 from teaspec.compiler.analysis.first_turn import first_turn
-from teaspec.compiler.analysis.loops import called_methods, find_loops
+from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten, truncate
@@ -168,13 +170,18 @@ class _Slicer:
                 "loop-in-unknown-place", f"no way to the loop over `self.{path.loop}`", function, function.node
             )
         block_names: list[str] = []
+        constants: dict[str, int] = {}
 
         def enter_loop(loop: ast.For) -> list[ast.stmt] | None:
-            turn = first_turn(loop, path.loop, path.index, function.self_name)
+            turn = first_turn(loop, path.loop, path.index, function)
+            if turn is None and path.loop in iterated_lists(loop, function):
+                message = f"the loop does not begin with block `{path.index}` of `self.{path.loop}` in a way that is understood"
+                raise NormSliceError("norm-outside-first-loop", message, function, loop)
             if turn is None:
                 inside = any(find_loops(s, path.loop, function, model.methods) for s in loop.body)
                 return _next_of(loop) if inside else None
             block_names.append(turn.block)
+            constants.update(_constants(turn.bindings, loop))
             return turn.bindings
 
         def leaf(node: ast.AST) -> ast.expr | None:
@@ -187,8 +194,13 @@ class _Slicer:
                     return self._call(inner, first, call.args[1:], call.keywords, call, function)
             return None
 
-        suite, ends = truncate(body, leaf, enter_loop)
-        return self._function(name, model, function, suite, ends)
+        suite, ends = truncate(body, leaf, enter_loop, lambda test: decided(test, constants))
+        made = self._function(name, model, function, suite, ends)
+        for statement in made.body:
+            if any(True for _ in loops_in(statement, function, model.methods)):
+                message = f"another loop over submodules comes before the one over `self.{path.loop}`"
+                raise NormSliceError("norm-outside-first-loop", message, function, statement)
+        return made
 
     def _calling(
         self, function: FunctionSource, body: Sequence[ast.stmt], method: FunctionSource, inner: Function, name: str
@@ -253,15 +265,31 @@ class _Slicer:
         self.functions.append(function)
         return function
 
+    def _refuse_foreign_contexts(self, source: FunctionSource, statement: ast.stmt) -> None:
+        for node in ast.walk(statement):
+            items = node.items if isinstance(node, (ast.With, ast.AsyncWith)) else []
+            if any(not isinstance(item.context_expr, ast.Call) for item in items):
+                message = "computing the modulated input on its own would enter a context that the blocks enter too"
+                raise NormSliceError("norm-slice-has-effects", message, source, node)
+
     def _refuse_effects(self, reader: Reader, source: FunctionSource, body: Sequence[ast.stmt]) -> None:
         every = [reader.effects(statement) for statement in body]
         aliases = Aliases(every)
         made_here: set[str] = set()
+        computed: set[str] = set()
         for statement, effects in zip(body, every, strict=True):
+            if isinstance(statement, ast.AugAssign) and getattr(statement.target, "id", None) in computed:
+                continue  # writes into what arithmetic made just before
+            computed -= effects.binds
+            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.BinOp):
+                computed |= effects.kills
             made_here |= effects.kills
+            self._refuse_foreign_contexts(source, statement)
             outside = {n for n in aliases.closure(effects.changes) if n not in made_here}
             outside |= set(parameter_names(source.node.args)) & aliases.closure(effects.changes)
-            if effects.random or outside or any(name.startswith("self.") for name in effects.binds):
+            stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
+            stateful = reader.called_children([statement]) & reader.module.stateful_children
+            if effects.random or outside or stores or stateful:
                 what = "draw random numbers" if effects.random else "change values that the forward goes on to use"
                 message = f"computing the modulated input on its own would {what}"
                 raise NormSliceError("norm-slice-has-effects", message, source, statement)
@@ -273,6 +301,18 @@ def _text(function: Function) -> str:
 
 def _into_no_loop(loop: ast.For) -> list[ast.stmt] | None:
     return None
+
+
+def _constants(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
+    """The numbers that the first turn binds and its body leaves alone."""
+    bound = effects_of(loop.body).binds
+    return {
+        target.id: statement.value.value
+        for statement in bindings
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and type(statement.value.value) is int and target.id not in bound
+    }
 
 
 def _is_forward(func: ast.expr) -> bool:

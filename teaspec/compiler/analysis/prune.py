@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from teaspec.compiler.analysis.dataflow import Aliases, Reader
 from teaspec.compiler.analysis.effects import Effects
+from teaspec.compiler.analysis.names import outside_functions
 
 Names = frozenset[str]
 
@@ -76,4 +77,4 @@ class _Pruner:
 
     @staticmethod
     def _has_return(node: ast.AST) -> bool:
-        return any(isinstance(part, ast.Return) for part in ast.walk(node))
+        return any(isinstance(part, ast.Return) for part in outside_functions(node))

@@ -187,8 +187,27 @@ def _arguments(arguments: ast.arguments) -> list[ast.arg]:
     return [argument for argument in every if argument is not None]
 
 
-def bare_arguments(arguments: ast.arguments, source: FunctionSource, imports: Imports) -> ast.arguments:
-    """A signature without annotations, its defaults qualified."""
+def bare_arguments(arguments: ast.arguments, source: FunctionSource, imports: Imports, default_of: str) -> ast.arguments:
+    """A signature without annotations. Defaults that are no constants are taken from the function, not evaluated again."""
     made = copy.deepcopy(arguments)
-    _Qualifier(source, frozenset(), imports)._defaults(made)
+    for argument in _arguments(made):
+        argument.annotation = None
+    owner = source.owner_path and f"{source.file.module}.{source.owner_path}.{source.node.name}"
+
+    def bare(default: ast.expr, name: str) -> ast.expr:
+        if isinstance(default, ast.Constant):
+            return default
+        if not owner:
+            return ast.Constant(None)  # set when the text is loaded: no import reaches a class made in a function
+        given = imports.module(source.file.module, source.file.module.rpartition(".")[2])
+        function = ast.parse(f"{given}.{source.owner_path}.{source.node.name}", mode="eval").body
+        return ast.Call(ast.Name(default_of, ast.Load()), [function, ast.Constant(name)], [])
+
+    positional = [*made.posonlyargs, *made.args]
+    named = positional[len(positional) - len(made.defaults) :]
+    made.defaults = [bare(default, argument.arg) for default, argument in zip(made.defaults, named, strict=True)]
+    made.kw_defaults = [
+        bare(default, argument.arg) if default else None
+        for default, argument in zip(made.kw_defaults, made.kwonlyargs, strict=True)
+    ]
     return made

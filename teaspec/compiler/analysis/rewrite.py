@@ -6,6 +6,8 @@ import ast
 import copy
 from collections.abc import Mapping
 
+from teaspec.compiler.analysis.names import outside_functions
+
 
 class _Renamer(ast.NodeTransformer):
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -64,7 +66,7 @@ def returning_finished(statement: ast.stmt, finished: str) -> ast.stmt:
 
 def dispatching(statement: ast.stmt, finished: str, method: str, target: str, self_name: str) -> ast.stmt:
     """The same, but `return self.<method>(...)` goes on in `target(self, ...)`."""
-    if not any(isinstance(node, ast.Return) for node in ast.walk(statement)):
+    if not any(isinstance(node, ast.Return) for node in outside_functions(statement)):
         return statement
     result: ast.stmt = _Returns(finished, method, target, self_name).visit(copy.deepcopy(statement))
     return result

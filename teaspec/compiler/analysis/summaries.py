@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from teaspec.compiler.analysis.calls import CallSummary, draws_random
 from teaspec.compiler.analysis.effects import effects_of
+from teaspec.compiler.analysis.names import root_names
 
 
 def summaries_of(
@@ -47,6 +48,20 @@ def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSum
         random=effects.random,
         external=bool(stores),
     )
+
+
+def stores_in(node: ast.FunctionDef) -> bool:
+    """Whether a method's own text changes the module it belongs to: an attribute, or what an attribute holds."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    self_name = arguments[0].arg if arguments else "self"
+    effects = effects_of(node.body, {}, self_name)
+    aliases = {a for pair in effects.aliases for a in pair if a.startswith("self.")}
+    in_place = any(
+        isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr.endswith("_")
+        and not part.func.attr.endswith("__") and self_name in root_names(part.func.value)
+        for part in ast.walk(node)
+    )  # fmt: skip
+    return in_place or any(n.startswith("self.") for n in effects.binds) or bool(aliases & effects.changes)
 
 
 def draws_in(node: ast.FunctionDef) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 
 from teaspec.compiler.analysis.dataflow import Reader
+from teaspec.compiler.analysis.names import outside_functions
 
 Leaf = Callable[[ast.AST], "ast.expr | None"]
 """For an expression or a statement without a suite: what to return in its place, None to leave it."""
@@ -14,43 +15,60 @@ LoopEntry = Callable[[ast.For], "list[ast.stmt] | None"]
 """For a loop: statements that bind its targets as its first turn does, None to leave the loop alone."""
 
 
-def truncate(suite: Sequence[ast.stmt], leaf: Leaf, enter_loop: LoopEntry) -> tuple[list[ast.stmt], bool]:
+Decide = Callable[[ast.expr], "bool | None"]
+"""For the test of a branch: which way it goes, None where that is not known."""
+
+
+def undecided(test: ast.expr) -> bool | None:
+    """Knows of no test which way it goes."""
+    return None
+
+
+def truncate(
+    suite: Sequence[ast.stmt], leaf: Leaf, enter_loop: LoopEntry, decide: Decide = undecided
+) -> tuple[list[ast.stmt], bool]:
     """Cut a suite short at the first place where `leaf` answers.
 
     Args:
         suite: The statements.
         leaf: Finds the place.
         enter_loop: Unrolls the first turn of the loops that lead there.
+        decide: Knows which way branches go.
 
     Returns:
         The statements, and whether every way through them now returns or raises.
     """
     out: list[ast.stmt] = []
     for statement in suite:
-        left, ends = _statement(statement, leaf, enter_loop)
+        left, ends = _statement(statement, leaf, enter_loop, decide)
         out += left
         if ends:
             return out, True
     return out, False
 
 
-def _statement(node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry) -> tuple[list[ast.stmt], bool]:
+def _statement(
+    node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry, decide: Decide
+) -> tuple[list[ast.stmt], bool]:
     if isinstance(node, ast.If):
         found = leaf(node.test)
         if found is not None:
             return [_return(found, node)], True
-        body, body_ends = truncate(node.body, leaf, enter_loop)
-        orelse, else_ends = truncate(node.orelse, leaf, enter_loop)
+        way = decide(node.test)
+        if way is not None:
+            return truncate(node.body if way else node.orelse, leaf, enter_loop, decide)
+        body, body_ends = truncate(node.body, leaf, enter_loop, decide)
+        orelse, else_ends = truncate(node.orelse, leaf, enter_loop, decide)
         whole = ast.copy_location(ast.If(test=node.test, body=body, orelse=orelse), node)
         return [whole], body_ends and else_ends
     if isinstance(node, (ast.With, ast.AsyncWith)):
-        body, ends = truncate(node.body, leaf, enter_loop)
+        body, ends = truncate(node.body, leaf, enter_loop, decide)
         return [ast.copy_location(ast.With(items=node.items, body=body), node)], ends
     if isinstance(node, ast.For):
         bindings = enter_loop(node)
         if bindings is None:
             return [node], False
-        body, ends = truncate(node.body, leaf, enter_loop)
+        body, ends = truncate(node.body, leaf, enter_loop, decide)
         return [*bindings, *body], ends
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.While, ast.Try, ast.Match)):
         return [node], False
@@ -71,7 +89,7 @@ def straighten(suite: Sequence[ast.stmt], reader: Reader) -> list[ast.stmt]:
     checkpointing, nor on whether it is called at all: where every `return` is the same expression, and the branches
     around them bind nothing that it needs, the conditions are dropped.
     """
-    returns = [n for s in suite for n in ast.walk(s) if isinstance(n, ast.Return) and n.value is not None]
+    returns = [n for s in suite for n in outside_functions(s) if isinstance(n, ast.Return) and n.value is not None]
     if not returns or len({ast.dump(node.value) for node in returns if node.value}) != 1:
         return list(suite)
     only = returns[0]
@@ -103,7 +121,7 @@ def merge_equal_branches(suite: Sequence[ast.stmt]) -> list[ast.stmt]:
 
 
 def _returns(node: ast.stmt) -> bool:
-    return any(isinstance(part, ast.Return) for part in ast.walk(node))
+    return any(isinstance(part, ast.Return) for part in outside_functions(node))
 
 
 def _inner_statements(suite: Sequence[ast.stmt]) -> list[ast.stmt]:

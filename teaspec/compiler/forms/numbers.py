@@ -63,8 +63,9 @@ def _dim_range(raw: object) -> tuple[int, int]:
         raise mistake("bad-dim", f"a dim is an integer or `[smallest, largest]`, two integers; found {describe(raw)}")
     if smallest > largest:
         raise mistake("bad-dim", f"the dim begins at `{smallest}`, above its end `{largest}`")
-    if smallest < 0 or largest > MAX_DIM:
-        raise mistake("bad-dim", f"a dim lies between 0 and {MAX_DIM}; found {describe(raw)}")
+    for end in (smallest, largest):
+        if not 0 <= end <= MAX_DIM:
+            raise mistake("bad-dim", f"a dim lies between 0 and {MAX_DIM}; found the number `{end}`")
     return smallest, largest
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, describe
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import Identifier
 from teaspec.compiler.forms.numbers import DimRange, DType, Range, Size
 from teaspec.compiler.report import did_you_mean
+
+MAX_CASES = 64
 
 
 class Tensor(Form):
@@ -158,16 +160,13 @@ def _long_form(raw: object) -> object:
     kinds = [key for key in raw if key in KINDS]
     if len(kinds) == 1:
         return raw
-    known = ", ".join(f"`{kind}`" for kind in KINDS)
     if kinds:
         found = " and ".join(f"`{kind}`" for kind in kinds)
         raise mistake("several-value-kinds", f"a value is of one kind, but this one has the keys {found}")
-    help_lines = [line for key in raw for line in did_you_mean(key, KINDS)]
-    raise mistake(
-        "unknown-value-kind",
-        f"this mapping does not say which kind of value it is; it needs one of the keys {known}",
-        *(help_lines or ["a plain mapping is written `{dict: {...}}`"]),
-    )
+    meant = [line for key in raw for line in did_you_mean(key, KINDS)]
+    known = ", ".join(f"`{kind}`" for kind in KINDS)
+    general = [f"it needs one of the keys {known}", "a plain mapping is written `{dict: {...}}`"]
+    raise mistake("unknown-value-kind", "this mapping does not say which kind of value it is", *(meant or general))
 
 
 def _kind_tag(raw: object) -> str | None:
@@ -211,8 +210,6 @@ def _split_marks(raw: object) -> object:
     inputs: dict[str, object] = {}
     for key, value in raw.items():
         name = key.removesuffix("?")
-        if name in inputs:
-            raise mistake("duplicate-input", f"the input `{name}` is given twice, with and without `?`")
         is_form = isinstance(value, Input)
         inputs[name] = value if is_form else {SYNTHETIC + "value": value, SYNTHETIC + "optional": key != name}
     return inputs
@@ -235,6 +232,12 @@ class Case(Form):
     inputs: Inputs = Field(default_factory=dict)
 
 
+def _not_too_many(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    if len(cases) > MAX_CASES:
+        raise mistake("wrong-length", f"expected at most {MAX_CASES} cases, found {len(cases)}")
+    return cases
+
+
 class Probe(Form):
     """How to build a tiny instance of the model and draw inputs for it.
 
@@ -248,7 +251,7 @@ class Probe(Form):
     config: Mapping[Identifier, Any] = Field(default_factory=dict)
     dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
     inputs: Inputs = Field(default_factory=dict)
-    cases: Sequence[Case] = ()
+    cases: Annotated[Sequence[Case], AfterValidator(_not_too_many)] = ()
 
     def merged(self, case: Case | None) -> Probe:
         """Applies a case.

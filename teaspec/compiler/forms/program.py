@@ -78,8 +78,12 @@ class GeneratedNames:
     partial: str
     unbound: str
     decorated: str
+    decorated_dispatch: str
     extractor: str
+    part: str
     phase: str
+    handed_on: str
+    default_of: str
 
     @classmethod
     def avoiding(cls, taken: set[str]) -> GeneratedNames:
@@ -95,8 +99,12 @@ class GeneratedNames:
             "partial": "partial",
             "unbound": "UNBOUND",
             "decorated": "decorated",
+            "decorated_dispatch": "decorated_dispatch",
             "extractor": "Extractor",
+            "part": "Part",
             "phase": "current_phase",
+            "handed_on": "HandedOn",
+            "default_of": "default_of",
         }
         return cls(**{key: _fresh(name, taken) for key, name in wished.items()})
 
@@ -132,8 +140,6 @@ class Program:
         postlude_function: The postlude; its last parameters are the live values.
         norm_functions: The functions that compute the modulated input, innermost first.
         dispatch: The forward, where it only hands on to the method that holds the loops.
-        decorators: The decorators of the forward, outermost first.
-        decorated: The function that they stand on.
         recomputed: Statements of the blocks that the postlude runs again on every step.
     """
 
@@ -157,6 +163,4 @@ class Program:
     postlude_function: Function = field(repr=False)
     norm_functions: tuple[Function, ...] = field(repr=False)
     dispatch: Function | None = field(repr=False)
-    decorators: tuple[ast.expr, ...] = field(repr=False)
-    decorated: FunctionSource = field(repr=False)
     recomputed: tuple[Statement, ...] = ()

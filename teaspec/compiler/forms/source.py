@@ -102,6 +102,7 @@ class ModuleSource:
         summaries: What is known of `self.method` and of plain functions that it may call.
         children: Paths of its submodules, each with whether it (or what it holds) has weights of two or more dimensions.
         random_children: Paths of submodules that draw random numbers.
+        stateful_children: Paths of submodules that change themselves when called.
     """
 
     class_name: str
@@ -110,6 +111,7 @@ class ModuleSource:
     summaries: Mapping[str, CallSummary] = field(repr=False)
     children: Mapping[str, bool] = field(repr=False)
     random_children: frozenset[str] = field(repr=False)
+    stateful_children: frozenset[str] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ from teaspec.compiler.forms.document import Document
 from teaspec.compiler.forms.probe import Probe
 from teaspec.compiler.forms.spec import Blocks, Spec, Streams, TeaCacheFacts
 from teaspec.compiler.report import SpecError
-from teaspec.compiler.rules.facts import check_blocks, check_finite, check_repetitions, check_streams, check_teacache
+from teaspec.compiler.rules.facts import (
+    check_blocks,
+    check_finite,
+    check_marked_twice,
+    check_repetitions,
+    check_streams,
+    check_teacache,
+)
 from teaspec.compiler.rules.finding import Finding
 from teaspec.compiler.rules.probe import check_probe
 from teaspec.compiler.rules.structure import find_structural_mistakes
@@ -39,6 +46,7 @@ def check(document: Document) -> Spec:
         *(finding for finding in structural if finding.code != "non-finite-number"),  # also found below
         *check_finite(document.data),
         *check_repetitions(document.data),
+        *check_marked_twice(document.data),
         *_check_sections(document, set(document.data) - malformed),
     ]
     if findings or spec is None:

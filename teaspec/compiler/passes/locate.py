@@ -71,7 +71,9 @@ class _Locator:
     def _refuse_what_cannot_be_analysed(self) -> None:
         for node in ast.walk(self.forward.node):
             code, what = "", ""
-            if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
+            if isinstance(node, ast.AsyncFunctionDef) and node is self.forward.node:
+                code, what = "async-forward", "is a coroutine"
+            elif isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
                 code, what = "yield-in-forward", "yields or awaits"
             elif isinstance(node, (ast.Global, ast.Nonlocal)):
                 code, what = "global-statement", "binds names of an outer scope"
@@ -95,7 +97,7 @@ class _Locator:
                 continue
             others = list(loops_in(self.forward.node, self.forward, self.source.model.methods))
             labels = self._other_loops(others)
-            names = {p for site in others for p in iterated_lists(site.node, site.function.self_name)}
+            names = {p for site in others for p in iterated_lists(site.node, site.function)}
             message = f"no loop over `self.{name}` in `{self.forward.title}`"
             where = ("blocks", "loops", position)
             self._mistake("unknown-block-loop", message, where, *labels, help_lines=did_you_mean(name, names))
@@ -150,6 +152,12 @@ class _Locator:
 
     def _norm(self) -> Landmark | None:
         path = self.source.norm
+        if path.loop not in self.spec.blocks.loops:
+            if not self.mistakes:  # else the loop that is misspelt may well be this one
+                expected = " or ".join(f"`{name}.0.<norm>`" for name in self.spec.blocks.loops)
+                message = f"`{path.loop}` is none of the spec's block loops"
+                self._mistake("norm-outside-first-loop", message, ("norm",), help_lines=(f"expected {expected}",))
+            return None
         frame, step = path.frames[-1], path.steps[-1]
         for outer, name in zip((f for f in path.frames), path.steps, strict=True):
             functions = [outer.forward, *(m for m in outer.methods.values() if m.node is not outer.forward.node)]
@@ -213,6 +221,12 @@ class _Locator:
             streams.append(("encoder", self.spec.streams.encoder))
         for role, name in streams:
             if name not in self._bound_before(first):
+                if role == "encoder" and "streams" not in self.spec.document.data:
+                    message = f"`{self.forward.title}` binds no encoder stream `{name}`, so the style is not `dual`"
+                    label = self._label(self.body[first], "the blocks begin here")
+                    help_lines = ("use `style: single`", "or name the stream: `streams: {encoder: ...}`")
+                    self._mistake("style-mismatch", message, ("blocks", "style"), label, help_lines=help_lines)
+                    continue
                 where = ("streams", role) if "streams" in self.spec.document.data else ("model",)
                 message = f"`{self.forward.title}` binds no `{name}` before its blocks, the {role} stream"
                 label = self._label(self.body[first], "the blocks begin here")
@@ -228,6 +242,7 @@ class _Locator:
         for index in range(first, last + 1):
             if self._holds(self.body[index], [s for s in loops if s[1].function is not self.forward]):
                 bound |= effects_of(self.body[index], self_name=self.self_name).binds  # the loop is in a method
+        between = effects_of(self.body[first : last + 1], self_name=self.self_name).binds
         hidden, encoder = self.spec.streams.hidden, self.spec.streams.encoder
         label = self._label(loops[0][1].node, "this loop") if loops[0][1].function is self.forward else None
         labels = [label or loops[0][1].function.file.label(loops[0][1].node, "this loop")]
@@ -236,7 +251,7 @@ class _Locator:
             message = f"the block loops do not bind the hidden stream `{hidden}`"
             help_lines = (f"they bind {', '.join(f'`{n}`' for n in sorted(bound) if '.' not in n)}",)
             self._mistake("style-mismatch", message, where, *labels, help_lines=help_lines)
-        elif self.spec.blocks.style == "dual" and encoder not in bound:
+        elif self.spec.blocks.style == "dual" and encoder not in between:
             message = f"the block loops do not bind the encoder stream `{encoder}`, so the style is not `dual`"
             self._mistake("style-mismatch", message, where, *labels, help_lines=("use `style: single`",))
         elif self.spec.blocks.style == "single" and encoder in bound and encoder in self._bound_before(first):

@@ -27,7 +27,7 @@ from teaspec.compiler.yaml12.positions import Positions
 from teaspec.compiler.yaml12.problems import explain
 from teaspec.compiler.yaml12.scalars import NumberOutOfRangeError, resolve
 
-MAX_CHARACTERS = 65_536
+MAX_CHARACTERS = 32_768
 MAX_SCALAR_CHARACTERS = 2_000
 MAX_DEPTH = 24
 
@@ -36,6 +36,8 @@ MAX_DEPTH = 24
 _NOT_TEXT = re.compile(
     r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
+
+_UNDECODED = range(0xDC80, 0xDD00)  # how Python's `surrogateescape` hands over bytes that are not UTF-8
 
 
 def read(text: str, name: str) -> Document:
@@ -108,7 +110,10 @@ class _Reader:
             message = f"the spec has {len(self._text)} characters; at most {MAX_CHARACTERS} are read"
             self._stop("spec-too-large", message, self._positions.first_line(), "")
         for match in _NOT_TEXT.finditer(self._text):
-            message = f"the character U+{ord(match[0]):04X} is not text that can be seen"
+            number = ord(match[0])
+            message = f"the character U+{number:04X} is not text that can be seen"
+            if number in _UNDECODED:
+                message = f"the byte 0x{number - 0xDC00:02X} is not part of any character of UTF-8"
             self._note("control-character", message, self._positions.span(*match.span()), "this character")
         if self._mistakes:
             raise _UnreadableError
@@ -234,11 +239,14 @@ class _Reader:
 
     def _note_malformed(self, error: MalformedError) -> None:
         complaint = explain(error)
-        other = None
-        if complaint.began and error.context_position is not None:
-            other = self._positions.label(self._positions.span_at(*error.context_position), complaint.began)
         span = self._positions.span_at(*error.position)
-        self._note(complaint.code, complaint.message, span, complaint.here, *complaint.help, other=other)
+        began = self._positions.span_at(*(error.context_position or error.position))
+        message = complaint.message.replace("{found}", self._positions.text_at(span))
+        if not complaint.here:
+            self._note(complaint.code, message, began, complaint.began, *complaint.help)
+        else:
+            other = self._positions.label(began, complaint.began) if complaint.began else None
+            self._note(complaint.code, message, span, complaint.here, *complaint.help, other=other)
 
     def _stop(self, code: str, message: str, span: Span, here: str) -> NoReturn:
         self._note(code, message, span, here)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from teaspec.compiler.analysis.calls import CallSummary
-from teaspec.compiler.analysis.summaries import draws_in, summaries_of
+from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
@@ -81,7 +81,7 @@ def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:
 
 def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
     """What an extractor depends on besides the model's class: the classes along the norm path and of what they hold."""
-    key: list[object] = []
+    key: list[object] = [_matching_children(module, _draws)]
     try:
         path = _norm_path_modules(spec, module)
     except SpecError:
@@ -92,19 +92,19 @@ def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
     return tuple(key)
 
 
+_LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Sequential)
+
+
 def _norm_path_modules(
     spec: Spec, module: torch.nn.Module
 ) -> tuple[str, str, tuple[torch.nn.Module, ...], tuple[str, ...]]:
-    loop = max((name for name in spec.blocks.loops if spec.norm.startswith(name + ".")), key=len, default=None)
-    parts = spec.norm[len(loop) + 1 :].split(".") if loop else []
-    if loop is None or len(parts) < 2:
-        expected = " or ".join(f"`{name}.0.<norm>`" for name in spec.blocks.loops)
-        raise _error(
-            spec, "norm-outside-first-loop", f"`{spec.norm}` is not a path to a norm in a first block", ("norm",),
-            (f"expected {expected}",),
-        )  # fmt: skip
-    container = _descend(spec, module, loop.split("."), module, "")
-    index, steps = parts[0], tuple(parts[1:])
+    named = max((name for name in spec.blocks.loops if spec.norm.startswith(name + ".")), key=len, default="")
+    parts = spec.norm.split(".")
+    container, depth = module, 0
+    while depth < len(parts) - 2 and (depth < len(named.split(".")) if named else not isinstance(container, _LISTS)):
+        container = _descend(spec, container, [parts[depth]], depth > 0)
+        depth += 1
+    loop, index, steps = ".".join(parts[:depth]), parts[depth], tuple(parts[depth + 1 :])
     items = dict(container.named_children())
     if index not in items:
         raise _error(
@@ -113,8 +113,8 @@ def _norm_path_modules(
         )  # fmt: skip
     frames = [items[index]]
     for step in steps[:-1]:
-        frames.append(_descend(spec, frames[-1], [step], module, f"{loop}.{index}."))
-    _descend(spec, frames[-1], [steps[-1]], module, f"{loop}.{index}.")
+        frames.append(_descend(spec, frames[-1], [step]))
+    _descend(spec, frames[-1], [steps[-1]])
     return loop, index, tuple(frames), steps
 
 
@@ -123,17 +123,16 @@ def _norm_path(spec: Spec, module: torch.nn.Module) -> NormPath:
     return NormPath(loop, index, steps, tuple(_module_source(spec, f, "forward", ("norm",)) for f in frames))
 
 
-def _descend(
-    spec: Spec, start: torch.nn.Module, names: list[str], model: torch.nn.Module, prefix: str
-) -> torch.nn.Module:
+def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool = True) -> torch.nn.Module:
     current = start
     for name in names:
         children = dict(current.named_children())
         if name not in children:
             known = list(children)
             message = f"`{type(current).__name__}` has no submodule `{name}`"
-            code, where = ("unknown-norm-path", ("norm",)) if prefix else ("unknown-block-loop", ("blocks", "loops"))
-            raise _error(spec, code, message, where, did_you_mean(name, known) or _known(known), start=current)
+            shown = current if inside else None
+            help_lines = did_you_mean(name, known) or _known(known)
+            raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, start=shown)
         current = children[name]
     return current
 
@@ -154,16 +153,30 @@ def _module_source(spec: Spec, module: torch.nn.Module, method: str, where: tupl
             except SpecError:
                 continue  # not readable: calls to it stay opaque calls
     children = {path: _has_matrix(child) for path, child in module.named_modules() if path}
-    random = frozenset(path for path, child in module.named_modules() if path and _draws(child))
+    random = _matching_children(module, _draws)
     nodes = {name: source.node for name, source in methods.items()}
     return ModuleSource(
         class_name=cls.__name__,
         forward=forward,
         methods=methods,
-        summaries=_summaries(forward.file, nodes),
+        summaries={**_summaries(forward.file, nodes), **_fresh_children(module)},
         children=children,
-        random_children=frozenset(p for p in children if any(r == p or r.startswith(p + ".") for r in random)),
+        random_children=random,
+        stateful_children=_matching_children(module, _keeps_state),
     )
+
+
+def _fresh_children(module: torch.nn.Module) -> dict[str, CallSummary]:
+    """Submodules of torch's own that compute a new tensor, whatever they are given."""
+    fresh: dict[str, CallSummary] = {}
+    for name, child in module.named_children():
+        makes_new = isinstance(child, _MAKE_NEW) and not getattr(child, "inplace", False)
+        if makes_new and type(child).forward in {cls.forward for cls in type(child).__mro__ if cls in _MAKE_NEW}:
+            fresh[f"self.{name}"] = CallSummary(fresh=True)
+    return fresh
+
+
+_MAKE_NEW = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 def _summaries(file: SourceFile, methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
@@ -179,16 +192,45 @@ def _has_matrix(module: torch.nn.Module) -> bool:
     return any(parameter.ndim >= 2 for parameter in module.parameters())
 
 
+def _matching_children(module: torch.nn.Module, matches: Callable[[torch.nn.Module], bool]) -> frozenset[str]:
+    """The paths of submodules that match, or hold one that does."""
+    found: set[str] = set()
+    for path, child in module.named_modules():
+        if path and path not in found and matches(child):
+            parts = path.split(".")
+            found |= {".".join(parts[: depth + 1]) for depth in range(len(parts))}
+    return frozenset(found)
+
+
 def _draws(module: torch.nn.Module) -> bool:
-    forward = inspect.unwrap(type(module).forward)
-    # Modules of torch itself draw only in training (dropout); every other forward is read.
-    if type(module).__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
-        return False
+    if isinstance(module, _DROPOUTS):
+        return bool(module.p > 0)
+    node = _forward_of(type(module))
+    return node is not None and draws_in(node)
+
+
+def _keeps_state(module: torch.nn.Module) -> bool:
+    node = _forward_of(type(module))
+    return node is not None and stores_in(node)
+
+
+@lru_cache(maxsize=1024)
+def _forward_of(cls: type[torch.nn.Module]) -> ast.FunctionDef | None:
+    """The forward of a submodule, where its source can be read; torch's own are known and not read."""
+    forward = inspect.unwrap(cls.forward)
+    if cls.__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
+        return None
     try:
-        node = _definition(forward)
+        found = _definition(forward)
     except (OSError, SyntaxError):
-        return False
-    return node is not None and draws_in(node[0])
+        return None
+    return found[0] if found else None
+
+
+_DROPOUTS = (
+    torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d,
+    torch.nn.AlphaDropout, torch.nn.FeatureAlphaDropout,
+)  # fmt: skip
 
 
 def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, ...]) -> FunctionSource:
@@ -248,12 +290,12 @@ def _definition(function: FunctionType) -> tuple[ast.FunctionDef, str] | None:
 
 @lru_cache(maxsize=256)
 def _definitions(path: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, str]]:
-    found: dict[tuple[str, int], tuple[ast.FunctionDef, str]] = {}
+    found: dict[tuple[str, int], tuple[Any, str]] = {}
     owners: list[tuple[ast.AST, str]] = [(_tree(path), "")]
     while owners:
         parent, owner = owners.pop()
         for child in ast.iter_child_nodes(parent):
-            if isinstance(child, ast.FunctionDef):
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
                 found[child.name, first] = (child, owner)
             owners.append((child, child.name if isinstance(child, ast.ClassDef) else owner))

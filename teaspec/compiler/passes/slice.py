@@ -9,6 +9,7 @@ from teaspec.compiler.analysis.crossing import Crossing, crossing_values
 from teaspec.compiler.analysis.dataflow import Reader, definitely_assigned, parameter_names
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import loops_in
+from teaspec.compiler.analysis.names import outside_functions
 from teaspec.compiler.analysis.norm_slice import NormSliceError, norm_functions
 from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.rewrite import (
@@ -64,7 +65,7 @@ class _Slicer:
         sinking = split_prelude(effects, wanted, self.parameters, frozenset(_all_names(self.source)))
         self._refuse_rebound_closures(sinking)
         kept = [effects[index] for index in sinking.kept]
-        available = {*self.parameters, *(name for one in kept for name in one.binds)}
+        available = {*self.parameters, *(name for one in kept for name in one.binds if "." not in name)}
         assigned = definitely_assigned(kept, self.parameters)
         versions = {save.version for save in sinking.saves}
         blocks = self._blocks_function(sinking, crossing, available | versions, assigned | versions)
@@ -93,8 +94,6 @@ class _Slicer:
             postlude_function=behind,
             norm_functions=norm,
             dispatch=self._dispatch_function(),
-            decorators=tuple(self.source.entry.node.decorator_list),
-            decorated=self.source.entry,
             recomputed=self._statements(crossing.recomputed),
         )
 
@@ -201,11 +200,8 @@ class _Slicer:
         if not any(is_dispatch(node.value, self.spec.forward, entry.self_name) for node in returns):
             message = f"`{entry.title}` does not hand on to `self.{self.spec.forward}(...)` with a `return`"
             raise self._error("forward-not-dispatched", message, ("forward",), entry, entry.node)
-        if self.forward.node.decorator_list:
-            message = f"`{self.forward.title}` has decorators of its own"
-            raise self._error("opaque-decorator", message, ("forward",), self.forward, self.forward.node)
         body = [
-            dispatching(s, self.names.finished, self.spec.forward, self.names.extract, entry.self_name)
+            dispatching(s, self.names.finished, self.spec.forward, self.names.handed_on, entry.self_name)
             for s in entry.node.body
             if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
         ]
@@ -217,7 +213,7 @@ class _Slicer:
 
     def _refuse_returns_in_blocks(self) -> None:
         for statement in self.blocks:
-            for node in _outside_functions(statement):
+            for node in outside_functions(statement):
                 if isinstance(node, ast.Return):
                     message = f"`{self.forward.title}` can return from the midst of its blocks"
                     raise self._error("return-in-blocks", message, ("blocks",), self.forward, node)
@@ -261,13 +257,6 @@ class _Slicer:
 def _assignment(target: str, value: str, at: ast.stmt) -> ast.stmt:
     made = ast.Assign(targets=[ast.Name(target, ast.Store())], value=ast.Name(value, ast.Load()))
     return ast.copy_location(made, at)
-
-
-def _outside_functions(node: ast.AST) -> Iterable[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            yield from _outside_functions(child)
 
 
 def _all_names(source: ModelSource) -> set[str]:

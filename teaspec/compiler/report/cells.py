@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 TAB_STOP = 4
 MAX_CELLS = 120
-_CHARACTERS_BEFORE = 30
+_CELLS_BEFORE = 30
 _ELLIPSIS = "..."
 
 
@@ -57,13 +57,24 @@ def lay_out(line: str, column: int, end_column: int) -> Excerpt:
     begin = 0
     shown, offsets = _cells_from(line, begin)
     if last >= len(offsets) and len(offsets) <= len(line):
-        begin = max(0, first - _CHARACTERS_BEFORE)
+        begin = _begin_before(line, first)
         shown, offsets = _cells_from(line, begin)
     prefix = _ELLIPSIS if begin > 0 else ""
     suffix = _ELLIPSIS if begin + len(offsets) <= len(line) else ""
     start = offsets[first - begin]
     end = offsets[min(last - begin, len(offsets) - 1)]
     return Excerpt(prefix + shown + suffix, len(prefix) + start, max(1, end - start))
+
+
+def _begin_before(line: str, first: int) -> int:
+    """Returns where a piece must begin to show what stands closely before `first`."""
+    begin, cells = first, 0
+    while begin > 0 and first - begin < _CELLS_BEFORE:
+        cells += TAB_STOP if line[begin - 1] == "\t" else _width(line[begin - 1])
+        if cells > _CELLS_BEFORE:
+            break
+        begin -= 1
+    return begin
 
 
 def _cells_from(line: str, begin: int) -> tuple[str, list[int]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LEAST_RATIO = 0.6
+
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Finds the candidate that looks most like `name`.
@@ -16,11 +18,15 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     Returns:
         The nearest candidate, or None where none is near. Ties go to the alphabetically first.
     """
-    by_folded: dict[str, str] = {}
-    for candidate in sorted(candidates, reverse=True):
-        by_folded[candidate.lower()] = candidate
-    matches = difflib.get_close_matches(name.lower(), sorted(by_folded), n=1, cutoff=0.6)
-    return by_folded[matches[0]] if matches else None
+    matcher = difflib.SequenceMatcher(b=name.lower(), autojunk=False)
+    best, best_ratio = None, _LEAST_RATIO
+    for candidate in sorted(candidates):
+        matcher.set_seq1(candidate.lower())
+        if matcher.real_quick_ratio() > best_ratio and matcher.quick_ratio() > best_ratio:
+            ratio = matcher.ratio()
+            if ratio > best_ratio:
+                best, best_ratio = candidate, ratio
+    return best
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> tuple[str, ...]:

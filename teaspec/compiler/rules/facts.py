@@ -79,6 +79,28 @@ def check_repetitions(data: dict[str, Any]) -> Iterator[Finding]:
                 seen.add(name)
 
 
+def check_marked_twice(data: dict[str, Any]) -> Iterator[Finding]:
+    """Finds inputs of the probe that are given with and without `?`.
+
+    Args:
+        data: The document's data, which need not be well-formed otherwise.
+    """
+    probe = data.get("probe")
+    cases = probe.get("cases") if isinstance(probe, dict) else None
+    places: list[tuple[Path, object]] = [(("probe",), probe)]
+    places += [(("probe", "cases", index), case) for index, case in enumerate(cases if isinstance(cases, list) else [])]
+    for path, holder in places:
+        inputs = holder.get("inputs") if isinstance(holder, dict) else None
+        names = list(inputs) if isinstance(inputs, dict) else []
+        for name in names:
+            if f"{name}?" in names:
+                first, second = sorted((name, f"{name}?"), key=names.index)
+                message = f"the input `{name}` is given twice, with and without `?`"
+                also = ((*path, "inputs", first), "first given here")
+                where = (*path, "inputs", second)
+                yield Finding(where, "duplicate-input", message, "given again here", at_key=True, also=also)
+
+
 def _class_name(data: dict[str, Any]) -> str:
     return str(data.get("model", "")).replace(":", ".").rpartition(".")[2]
 

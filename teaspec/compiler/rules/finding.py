@@ -20,6 +20,7 @@ class Finding:
         here: Remark at the place.
         help: What to do about it.
         at_key: Whether the place is the key that holds the value.
+        also: Another key that has to do with it, and a remark on that.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class Finding:
     here: str = "found here"
     help: tuple[str, ...] = ()
     at_key: bool = False
+    also: tuple[Path, str] | None = None
 
     def diagnose(self, document: Document) -> Diagnostic:
         """Finds the place in the text.
@@ -37,4 +39,7 @@ class Finding:
         """
         location = locate_in(document, self.path)
         label = document.key_label if self.at_key or location.is_key else document.label
-        return Diagnostic(self.code, self.message, (label(self.here, *location.path),), self.help)
+        labels = [label(self.here, *location.path)]
+        if self.also is not None:
+            labels.append(document.key_label(self.also[1], *self.also[0]))
+        return Diagnostic(self.code, self.message, tuple(labels), self.help)

@@ -67,12 +67,11 @@ def _check_case(probe: Probe, case: Case, path: Path, document: Document) -> Ite
 
 def _check_inherited(probe: Probe, case: Case, merged: Probe, path: Path, checker: _Checker) -> Iterator[Finding]:
     """Finds inputs of the base that are fine with the base's dims and not with the case's."""
-    unchanged = {name: given for name, given in merged.inputs.items() if name not in case.inputs}
-    for name, given in unchanged.items():
-        base = _Checker(probe.dims, checker.document).check(("probe", "inputs", name), given.value)
-        if any(base):
-            continue
-        for finding in checker.check(("probe", "inputs", name), given.value):
+    base = _Checker(probe.dims, checker.document)
+    for name, given in merged.inputs.items():
+        where = ("probe", "inputs", name)
+        finding = next(checker.check(where, given.value), None) if name not in case.inputs else None
+        if finding is not None and not any(base.check(where, given.value)):
             message = f"with the dims of this case, input `{name}` cannot be drawn: {finding.message}"
             yield Finding((*path, "dims"), finding.code, message, help=finding.help)
 

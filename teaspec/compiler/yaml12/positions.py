@@ -48,6 +48,14 @@ class Positions:
         width = 1 if column <= len(self._lines[line - 1]) else 0
         return Span(self._name, line, column, line, column + width)
 
+    def text_at(self, span: Span) -> str:
+        """Returns what stands at a span of one line.
+
+        Args:
+            span: A span of this text.
+        """
+        return self._lines[span.line - 1][span.column - 1 : span.end_column - 1]
+
     def first_line(self) -> Span:
         """Returns the span of the first line."""
         return Span(self._name, 1, 1, 1, len(self._lines[0]) + 1)

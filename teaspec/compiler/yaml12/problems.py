@@ -14,8 +14,8 @@ class Complaint:
 
     Attributes:
         code: Diagnostic code.
-        message: What is wrong.
-        here: Remark at the place.
+        message: What is wrong; `{found}` stands for the character at the place.
+        here: Remark at the place where PyYAML gave up; empty where that does not help.
         began: Remark at the place where the thing began that could not be read; empty for none.
         help: What to do about it.
     """
@@ -38,11 +38,15 @@ _COMPLAINTS: tuple[tuple[str, Complaint], ...] = (
     ),
     (
         r"flow sequence; .*got '<(stream end|document (start|end))>'",
-        Complaint("yaml-syntax", "a `[` is never closed", "the text ends here", "opened here"),
+        Complaint("yaml-syntax", "a `[` is never closed", "", "opened here, and still open where the text ends"),
     ),
     (
         r"flow mapping; .*got '<(stream end|document (start|end))>'",
-        Complaint("yaml-syntax", "a `{` is never closed", "the text ends here", "opened here"),
+        Complaint("yaml-syntax", "a `{` is never closed", "", "opened here, and still open where the text ends"),
+    ),
+    (
+        r"flow sequence; .*got ':'",
+        Complaint("yaml-syntax", "a `:` stands where a list goes on", "this `:`", "is this `[` closed?", _QUOTE_HELP),
     ),
     (
         r"flow sequence; expected ','",
@@ -54,7 +58,9 @@ _COMPLAINTS: tuple[tuple[str, Complaint], ...] = (
     ),
     (
         r"quoted scalar; found unexpected (end of stream|document separator)",
-        Complaint("yaml-syntax", "a quoted text is never closed", "still inside it here", "opened here"),
+        Complaint(
+            "yaml-syntax", "a quoted text is never closed", "", "opened here, and still open where the text ends"
+        ),
     ),
     (
         r"found unknown escape character|expected escape sequence|number that is too large",
@@ -67,7 +73,9 @@ _COMPLAINTS: tuple[tuple[str, Complaint], ...] = (
     ),
     (
         r"could not find expected ':'",
-        Complaint("yaml-syntax", "a key is not followed by `:`", "expected `: ` before this", "the key", _QUOTE_HELP),
+        Complaint(
+            "yaml-syntax", "a key is not followed by `: `", "", "this key", ("the `:` behind a key needs a space",)
+        ),
     ),
     (
         r"mapping values are not allowed here",
@@ -100,7 +108,7 @@ _COMPLAINTS: tuple[tuple[str, Complaint], ...] = (
     (r"directive", Complaint("yaml-directive", "a spec has no YAML directives", "here")),
     (
         r"found character|expected the node content",
-        Complaint("yaml-syntax", "no value can begin with this character", "here", help=_QUOTE_HELP),
+        Complaint("yaml-syntax", "no value can begin with `{found}`", "here", help=_QUOTE_HELP),
     ),
     (
         r"expected '<document start>'",

@@ -1,0 +1,408 @@
+"""Writes random small forwards: text that runs, in which statements get in each other's way as much as they can.
+
+The text is made of choices only, which hypothesis or a seeded generator make: so hypothesis can shrink what fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+HEADER = '''\
+import torch
+from torch import nn
+
+from tests.toys.parts import NormOut, SingleBlock, TimeEmbed
+
+
+def bump(values):
+    values.append(len(values) % 5 + 1)
+    return values[-1]
+
+
+def blend(one, other, weight=0.5):
+    return one * weight + other * (1 - weight)
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.count = 1
+        self.x_embedder = nn.Linear(8, 8)
+        self.time_embed = TimeEmbed()
+        self.extra = nn.Linear(8, 8)
+        self.other = nn.Linear(8, 8)
+        self.blocks = nn.ModuleList([SingleBlock() for _ in range(2)])
+        self.more_blocks = nn.ModuleList([SingleBlock()])
+        self.norm_out = NormOut()
+        self.proj_out = nn.Linear(8, 8)
+
+    def forward(self, hidden_states, timestep, flag=False, scale=None, options=None, items=None):
+'''
+CONDITIONS = ("flag", "not flag", "scale is not None", "items is None", "options is not None")
+FORBIDDEN_IN_LOOP = frozenset({"in_place", "store", "call", "random", "state", "walrus", "function"})
+
+
+class Chooser(Protocol):
+    """Makes the choices."""
+
+    def choose(self, options: Sequence[T]) -> T:
+        """One of the options."""
+
+    def number(self, low: int, high: int) -> int:
+        """A number from low to high, both included."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A local of the forward.
+
+    Attributes:
+        name: Its name.
+        kind: `tensor` [batch, tokens, 8], `view` [batch, 1, 8], `number`, `list` of numbers or `dict` of numbers.
+        given: Whether it may share memory with an argument.
+        conditions: It is bound only where these hold.
+    """
+
+    name: str
+    kind: str
+    given: bool = False
+    conditions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RandomModel:
+    """A random model.
+
+    Attributes:
+        source: The text of its module.
+        loops: Its block loops.
+        repeatable: The blocks change neither arguments nor the model and draw no random numbers: from the same block
+            outputs, a step without blocks has to give the same result.
+    """
+
+    source: str
+    loops: tuple[str, ...]
+    repeatable: bool
+
+
+def random_model(chooser: Chooser) -> RandomModel:
+    """Writes a model."""
+    return _Writer(chooser).model()
+
+
+class _Writer:
+    def __init__(self, chooser: Chooser) -> None:
+        self.chooser = chooser
+        self.variables = {
+            "hidden_states": Variable("hidden_states", "tensor", given=True),
+            "options": Variable("options", "dict", given=True, conditions=frozenset({"options is not None"})),
+        }
+        self.lines: list[str] = []
+        self.indent = 2
+        self.fresh = 0
+        self.conditions: frozenset[str] = frozenset()
+        self.in_blocks = False
+        self.repeatable = True
+        self.functions = 0
+
+    def model(self) -> RandomModel:
+        self.statements(0, 3)
+        openings = ["temb = self.time_embed(timestep)", "hidden_states = self.x_embedder(hidden_states)"]
+        if self.chooser.choose((True, False)):
+            openings.reverse()
+        for opening in openings:
+            self.write(opening)
+            if opening.startswith("hidden"):
+                self.bind(Variable("hidden_states", "tensor"))
+            self.statements(0, 4)
+        self.in_blocks = True
+        self.loop("blocks")
+        loops = ["blocks"]
+        if self.chooser.choose((False, True)):
+            self.statements(0, 2)
+            self.loop("more_blocks")
+            loops.append("more_blocks")
+        self.statements(0, 2)
+        if self.chooser.choose((False, True)):
+            self.rebind_stream()
+        self.in_blocks = False
+        self.write("hidden_states = self.norm_out(hidden_states, temb)")
+        self.bind(Variable("hidden_states", "tensor"))
+        self.statements(0, 4)
+        self.finish()
+        return RandomModel(HEADER + "\n".join(self.lines) + "\n", tuple(loops), self.repeatable)
+
+    # Writing
+
+    def write(self, line: str) -> None:
+        self.lines.append("    " * self.indent + line)
+
+    def statements(self, least: int, most: int, depth: int = 0, without: frozenset[str] = frozenset()) -> None:
+        for _ in range(self.chooser.number(least, most)):
+            self.statement(depth, without)
+
+    def statement(self, depth: int, without: frozenset[str]) -> None:
+        kinds = ["assign", "assign", "assign", "augment", "in_place", "store", "call", "alias", "comprehension", "read"]
+        kinds += ["random", "state", "walrus", "raise", "function"]
+        if depth < 2:
+            kinds += ["if", "if", "for", "with"]
+        kind = self.chooser.choose([kind for kind in kinds if kind not in without])
+        method = getattr(self, f"write_{kind}")
+        if kind in {"if", "for", "with"}:
+            method(depth, without)
+        else:
+            method()
+
+    # Variables
+
+    def usable(self, *kinds: str) -> list[Variable]:
+        return [
+            variable
+            for variable in self.variables.values()
+            if variable.kind in kinds and variable.conditions <= self.conditions
+        ]
+
+    def some(self, *kinds: str) -> Variable | None:
+        usable = self.usable(*kinds)
+        return self.chooser.choose(usable) if usable else None
+
+    def bind(self, variable: Variable) -> None:
+        old = self.variables.get(variable.name)
+        if old is not None and self.conditions:
+            variable = replace(variable, given=variable.given or old.given, conditions=old.conditions & self.conditions)
+        elif old is None:
+            variable = replace(variable, conditions=self.conditions)
+        self.variables[variable.name] = variable
+
+    def target(self, kind: str) -> str:
+        """A new name, or one of the same kind to rebind."""
+        names = [variable.name for variable in self.usable(kind) if variable.name != "options"]
+        if names and self.chooser.choose((True, False)):
+            return self.chooser.choose(names)
+        self.fresh += 1
+        return f"{kind}_{self.fresh}"
+
+    def changed(self, variable: Variable) -> None:
+        if self.in_blocks and variable.given:
+            self.repeatable = False
+
+    # Expressions
+
+    def number(self) -> str:
+        forms = [str(self.chooser.number(1, 5)), "hidden_states.shape[1]", "(scale or 3)"]
+        forms += [variable.name for variable in self.usable("number")]
+        forms += [f"len({variable.name})" for variable in self.usable("list", "dict")]
+        forms += [f"(sum({variable.name}) % 5 + 1)" for variable in self.usable("list")]
+        form = self.chooser.choose(forms)
+        return form if self.chooser.number(0, 2) else f"({form} + {self.chooser.choose(forms)}) % 7"
+
+    def tensor(self) -> tuple[str, bool]:
+        """An expression, and whether what it gives is somebody else's memory."""
+        first = self.chooser.choose(self.usable("tensor"))
+        second = self.chooser.choose(self.usable("tensor", "view"))
+        form = self.chooser.number(0, 6)
+        if form == 0:
+            return f"{first.name} * ({self.number()})", False
+        if form == 1:
+            return f"{first.name} + {second.name}", False
+        if form == 2:
+            return f"self.{self.chooser.choose(('extra', 'other'))}({first.name})", False
+        if form == 3:
+            return f"blend({first.name}, {second.name}, {self.number()})", False
+        if form == 4:
+            return f"{first.name}.flip(1)", False
+        if form == 5:
+            return f"{first.name} if {self.chooser.choose(CONDITIONS)} else {first.name} * 2", first.given
+        return f"torch.cat([{first.name}, {first.name}], dim=1)[:, :{first.name}.shape[1]] - {second.name}", False
+
+    # Statements
+
+    def write_assign(self) -> None:
+        kind = self.chooser.choose(("tensor", "number", "list", "dict"))
+        name = self.target(kind)
+        if kind == "tensor":
+            text, given = self.tensor()
+            self.write(f"{name} = {text}")
+            self.bind(Variable(name, kind, given=given))
+            return
+        if kind == "number":
+            text = self.number()
+        elif kind == "list":
+            text = f"[{self.number()}, {self.number()}]"
+        else:
+            text = f"{{'a': {self.number()}}}"
+        self.write(f"{name} = {text}")
+        self.bind(Variable(name, kind))
+
+    def write_augment(self) -> None:
+        variable = self.some("number")
+        if variable is not None:
+            self.write(f"{variable.name} {self.chooser.choose(('+', '-', '*'))}= {self.number()}")
+            self.write(f"{variable.name} = {variable.name} % 9")
+
+    def write_in_place(self) -> None:
+        variable = self.some("tensor", "view")
+        if variable is None:
+            return
+        self.changed(variable)
+        form = self.chooser.choose(("{0} *= 0.5", "{0} += {1}", "{0}.add_({1})", "{0}[:, 0].mul_(0.5)"))
+        self.write(form.format(variable.name, self.number()))
+
+    def write_store(self) -> None:
+        variable = self.some("tensor", "view", "list", "dict")
+        if variable is None:
+            return
+        self.changed(variable)
+        if variable.kind == "list":
+            self.write(f"{variable.name}[-1:] = [{self.number()}]")
+        elif variable.kind == "dict":
+            self.write(f"{variable.name}[{self.chooser.choose(('a', 'b'))!r}] = {self.number()}")
+        else:
+            operator = self.chooser.choose(("=", "+=", "*="))
+            self.write(f"{variable.name}[{self.chooser.choose((':, :1', ':, 0', '...', '0'))}] {operator} {self.number()}")
+
+    def write_call(self) -> None:
+        variable = self.some("list", "dict")
+        if variable is None:
+            return
+        self.changed(variable)
+        name = variable.name
+        if variable.kind == "dict":
+            forms = [f"{name}.update(b={self.number()})", f"{name}.setdefault('c', {self.number()})", f"{name}.pop('a', None)"]
+            self.write(self.chooser.choose(forms))
+            return
+        form = self.chooser.number(0, 3)
+        if form == 0:
+            self.write(f"{name}.append({self.number()})")
+        elif form == 1:
+            self.write(f"{name}.extend([{self.number()}] * 2)")
+        else:
+            target = self.target("number")
+            self.write(f"{target} = bump({name})" if form == 2 else f"{target} = {name}.pop() if {name} else 1")
+            self.bind(Variable(target, "number"))
+
+    def write_alias(self) -> None:
+        variable = self.some("tensor", "list", "dict")
+        if variable is None:
+            return
+        if variable.kind == "tensor" and self.chooser.choose((True, False)):
+            name = self.target("view")
+            self.write(f"{name} = {variable.name}[:, :1]")
+            self.bind(Variable(name, "view", given=variable.given))
+            return
+        name = self.target(variable.kind)
+        if name != variable.name:
+            self.write(f"{name} = {variable.name}")
+            self.bind(Variable(name, variable.kind, given=variable.given))
+
+    def write_comprehension(self) -> None:
+        source = self.some("list")
+        name = self.target("list")
+        over = source.name if source is not None else "hidden_states.shape"
+        inner = self.chooser.choose(("index", "hidden_states", "flag"))
+        self.write(f"{name} = [({inner} + size) % 5 for size in {over}[:3] for {inner} in range(2) if size > {inner}]")
+        self.bind(Variable(name, "list"))
+
+    def write_random(self) -> None:
+        if self.in_blocks:
+            self.repeatable = False
+        name = self.target("tensor")
+        self.write(f"{name} = torch.rand(1, hidden_states.shape[1], 8) + hidden_states")
+        self.bind(Variable(name, "tensor"))
+
+    def write_state(self) -> None:
+        if self.in_blocks:
+            self.repeatable = False
+        self.write("self.count += 1")
+        name = self.target("number")
+        self.write(f"{name} = self.count % 4")
+        self.bind(Variable(name, "number"))
+
+    def write_walrus(self) -> None:
+        first, second = self.target("number"), self.target("number")
+        self.write(f"{first} = ({second} := {self.number()}) + 1")
+        self.bind(Variable(second, "number"))
+        self.bind(Variable(first, "number"))
+
+    def write_raise(self) -> None:
+        reason = self.chooser.choose(("items", "scale"))
+        self.write(f"if {reason} == 'bad':")
+        self.write(f"    raise ValueError({reason!r}, {self.number()})")
+
+    def write_function(self) -> None:
+        self.functions += 1
+        variable = self.some("number", "tensor")
+        captured = variable.name if variable is not None else "2"
+        self.write(f"def function_{self.functions}(x, y={self.number()}):")
+        self.write(f"    return x * {captured} + y")
+        name = self.target("tensor")
+        self.write(f"{name} = function_{self.functions}({self.chooser.choose(self.usable('tensor')).name})")
+        self.bind(Variable(name, "tensor"))
+
+    def write_read(self) -> None:
+        """Reads a name that is bound under a condition, under the same condition."""
+        maybe = [variable for variable in self.variables.values() if variable.conditions]
+        if not maybe:
+            return
+        variable = self.chooser.choose(maybe)
+        amount = {"number": "{0}", "list": "len({0})", "dict": "len({0})"}.get(variable.kind, "{0}.mean()")
+        self.write(f"if {' and '.join(sorted(variable.conditions))}:")
+        self.write(f"    hidden_states = hidden_states * (1 + {amount.format(variable.name)})")
+        self.bind(Variable("hidden_states", "tensor"))
+
+    def write_if(self, depth: int, without: frozenset[str]) -> None:
+        condition = self.chooser.choose(CONDITIONS)
+        self.branch(f"if {condition}:", frozenset({condition}), depth, without)
+        if self.chooser.choose((False, True)):
+            self.branch("else:", frozenset({f"not ({condition})"}), depth, without)
+
+    def branch(self, opening: str, conditions: frozenset[str], depth: int, without: frozenset[str]) -> None:
+        self.write(opening)
+        self.indent += 1
+        outside, self.conditions = self.conditions, self.conditions | conditions
+        before = len(self.lines)
+        self.statements(1, 2, depth + 1, without)
+        if len(self.lines) == before:
+            self.write("pass")
+        self.conditions = outside
+        self.indent -= 1
+
+    def write_for(self, depth: int, without: frozenset[str]) -> None:
+        self.branch(f"for step in range({self.chooser.number(1, 2)}):", frozenset(), depth, without)
+
+    def write_with(self, depth: int, without: frozenset[str]) -> None:
+        self.branch("with torch.no_grad():", frozenset(), depth, without)
+
+    def loop(self, blocks: str) -> None:
+        header = self.chooser.choose(("for block in self.{0}:", "for index, block in enumerate(self.{0}):"))
+        self.write(header.format(blocks))
+        self.indent += 1
+        self.statements(0, 1, 1, FORBIDDEN_IN_LOOP if self.chooser.number(0, 4) else frozenset())
+        if self.chooser.choose((False, True)):
+            self.write("if torch.is_grad_enabled() and flag is None:")
+            self.write("    hidden_states = torch.utils.checkpoint.checkpoint(block, hidden_states, temb)")
+            self.write("else:")
+            self.write("    hidden_states = block(hidden_states, temb)")
+        else:
+            self.write(self.chooser.choose(("hidden_states = block(hidden_states, temb)", "hidden_states = block(hidden_states, temb=temb * 2)")))
+        self.bind(Variable("hidden_states", "tensor"))
+        self.statements(0, 2, 1)
+        self.indent -= 1
+
+    def rebind_stream(self) -> None:
+        text, given = self.tensor()
+        self.write(f"hidden_states = {text}")
+        self.bind(Variable("hidden_states", "tensor", given=given))
+
+    def finish(self) -> None:
+        self.write("output = self.proj_out(hidden_states)")
+        values = [variable for variable in self.variables.values() if not variable.conditions]
+        chosen = [self.chooser.choose(values).name for _ in range(self.chooser.number(0, 3))]
+        if self.chooser.choose((False, True)):
+            self.write("if scale is not None:")
+            self.write("    return (output, scale)")
+        self.write(f"return ({', '.join(['output', *chosen])},)")

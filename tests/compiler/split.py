@@ -1,0 +1,212 @@
+"""Runs a forward whole and cut, and tells whether one can be told from the other."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from teaspec.runtime.context import CacheContext, Finished
+from tests.toys.toy import Call
+
+Extractor = Any
+_MODULE_INTERNALS = frozenset(nn.Module().__dict__) | {"_modules", "_parameters", "_buffers"}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal in type and, down to the last bit, in content."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and left.shape == right.shape and torch.equal(left, right)
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(same(*pair) for pair in zip(left, right, strict=True))
+    if isinstance(left, float):
+        return math.copysign(1, left) == math.copysign(1, right) and (left == right or left != left)
+    if dataclasses.is_dataclass(left):
+        return all(same(getattr(left, item.name), getattr(right, item.name)) for item in dataclasses.fields(left))
+    if type(left).__eq__ is object.__eq__ and hasattr(left, "__dict__") and not isinstance(left, type):
+        return same(vars(left), vars(right))
+    return bool(left == right)
+
+
+def alike(left: Any, right: Any) -> bool:
+    """Whether two values agree in types, shapes and dtypes."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and left.shape == right.shape
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(alike(left[key], right[key]) for key in left)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(alike(*pair) for pair in zip(left, right, strict=True))
+    return True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that can be seen of one call from outside."""
+
+    result: Any
+    error: tuple[type[BaseException], tuple[Any, ...]] | None
+    arguments: Any
+    state: dict[str, Any]
+    random: torch.Tensor
+    warnings: list[tuple[type[Warning], str]]
+
+    def differences(self, other: Outcome) -> list[str]:
+        """The names of what differs."""
+        return [item.name for item in dataclasses.fields(self) if not same(getattr(self, item.name), getattr(other, item.name))]
+
+
+def _state(module: nn.Module) -> dict[str, Any]:
+    state: dict[str, Any] = {name: value.detach().clone() for name, value in module.state_dict(keep_vars=True).items()}
+    for path, part in module.named_modules():
+        for name, value in vars(part).items():
+            if name not in _MODULE_INTERNALS:
+                state[f"{path}.{name}"] = value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+    return state
+
+
+def observe(module: nn.Module, call: Call, run: Callable[..., Any]) -> Outcome:
+    """Calls `run(module, args, kwargs)` with fresh arguments and a known random state, and writes down what it did."""
+    call = call.fresh()
+    result, error = None, None
+    torch.manual_seed(7)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = run(module, call.args, call.kwargs)
+        except Exception as exception:  # noqa: BLE001: whatever the forward raises, the cut forward has to raise
+            error = (type(exception), exception.args)
+    seen = [(warning.category, str(warning.message)) for warning in caught]
+    return Outcome(result, error, (call.args, call.kwargs), _state(module), torch.get_rng_state(), seen)
+
+
+def forward(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The model's own forward."""
+    return module(*args, **kwargs)
+
+
+def live_entries(context: CacheContext) -> dict[str, torch.Tensor | None]:
+    """What crosses beside the hidden stream, with the entry tensor of those that are streams."""
+    return dict((context.extra_states or {}).get("live", {}))
+
+
+def finish(context: CacheContext, outputs: tuple[Any, ...]) -> Any:
+    """Runs the postlude on what the blocks returned."""
+    return context.postprocess(outputs[0], *(outputs[1:] if live_entries(context) else ()))
+
+
+def compute(context: CacheContext | Finished) -> Any:
+    """A computed step."""
+    if isinstance(context, Finished):
+        return context.value
+    return finish(context, context.run_transformer_blocks())
+
+
+def entered(extractor: Extractor, drive: Callable[[CacheContext | Finished], Any] = compute) -> Callable[..., Any]:
+    """The cut forward, as the hook runs it."""
+    return lambda module, args, kwargs: extractor.enter(module, args, kwargs, drive)
+
+
+def called(extractor: Extractor) -> Callable[..., Any]:
+    """The cut forward, as a caller of the bare extractor runs it."""
+    return lambda module, args, kwargs: compute(extractor(module, *args, **kwargs))
+
+
+@dataclass
+class Computed:
+    """What a computed step leaves for reused ones."""
+
+    finished: bool = False
+    outputs: tuple[Any, ...] = ()
+    residual: torch.Tensor | None = None
+    live: tuple[Any, ...] = ()
+
+
+def remember(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
+    """A computed step that keeps residuals and carried values as the hook does."""
+
+    def drive(context: CacheContext | Finished) -> Any:
+        if isinstance(context, Finished):
+            computed.finished = True
+            return context.value
+        entry = context.hidden_states.detach().clone()
+        entries = {name: None if value is None else value.detach().clone() for name, value in live_entries(context).items()}
+        outputs = context.run_transformer_blocks()
+        computed.outputs = (outputs[0].clone(), *outputs[1:])
+        if outputs[0].shape == entry.shape:
+            computed.residual = outputs[0].detach() - entry
+        computed.live = tuple(
+            value if entries[name] is None else value.detach() - entries[name]
+            for name, value in zip(entries, outputs[1:], strict=False)
+        )
+        return finish(context, outputs)
+
+    return drive
+
+
+def replay(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
+    """A step without blocks that is handed the block outputs of the computed one: it has to give the same result."""
+
+    def drive(context: CacheContext | Finished) -> Any:
+        if isinstance(context, Finished):
+            return context.value
+        return finish(context, (computed.outputs[0].clone(), *computed.outputs[1:]))
+
+    return drive
+
+
+def reuse(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
+    """A reused step: the entry streams of this call and the residuals of the computed one."""
+
+    def drive(context: CacheContext | Finished) -> Any:
+        if isinstance(context, Finished):
+            return context.value
+        entries = live_entries(context).values()
+        values = [
+            value if entry is None else entry + value for entry, value in zip(entries, computed.live, strict=True)
+        ]
+        return finish(context, (context.hidden_states + computed.residual, *values))
+
+    return drive
+
+
+@contextmanager
+def recorded(module: nn.Module) -> Iterator[list[str]]:
+    """Writes down the calls of submodules, outermost ones only, by path."""
+    calls: list[str] = []
+    depth = [0]
+
+    def before(path: str) -> Callable[..., None]:
+        def hook(*_: Any) -> None:
+            if depth[0] == 0:
+                calls.append(path)
+            depth[0] += 1
+
+        return hook
+
+    def after(*_: Any) -> None:
+        depth[0] -= 1
+
+    handles = []
+    for path, part in module.named_modules():
+        if path:
+            handles.append(part.register_forward_pre_hook(before(path)))
+            handles.append(part.register_forward_hook(after, always_call=True))
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()

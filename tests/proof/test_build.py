@@ -1,0 +1,62 @@
+"""The probe's weights: reproducible, and none of them trivial."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import FluxTransformer2DModel
+
+from teaspec.proof.build import ProbeError, build_module
+from tests.proof.small import SmallTransformer
+
+FLUX = {
+    "in_channels": 4,
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "attention_head_dim": 16,
+    "num_attention_heads": 1,
+    "joint_attention_dim": 8,
+    "pooled_projection_dim": 8,
+    "axes_dims_rope": [4, 4, 8],
+}
+
+
+@pytest.mark.parametrize(("model", "config"), [(SmallTransformer, {}), (FluxTransformer2DModel, FLUX)])
+def test_no_parameter_is_the_same_everywhere(model, config):
+    fresh = model(**config)
+    assert any(parameter.unique().numel() == 1 for parameter in fresh.parameters()), "the test needs such a model"
+    for name, parameter in build_module(model, config, torch.float32, 0).named_parameters():
+        assert parameter.unique().numel() > 1, name
+
+
+def test_a_constant_is_kept_as_the_middle_of_its_noise():
+    module = build_module(SmallTransformer, {"width": 4096, "layers": 1}, torch.float32, 0)
+    assert module.blocks[0].gate.mean().item() == pytest.approx(0.0, abs=0.02)
+    assert module.norm_out.weight.mean().item() == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_seed_decides_and_the_global_random_state_does_not():
+    torch.manual_seed(1)
+    first = build_module(SmallTransformer, {}, torch.float32, 5).state_dict()
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    second = build_module(SmallTransformer, {}, torch.float32, 5).state_dict()
+    assert torch.equal(before, torch.random.get_rng_state())
+    other = build_module(SmallTransformer, {}, torch.float32, 6).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_evaluation_mode_and_the_parts_that_stay_in_float32():
+    module = build_module(SmallTransformer, {}, torch.bfloat16, 0)
+    assert not module.training
+    dtypes = {name: parameter.dtype for name, parameter in module.named_parameters()}
+    assert dtypes["embed.weight"] == dtypes["embed.bias"] == torch.float32
+    assert {dtype for name, dtype in dtypes.items() if not name.startswith("embed")} == {torch.bfloat16}
+
+
+def test_a_config_that_the_model_refuses():
+    with pytest.raises(
+        ProbeError, match=r"SmallTransformer cannot be built from the probe's config: TypeError: .*height"
+    ):
+        build_module(SmallTransformer, {"height": 2}, torch.float32, 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,7 +19,8 @@ import teaspec
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from teaspec.compiler import Diagnostic
+    from teaspec.compiler import Diagnostic, Spec
+    from teaspec.proof.determinism import FreshInterpreter
     from teaspec.proof.result import CheckReport
 
 EXIT_FAILED = 1
@@ -85,8 +88,7 @@ def check(
             typer.echo(f"error: {problem}", err=True)
         raise typer.Exit(EXIT_USAGE)
     results = []
-    for path in specs:
-        result = _check_one(path, examples, seed, quiet=output_format is Format.JSON)
+    for result in _check_all(specs, examples, seed, quiet=output_format is Format.JSON):
         results.append(result)
         if output_format is not Format.JSON:
             _show(result, output_format, source)
@@ -155,20 +157,40 @@ def _find_problem(path: Path) -> str | None:
     return None
 
 
-def _check_one(path: Path, examples: int, seed: int, *, quiet: bool) -> Checked:
+def _check_all(paths: list[Path], examples: int, seed: int, *, quiet: bool) -> Iterator[Checked]:
     from teaspec.compiler import SpecError, load_spec
 
-    try:
-        spec = load_spec(path)
-        # diffusers is imported here at the earliest: a spec with a typo is answered at once
-        from teaspec.proof.build import ProbeError
-        from teaspec.proof.run import check_spec
-    except SpecError as error:
-        return Checked(str(path), diagnostics=error.diagnostics)
+    with ExitStack() as stack:
+        interpreter: FreshInterpreter | None = None
+        for path in paths:
+            try:
+                spec = load_spec(path)
+            except SpecError as error:
+                yield Checked(str(path), diagnostics=error.diagnostics)
+                continue
+            if interpreter is None:
+                # diffusers is imported here at the earliest: a spec with a typo is answered at once
+                from teaspec.proof.determinism import FreshInterpreter
+
+                interpreter = stack.enter_context(FreshInterpreter(seed))
+            yield _check_one(path, spec, examples, seed, interpreter, quiet=quiet)
+
+
+def _check_one(
+    path: Path, spec: Spec, examples: int, seed: int, interpreter: FreshInterpreter, *, quiet: bool
+) -> Checked:
+    from teaspec.compiler import SpecError
+    from teaspec.proof.build import ProbeError
+    from teaspec.proof.run import check_spec
+
     try:
         with _console(stderr=True, quiet=quiet).status(str(path)) as status:
             report = check_spec(
-                spec, examples=examples, seed=seed, progress=lambda name: status.update(f"{path}: {name}")
+                spec,
+                examples=examples,
+                seed=seed,
+                progress=lambda name: status.update(f"{path}: {name}"),
+                interpreter=interpreter,
             )
     except SpecError as error:
         return Checked(str(path), diagnostics=error.diagnostics)

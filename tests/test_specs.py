@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import torch
 from teaspec.compiler import compile_spec, load_spec
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.proof.compare import named_tensors, same_value
+from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.properties import PROPERTIES
 from teaspec.proof.run import prove, surroundings
@@ -21,7 +22,7 @@ SPECS = {path.stem: path for path in sorted(Path(__file__).parents[1].glob("spec
 EXAMPLES = 50
 
 
-@lru_cache(maxsize=None)
+@cache
 def subject_of(name: str) -> Subject:
     spec = load_spec(SPECS[name])
     return Subject(spec, import_model(spec), compile_spec)
@@ -32,6 +33,12 @@ def lines_above_probe(path: Path) -> int:
     return next(index for index, line in enumerate(lines) if line.startswith("probe:"))
 
 
+@pytest.fixture(scope="module")
+def interpreter():
+    with FreshInterpreter() as other:
+        yield other
+
+
 @pytest.mark.parametrize("item", PROPERTIES, ids=lambda item: item.name)
 @pytest.mark.parametrize("name", SPECS)
 def test_property(name, item):
@@ -39,6 +46,13 @@ def test_property(name, item):
         result = prove(subject_of(name), item, examples=EXAMPLES, seed=0)
     assert result.passed, f"{item.claim}\n{result.message}\n{result.minimal_example}"
     assert result.examples == EXAMPLES
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_deterministic(name, interpreter):
+    subject = subject_of(name)
+    result = prove_deterministic(sources(subject), interpreter, interpreter.request(subject.spec))
+    assert result.passed, result.message
 
 
 # Nothing scales LoRA weights without peft, and without them the scale changes nothing.

@@ -44,7 +44,8 @@ def load_spec(path_or_text: str | Path) -> Spec:
     if isinstance(path_or_text, str) and "\n" in path_or_text:
         return check(read(path_or_text, "<spec>"))
     path = Path(path_or_text)
-    return check(read(path.read_text(encoding="utf-8"), str(path_or_text)))
+    # Bytes that are no text become characters that `read` refuses with their place.
+    return check(read(path.read_text(encoding="utf-8", errors="surrogateescape"), str(path_or_text)))
 
 
 def compile_spec(spec: Spec, module: torch.nn.Module) -> CompiledExtractor:

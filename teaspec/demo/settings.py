@@ -28,7 +28,7 @@ class DemoSettings:
         seed: Seed of weights, prompt embeddings and noise.
     """
 
-    thresholds: tuple[float, ...] = (0.03, 0.06, 0.12)
+    thresholds: tuple[float, ...] = (0.03, 0.06, 0.1)
     coefficients: tuple[float, ...] = IDENTITY
     steps: int = 28
     batch: int = 4

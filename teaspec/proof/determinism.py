@@ -11,6 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import traceback
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +24,19 @@ from teaspec.compiler.passes.check import check
 from teaspec.compiler.passes.read import read
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.proof.inputs import Example
+from teaspec.proof.result import PropertyResult
 from teaspec.proof.subject import Subject
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from teaspec.compiler.forms.spec import Spec
 
+_NAME = "deterministic"
+_CLAIM = "Another process with another hash seed generates the same source."
 _TIMEOUT_SECONDS = 300
-_CHILD = "import sys; from teaspec.proof.determinism import write_sources; write_sources(*sys.argv[1:])"
+_POLL_SECONDS = 0.02
+_CHILD = "from teaspec.proof.determinism import answer_requests; answer_requests()"
 
 
 def sources(subject: Subject) -> list[str]:
@@ -35,73 +44,155 @@ def sources(subject: Subject) -> list[str]:
     return [_source(subject, case) for case in range(len(subject.alternatives))]
 
 
-def write_sources(text_file: str, name: str, output_file: str) -> None:
-    """Compiles a spec and writes the generated sources as a JSON list. Runs in the fresh interpreter.
+class FreshInterpreter:
+    """Another Python process that compiles specs while this one does something else.
 
-    Args:
-        text_file: Holds the text of the spec.
-        name: Name of its document; the generated source mentions it.
-        output_file: Where to write.
+    It starts with the first request and can answer many.
     """
-    spec = check(read(Path(text_file).read_text(encoding="utf-8"), name))
-    subject = Subject(spec, import_model(spec), compile_spec)
-    Path(output_file).write_text(json.dumps(sources(subject)), encoding="utf-8")
 
+    def __init__(self, seed: int = 0) -> None:
+        """Prepares it.
 
-class SecondCompilation:
-    """A compilation that runs in a fresh interpreter while this one does something else."""
+        Args:
+            seed: Decides about its hash seed.
+        """
+        self._seed = seed
+        self._numbers = count()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="teaspec-")
 
-    def __init__(self, spec: Spec, seed: int) -> None:
-        """Starts it.
+    def request(self, spec: Spec) -> Path:
+        """Asks for the generated sources of a spec and does not wait for them.
 
         Args:
             spec: The spec.
-            seed: Decides about the hash seed of the interpreter.
+
+        Returns:
+            What `wait` takes.
         """
-        self._folder = tempfile.TemporaryDirectory(prefix="teaspec-")
-        folder = Path(self._folder.name)
-        (folder / "spec.yaml").write_text(spec.document.text, encoding="utf-8")
-        self._output = folder / "sources.json"
+        process = self._process = self._process or self._start()
+        answer = Path(self._folder.name) / f"{next(self._numbers)}.json"
+        request = {"text": spec.document.text, "name": spec.document.name, "answer": str(answer)}
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # `wait` tells how the process ended
+        return answer
+
+    def wait(self, answer: Path) -> list[str]:
+        """Waits for an answer.
+
+        Args:
+            answer: What `request` returned.
+
+        Returns:
+            The generated sources, as `sources` gives them.
+
+        Raises:
+            RuntimeError: The compilation failed or did not end in time.
+        """
+        assert self._process is not None
+        limit = time.monotonic() + _TIMEOUT_SECONDS
+        while not answer.exists():
+            if self._process.poll() is not None:
+                raise RuntimeError(
+                    f"the second interpreter ended with code {self._process.returncode}:\n{self._errors()}"
+                )
+            if time.monotonic() > limit:
+                raise RuntimeError(f"the second compilation did not end within {_TIMEOUT_SECONDS} s")
+            time.sleep(_POLL_SECONDS)
+        found = json.loads(answer.read_text(encoding="utf-8"))
+        if "error" in found:
+            raise RuntimeError(f"the second compilation failed:\n{found['error']}")
+        generated: list[str] = found["sources"]
+        return generated
+
+    def __enter__(self) -> FreshInterpreter:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        self._folder.cleanup()
+
+    def _start(self) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
-            "PYTHONHASHSEED": str(seed % 2**32),
+            "PYTHONHASHSEED": self._other_hash_seed(),
             "OMP_NUM_THREADS": "1",
             # the model may lie where only this process looks
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
         }
-        self._errors = folder / "errors.txt"
-        with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(folder / "spec.yaml"), spec.document.name, str(self._output)],
-                stdin=subprocess.DEVNULL,
+        with self._error_file.open("wb") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-c", _CHILD],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 env=environment,
             )
 
-    def wait(self) -> list[str]:
-        """Waits for the generated sources.
+    def _other_hash_seed(self) -> str:
+        other = (self._seed + 1) % 2**31
+        return str(other + 1 if os.environ.get("PYTHONHASHSEED") == str(other) else other)
 
-        Raises:
-            RuntimeError: The compilation failed or did not end in time; the message ends with what it wrote.
-        """
+    @property
+    def _error_file(self) -> Path:
+        return Path(self._folder.name) / "errors.txt"
+
+    def _errors(self) -> str:
+        text = self._error_file.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.strip().splitlines()[-5:])
+
+
+def answer_requests() -> None:
+    """Compiles what standard input asks for, one request a line. Runs in the fresh interpreter."""
+    for line in sys.stdin:
+        request = json.loads(line)
         try:
-            self._process.wait(_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"the second compilation did not end within {_TIMEOUT_SECONDS} s") from None
-        if self._process.returncode != 0:
-            errors = self._errors.read_text(encoding="utf-8", errors="replace")
-            last_lines = "\n".join(errors.strip().splitlines()[-5:])
-            raise RuntimeError(f"the second compilation failed:\n{last_lines}")
-        found: list[str] = json.loads(self._output.read_text(encoding="utf-8"))
-        return found
+            spec = check(read(request["text"], request["name"]))
+            found: dict[str, Any] = {"sources": sources(Subject(spec, import_model(spec), compile_spec))}
+        except Exception:
+            found = {"error": traceback.format_exc(limit=-3).strip()}
+        answer = Path(request["answer"])
+        # renamed into place, so that nobody reads half of it
+        unfinished = answer.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.replace(answer)
 
-    def close(self) -> None:
-        """Ends it, whether it is done or not, and removes its files."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        self._folder.cleanup()
+
+def prove_deterministic(here: list[str], interpreter: FreshInterpreter, answer: Path) -> PropertyResult:
+    """Compares what this process generated with what the other one did.
+
+    Args:
+        here: The sources generated in this process.
+        interpreter: The other process.
+        answer: The request that was made.
+
+    Returns:
+        The result, with the first line that differs.
+    """
+    try:
+        there = interpreter.wait(answer)
+    except RuntimeError as error:
+        return PropertyResult(_NAME, _CLAIM, False, 1, str(error))
+    for case, (left, right) in enumerate(zip(here, there, strict=True)):
+        if left != right:
+            where = f"case {case}" if case else "the base"
+            message = f"the source differs for {where}:\n{_first_difference(left, right)}"
+            return PropertyResult(_NAME, _CLAIM, False, 1, message)
+    return PropertyResult(_NAME, _CLAIM, True, 1)
+
+
+def _first_difference(left: str, right: str) -> str:
+    pairs = zip_longest(left.splitlines(), right.splitlines(), fillvalue="(no such line)")
+    line, (here, there) = next((number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+    return f"line {line} here:  {here}\nline {line} there: {there}"
 
 
 def _source(subject: Subject, case: int) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from itertools import zip_longest
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +12,7 @@ import torch
 from teaspec.compiler import compile_spec
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.proof.build import ProbeError
-from teaspec.proof.determinism import SecondCompilation, sources
+from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.falsify import falsify
 from teaspec.proof.flops import count_flops
 from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
@@ -29,7 +28,12 @@ Progress = Callable[[str], None]
 
 
 def check_spec(
-    spec: Spec, *, examples: int = 50, seed: int = 0, progress: Progress = lambda _name: None
+    spec: Spec,
+    *,
+    examples: int = 50,
+    seed: int = 0,
+    progress: Progress = lambda _name: None,
+    interpreter: FreshInterpreter | None = None,
 ) -> CheckReport:
     """Builds the probe, compiles the spec for it, and proves the extractor.
 
@@ -38,6 +42,7 @@ def check_spec(
         examples: How many calls are drawn for each property.
         seed: Seed of weights and draws. The same seed gives the same report.
         progress: Told the name of each property before it is tried.
+        interpreter: Where the second compilation runs; for several specs one saves the time to start it.
 
     Returns:
         The report; a property that fails is a result, no exception.
@@ -48,13 +53,17 @@ def check_spec(
     """
     if not spec.probe.inputs:
         raise ProbeError("the spec has no `probe` with inputs, so there is nothing to run")
+    if interpreter is None:
+        with FreshInterpreter(seed) as own:
+            return check_spec(spec, examples=examples, seed=seed, progress=progress, interpreter=own)
     subject = Subject(spec, import_model(spec), compile_spec, seed)
-    with closing(SecondCompilation(spec, seed)) as second, surroundings():
+    with surroundings():
         # compiled first of all: what the compiler has to say comes before any proof
-        extractors = sources(subject)
+        generated = sources(subject)
+        answer = interpreter.request(spec)
         results = [prove(subject, item, examples=examples, seed=seed, progress=progress) for item in PROPERTIES]
         progress("deterministic")
-        results.append(_deterministic(extractors, second))
+        results.append(prove_deterministic(generated, interpreter, answer))
         return _report(subject, tuple(results))
 
 
@@ -82,27 +91,6 @@ def prove(
     difference = getattr(error, "max_abs_difference", None)
     text = subject.describe(outcome.failing)
     return PropertyResult(item.name, item.claim, False, outcome.examples, message, text, difference)
-
-
-def _deterministic(extractors: list[str], second: SecondCompilation) -> PropertyResult:
-    name, claim = "deterministic", "Another process with another hash seed generates the same source."
-    try:
-        again = second.wait()
-    except RuntimeError as error:
-        return PropertyResult(name, claim, False, 1, str(error))
-    for case, (left, right) in enumerate(zip(extractors, again, strict=True)):
-        if left != right:
-            message = (
-                f"the source differs for {f'case {case}' if case else 'the base'}:\n{_first_difference(left, right)}"
-            )
-            return PropertyResult(name, claim, False, 1, message)
-    return PropertyResult(name, claim, True, 1)
-
-
-def _first_difference(left: str, right: str) -> str:
-    pairs = zip_longest(left.splitlines(), right.splitlines(), fillvalue="(no such line)")
-    line, (here, there) = next((number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
-    return f"line {line} here:  {here}\nline {line} there: {there}"
 
 
 def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckReport:

@@ -40,9 +40,9 @@ class Model(nn.Module):
         self.norm_out = NormOut()
         self.proj_out = nn.Linear(8, 8)
 
-    def forward(self, hidden_states, timestep, flag=False, scale=None, options=None, items=None):
+    def forward(self, hidden_states, timestep, flag=False, scale=None, options=None, fail=None):
 '''
-CONDITIONS = ("flag", "not flag", "scale is not None", "items is None", "options is not None")
+CONDITIONS = ("flag", "not flag", "scale is not None", "scale is None", "options is not None")
 FORBIDDEN_IN_LOOP = frozenset({"in_place", "store", "call", "random", "state", "walrus", "function"})
 
 
@@ -147,7 +147,9 @@ class _Writer:
 
     def statement(self, depth: int, without: frozenset[str]) -> None:
         kinds = ["assign", "assign", "assign", "augment", "in_place", "store", "call", "alias", "comprehension", "read"]
-        kinds += ["random", "state", "walrus", "raise", "function"]
+        kinds += ["random", "state", "walrus", "raise"]
+        if self.chooser.number(0, 5) == 5:  # a function that captures a name which is rebound later is refused
+            kinds.append("function")
         if depth < 2:
             kinds += ["if", "if", "for", "with"]
         kind = self.chooser.choose([kind for kind in kinds if kind not in without])
@@ -173,7 +175,8 @@ class _Writer:
     def bind(self, variable: Variable) -> None:
         old = self.variables.get(variable.name)
         if old is not None and self.conditions:
-            variable = replace(variable, given=variable.given or old.given, conditions=old.conditions & self.conditions)
+            weaker = self.conditions if self.conditions <= old.conditions else old.conditions
+            variable = replace(variable, given=variable.given or old.given, conditions=weaker)
         elif old is None:
             variable = replace(variable, conditions=self.conditions)
         self.variables[variable.name] = variable
@@ -329,9 +332,9 @@ class _Writer:
         self.bind(Variable(first, "number"))
 
     def write_raise(self) -> None:
-        reason = self.chooser.choose(("items", "scale"))
-        self.write(f"if {reason} == 'bad':")
-        self.write(f"    raise ValueError({reason!r}, {self.number()})")
+        reason = self.chooser.choose(("first", "second"))
+        self.write(f"if fail == {reason!r}:")
+        self.write(f"    raise ValueError(fail, {self.number()})")
 
     def write_function(self) -> None:
         self.functions += 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
 from teaspec.runtime.context import CacheContext, Finished
 from tests.toys.toy import Call
@@ -135,6 +136,11 @@ class Computed:
     live: tuple[Any, ...] = ()
 
 
+def _copied(value: Any) -> Any:
+    """A copy that the postlude cannot change, as the hook keeps one."""
+    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, value)
+
+
 def remember(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
     """A computed step that keeps residuals and carried values as the hook does."""
 
@@ -142,15 +148,15 @@ def remember(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
         if isinstance(context, Finished):
             computed.finished = True
             return context.value
-        entry = context.hidden_states.detach().clone()
-        entries = {name: None if value is None else value.detach().clone() for name, value in live_entries(context).items()}
+        entry, entries = _copied(context.hidden_states), _copied(tuple(live_entries(context).values()))
         outputs = context.run_transformer_blocks()
-        computed.outputs = (outputs[0].clone(), *outputs[1:])
+        computed.outputs = _copied(outputs)
         if outputs[0].shape == entry.shape:
-            computed.residual = outputs[0].detach() - entry
+            computed.residual = computed.outputs[0] - entry
+        values = computed.outputs[1 : len(entries) + 1]
         computed.live = tuple(
-            value if entries[name] is None else value.detach() - entries[name]
-            for name, value in zip(entries, outputs[1:], strict=False)
+            value - stream if isinstance(stream, torch.Tensor) else value
+            for stream, value in zip(entries, values, strict=True)
         )
         return finish(context, outputs)
 
@@ -163,7 +169,7 @@ def replay(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
     def drive(context: CacheContext | Finished) -> Any:
         if isinstance(context, Finished):
             return context.value
-        return finish(context, (computed.outputs[0].clone(), *computed.outputs[1:]))
+        return finish(context, _copied(computed.outputs))
 
     return drive
 
@@ -174,9 +180,9 @@ def reuse(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
     def drive(context: CacheContext | Finished) -> Any:
         if isinstance(context, Finished):
             return context.value
-        entries = live_entries(context).values()
         values = [
-            value if entry is None else entry + value for entry, value in zip(entries, computed.live, strict=True)
+            entry + value if isinstance(entry, torch.Tensor) else value
+            for entry, value in zip(live_entries(context).values(), _copied(computed.live), strict=True)
         ]
         return finish(context, (context.hidden_states + computed.residual, *values))
 

@@ -22,6 +22,7 @@ blocks:
     - first
     - "second"
 
+# between two keys
 teacache: {coefficients: [1, -2.5], note: 'it''s'}
 note: |
   two
@@ -215,10 +216,16 @@ def test_numbers_that_python_writes_are_read_back(value: float) -> None:
         ("a: {x y?: 1}", {"a": {"x y?": 1}}),
         ("a?: {'x?': 1}", {"a?": {"x?": 1}}),
         ("a: [{x?: 1}]", {"a": [{"x?": 1}]}),
+        ("a: [x?, y?]", {"a": ["x?", "y?"]}),
     ],
 )
-def test_keys_may_end_in_a_question_mark(text: str, data: object) -> None:
+def test_plain_texts_may_end_in_a_question_mark(text: str, data: object) -> None:
     assert read(text, "a.yaml").data == data
+
+
+@pytest.mark.parametrize("text", ["a: {x ?: 1}", "a: {x?y: 1}"])
+def test_question_mark_elsewhere_in_braces_is_refused(text: str) -> None:
+    assert [d.code for d in refused(text).diagnostics] == ["yaml-syntax"]
 
 
 def test_all_mistakes_of_the_text_are_reported_together_in_order() -> None:
@@ -240,6 +247,13 @@ def test_duplicate_key_shows_both_places() -> None:
         (3, "given again here"),
         (1, "first given here"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("&a: 1", "alias-or-anchor"), ("!a : 1", "yaml-tag"), ("*a : 1", "alias-or-anchor")]
+)
+def test_a_mark_in_place_of_a_key_is_one_mistake(text: str, code: str) -> None:
+    assert [d.code for d in refused(text).diagnostics] == [code]
 
 
 def test_mistakes_before_a_syntax_error_are_reported_with_it() -> None:

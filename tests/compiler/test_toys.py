@@ -171,20 +171,28 @@ def test_what_runs_on_a_reused_step(toy: Toy) -> None:
     extractor = extractor_of(toy)
     loops = tuple(f"{loop}." for loop in load_spec(toy.spec).blocks.loops)
     for run in runs(toy):
-        module, computed = run.make(), Computed()
-        with recorded(module) as calls:
-            observe(module, run.call, entered(extractor, remember(computed)))
-        module = run.make()
-        with recorded(module) as without:
-            observe(module, run.call, entered(extractor, replay(computed)))
-        blocks = [path for path in without if any(path.rpartition(".")[0] + "." == loop for loop in loops)]
-        assert not blocks, "whole blocks ran"
+        computed = Computed()
+        whole, cut, reused = (
+            _submodules_called(run, how)
+            for how in (forward, entered(extractor, remember(computed)), entered(extractor, replay(computed)))
+        )
+        assert not [path for path in reused if path.rpartition(".")[0] + "." in loops], "whole blocks ran"
+        for path in set(cut) | set(reused):
+            if not path.startswith(loops):
+                assert cut[path] == whole[path], f"{path} runs {cut[path]} times, not {whole[path]}"
+                assert reused[path] <= whole[path], f"{path} runs {reused[path]} times, not {whole[path]}"
         if toy.reused is not None:
-            assert sorted(path for path in without if path not in toy.free) == sorted(toy.reused)
+            assert sorted(set(reused) - set(toy.free)) == sorted(toy.reused)
         if toy.with_blocks is not None:
-            with_blocks = (Counter(calls) - Counter(without)).elements()
-            outside = [path for path in with_blocks if not path.startswith(loops) and path not in toy.free]
-            assert sorted(outside) == sorted(toy.with_blocks)
+            outside = {path for path in cut if path not in reused and not path.startswith(loops)}
+            assert sorted(outside - set(toy.free)) == sorted(toy.with_blocks)
+
+
+def _submodules_called(run: Run, how: Callable[..., Any]) -> Counter[str]:
+    module = run.make()
+    with recorded(module) as calls:
+        observe(module, run.call, how)
+    return Counter(calls)
 
 
 def _contexts(extractor: Any, run: Run, look: Callable[[CacheContext], Any]) -> list[Any]:
@@ -211,6 +219,15 @@ def test_what_crosses_into_the_postlude(toy: Toy) -> None:
             extractor, run, lambda context: {name: entry is not None for name, entry in live_entries(context).items()}
         ):
             assert streams == toy.carried
+
+
+@every_toy
+def test_only_tensors_enter_as_streams(toy: Toy) -> None:
+    extractor = extractor_of(toy)
+    for run in runs(toy):
+        for entries in _contexts(extractor, run, live_entries):
+            others = [name for name, entry in entries.items() if entry is not None and not isinstance(entry, torch.Tensor)]
+            assert not others
 
 
 @every_toy

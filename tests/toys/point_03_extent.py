@@ -100,7 +100,7 @@ class OnlyReads(CrossModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single()], spec={"head": "proj_out"}, carried={}, reused=tuple(n for n in SINGLE if n != "norm_out"))
+@TOYS.good(lambda draw: [draw.single()], spec={"head": "proj_out"}, carried={"scale": False}, reused=tuple(n for n in SINGLE if n != "norm_out"))
 class CastsBeforeHead(SingleModel):
     """Several rebinds before the head, the last to another dtype and under a name of its own."""
 
@@ -140,7 +140,7 @@ class JointEntry(DualModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=())
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried={"others": False})
 class SplitAtHead(SingleModel):
     """The head stands in a return expression, the last rebind is a tuple target with a star."""
 

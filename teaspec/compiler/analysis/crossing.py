@@ -19,10 +19,12 @@ class Crossing:
     Attributes:
         live: The values that the blocks hand over, the hidden stream first.
         recomputed: Statements between the loops that do not depend on what the loops make: the postlude runs them again.
+        blocks: The statements of the blocks, without those that only the postlude needs.
     """
 
     live: tuple[LiveValue, ...]
     recomputed: tuple[ast.stmt, ...]
+    blocks: tuple[ast.stmt, ...]
 
 
 def crossing_values(
@@ -46,12 +48,12 @@ def crossing_values(
     effects = [reader.effects(statement) for statement in blocks]
     before = [reader.effects(statement) for statement in prelude]
     bound = {name for one in effects for name in one.binds}
-    changed = _views(prelude, blocks, {name for one in effects for name in one.changes})
+    parameters = parameter_names(reader.function.node.args)
+    changed = _changed_locals(prelude, blocks, effects, parameters)
     recomputable = _recomputable(blocks, effects, holds_loop)
     recomputed = _needed_of(recomputable, blocks, effects, reader.effects(rest).reads)
     read = reader.effects([*(blocks[index] for index in recomputed), *rest]).reads if rest else frozenset()
     crossing = {name for name in read & (bound | changed) if "." not in name}
-    parameters = parameter_names(reader.function.node.args)
     assigned = definitely_assigned(before, parameters)
     assigned_behind = definitely_assigned([*before, *effects], parameters)
     entering = reader.effects(blocks).reads | changed
@@ -64,7 +66,26 @@ def crossing_values(
         )
         for name in ordered
     )
-    return Crossing(live, tuple(blocks[index] for index in recomputed))
+    left = list(range(len(blocks)))
+    for index in reversed(recomputed):
+        if not any(effects[index].binds & effects[other].reads for other in left if other > index):
+            left.remove(index)
+    return Crossing(live, tuple(blocks[i] for i in recomputed), tuple(blocks[i] for i in left))
+
+
+def _changed_locals(
+    prelude: Sequence[ast.stmt], blocks: Sequence[ast.stmt], effects: Sequence[Effects], parameters: Sequence[str]
+) -> set[str]:
+    """The names whose objects the blocks change in place.
+
+    Not those of arguments: what a caller passes belongs to this call, and must not be taken over from an earlier one.
+    """
+    found: set[str] = set()
+    for name in {name for one in effects for name in one.changes}:
+        views = _views(prelude, blocks, {name})
+        if not views & set(parameters):
+            found |= views
+    return found
 
 
 def _recomputable(blocks: Sequence[ast.stmt], effects: Sequence[Effects], holds_loop: Sequence[bool]) -> list[int]:

@@ -17,7 +17,7 @@ from teaspec.compiler.analysis.constants import decided
 from teaspec.compiler.analysis.effects import effects_of
 from teaspec.compiler.analysis.first_turn import first_turn
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in
-from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.names import outside_functions, self_path
 from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten, truncate
 from teaspec.compiler.forms.program import Function
@@ -240,8 +240,12 @@ class _Slicer:
         self, name: str, module: ModuleSource, source: FunctionSource, suite: Sequence[ast.stmt], ends: bool
     ) -> Function:
         reader = Reader.of(module, source)
-        suite = straighten(suite, reader)
-        ends = ends or isinstance(suite[-1], ast.Return)
+        if source.node in (self.source.model.forward.node, *(m.node for m in self.source.model.methods.values())):
+            # Whether the model calls its first block, and how, does not matter to what the block would compute.
+            suite = straighten(suite, reader)
+            ends = ends or isinstance(suite[-1], ast.Return)
+        own = {id(node) for node in ast.walk(source.node) if isinstance(node, ast.Return)}
+        ends = ends and not any(id(node) in own for s in suite for node in outside_functions(s))
         if not ends:
             message = f"`{source.title}` can pass by the norm"
             raise NormSliceError("norm-not-always-reached", message, source, source.node)

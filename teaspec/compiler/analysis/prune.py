@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from teaspec.compiler.analysis.dataflow import Aliases, Reader
 from teaspec.compiler.analysis.effects import Effects
@@ -54,7 +55,8 @@ class _Pruner:
         changed = self.aliases.closure(effects.changes)
         # What shares an object with a wanted value may be changed through another name.
         wanted = live | (self.aliases.closure(live) if changed else frozenset())
-        if effects.returns or self.must_stay(effects) or effects.binds & live or changed & wanted:
+        stays = self.must_stay(replace(effects, changes=changed))
+        if effects.returns or stays or effects.binds & live or changed & wanted:
             return node, (live - effects.kills) | effects.reads
         return None, live
 

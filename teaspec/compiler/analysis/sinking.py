@@ -46,13 +46,18 @@ class Sinking:
 
 
 def split_prelude(
-    effects: Sequence[Effects], needed: frozenset[str], parameters: Sequence[str], taken: frozenset[str]
+    effects: Sequence[Effects],
+    needed: frozenset[str],
+    read_behind: frozenset[str],
+    parameters: Sequence[str],
+    taken: frozenset[str],
 ) -> Sinking:
     """Split a prelude into what stays and what sinks.
 
     Args:
         effects: The effects of each statement.
         needed: The names whose values a reused step needs behind the prelude.
+        read_behind: The names that anything behind the prelude reads.
         parameters: The forward's parameters.
         taken: Names that must not be used for saved values.
     """
@@ -71,7 +76,7 @@ def split_prelude(
         kept |= definitions.end.get(name, frozenset()) - {PARAMETER}
     while True:
         _add_dependencies(kept, effects, definitions)
-        conflict = _find_conflict(kept, effects, changed, definitions, parameters)
+        conflict = _find_conflict(kept, effects, changed, definitions, parameters, needed | read_behind)
         if conflict is None:
             break
         kept.add(conflict)
@@ -96,6 +101,7 @@ def _find_conflict(
     changed: Sequence[frozenset[str]],
     definitions: Definitions,
     parameters: Sequence[str],
+    read_behind: frozenset[str],
 ) -> int | None:
     """A sunk statement that must not move below a kept one that follows it."""
     for index in range(len(effects)):
@@ -105,8 +111,10 @@ def _find_conflict(
         for later in sorted(k for k in kept if k > index):
             other = effects[later]
             touched = one.reads | one.binds | one.captures | changed[index]
+            # Both bind a name: it matters who does so last, but only to somebody who reads it afterwards.
+            read_later = read_behind.union(*(e.reads for i, e in enumerate(effects) if i > later and i not in kept))
             if (
-                other.binds & one.binds
+                any("." in name or name in read_later for name in other.binds & one.binds)
                 or changed[later] & touched
                 or changed[index] & (other.reads | other.binds)
                 or other.binds & one.captures

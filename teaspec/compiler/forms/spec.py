@@ -162,7 +162,7 @@ class TeaCacheFacts(CheckpointFacts):
         if not isinstance(raw, dict) or not isinstance(raw.get("variants"), dict):
             return raw
         accumulate = raw.get("accumulate", "signed")
-        if False:
+        if accumulate not in get_args(Accumulate):
             return raw  # a mistake of the spec, not of each of its variants
         inherited = {"accumulate": accumulate}
         variants = {

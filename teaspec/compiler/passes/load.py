@@ -47,4 +47,5 @@ def load(source: str, program: Program, closures: dict[str, FunctionSource]) -> 
             made = namespace[function.name]
             made.__defaults__ = function.source.function.__defaults__
             made.__kwdefaults__ = function.source.function.__kwdefaults__
+            made.__qualname__ = function.source.function.__qualname__  # what a TypeError about arguments names
     return CompiledExtractor(source, program, file, namespace["extractor"])

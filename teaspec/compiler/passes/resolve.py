@@ -22,7 +22,7 @@ from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
-from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
+from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
 
 
 def import_model(spec: Spec) -> type[torch.nn.Module]:
@@ -130,9 +130,9 @@ def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool 
         if name not in children:
             known = list(children)
             message = f"`{type(current).__name__}` has no submodule `{name}`"
-            shown = current if inside else None
+            shown = _function_label(type(current).forward, f"the forward of `{type(current).__name__}`") if inside else None
             help_lines = did_you_mean(name, known) or _known(known)
-            raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, start=shown)
+            raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, shown)
         current = children[name]
     return current
 
@@ -240,7 +240,7 @@ def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, .
         raise _error(spec, "no-source", f"`{title}` is not a Python function", where)
     if function.__name__ != name:
         message = f"`{title}` is wrapped by `{function.__qualname__}`, which hides it (no `functools.wraps`)"
-        raise _error(spec, "opaque-decorator", message, where)
+        raise _error(spec, "opaque-decorator", message, where, shown=_function_label(function, "the wrapper"))
     try:
         found = _definition(function)
     except (OSError, SyntaxError) as error:
@@ -251,7 +251,7 @@ def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, .
     wrappers = sum(1 for _ in _wrappers(getattr(cls, name)))
     if wrappers > len(node.decorator_list):
         message = f"`{title}` was replaced or wrapped after its class was made"
-        raise _error(spec, "opaque-decorator", message, where)
+        raise _error(spec, "opaque-decorator", message, where, shown=_function_label(function, "what was wrapped"))
     module = sys.modules.get(function.__module__)
     if module is None or vars(module) is not function.__globals__:
         raise _error(spec, "no-source", f"`{title}` comes from `{function.__module__}`, which is not imported", where)
@@ -330,20 +330,21 @@ def _error(
     message: str,
     where: tuple[str | int, ...],
     help_lines: tuple[str, ...] = (),
-    start: torch.nn.Module | None = None,
+    shown: Label | None = None,
 ) -> SpecError:
-    labels = [spec.document.label("named here", *where)]
-    if start is not None:
-        labels += [label for label in [_class_label(start)] if label]
+    labels = [spec.document.label("named here", *where), *([shown] if shown else [])]
     return SpecError([Diagnostic(code, message, tuple(labels), help_lines)])
 
 
-def _class_label(module: torch.nn.Module) -> Any:
-    forward = inspect.unwrap(type(module).forward)
-    if not isinstance(forward, FunctionType) or forward.__module__ not in sys.modules:
+def _function_label(function: Any, text: str) -> Label | None:
+    """A label on the definition of a function, where its source can be read."""
+    function = inspect.unwrap(function)
+    if not isinstance(function, FunctionType) or function.__module__ not in sys.modules:
         return None
-    found = _definition(forward)
+    try:
+        found = _definition(function)
+    except (OSError, SyntaxError):
+        return None
     if found is None:
         return None
-    file = _source_file(sys.modules[forward.__module__], forward.__code__.co_filename)
-    return file.label(found[0], f"the forward of `{type(module).__name__}`")
+    return _source_file(sys.modules[function.__module__], function.__code__.co_filename).label(found[0], text)

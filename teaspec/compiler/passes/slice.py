@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from teaspec.compiler.analysis.crossing import Crossing, crossing_values
-from teaspec.compiler.analysis.dataflow import Reader, definitely_assigned, parameter_names
+from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assigned, parameter_names
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import loops_in
 from teaspec.compiler.analysis.names import outside_functions
@@ -52,25 +52,29 @@ class _Slicer:
         first, last = landmarks.first, landmarks.last
         self.prelude = landmarks.body[:first]
         self.blocks = landmarks.body[first : last + 1]
-        self.rest = landmarks.body[last + 1 :]
+        self.after = landmarks.body[last + 1 :]
+        self.rest: list[ast.stmt] = list(self.after)
         self.names = GeneratedNames.avoiding(_all_names(source))
 
     def program(self) -> Program:
         self._refuse_returns_in_blocks()
         effects = [self.reader.effects(statement) for statement in self.prelude]
         norm = self._norm_functions()
+        self.rest, _ = prune(self.rest, self.reader, self._stays)
         crossing = self._crossing()
-        postlude, needed_behind = self._postlude(crossing)
+        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], self.reader, self._stays)
+        self._refuse_changed_live_values(crossing, postlude)
         wanted = self._wanted(norm, crossing, needed_behind)
-        sinking = split_prelude(effects, wanted, self.parameters, frozenset(_all_names(self.source)))
+        behind = self.reader.effects([*self.blocks, *self.rest]).reads
+        sinking = split_prelude(effects, wanted, behind, self.parameters, frozenset(_all_names(self.source)))
         self._refuse_rebound_closures(sinking)
         kept = [effects[index] for index in sinking.kept]
         available = {*self.parameters, *(name for one in kept for name in one.binds if "." not in name)}
         assigned = definitely_assigned(kept, self.parameters)
         versions = {save.version for save in sinking.saves}
         blocks = self._blocks_function(sinking, crossing, available | versions, assigned | versions)
-        behind = self._postlude_function(postlude, needed_behind, crossing, available, assigned)
-        crossed = {*blocks.parameters, *behind.parameters} & available
+        postlude_function = self._postlude_function(postlude, needed_behind, crossing, available, assigned)
+        crossed = {*blocks.parameters, *postlude_function.parameters} & available
         unbound = tuple(name for name in self._ordered(crossed) if name not in assigned)
         live = tuple(value.name for value in crossing.live)
         return Program(
@@ -91,7 +95,7 @@ class _Slicer:
             names=self.names,
             extract=self._extract_function(sinking, unbound),
             blocks_function=blocks,
-            postlude_function=behind,
+            postlude_function=postlude_function,
             norm_functions=norm,
             dispatch=self._dispatch_function(),
             recomputed=self._statements(crossing.recomputed),
@@ -118,12 +122,10 @@ class _Slicer:
             raise self._error("stream-not-live", message, ("head",), self.forward, node)
         return crossing
 
-    def _postlude(self, crossing: Crossing) -> tuple[list[ast.stmt], frozenset[str]]:
-        def stays(effects: Effects) -> bool:
-            touches = effects.changes & frozenset(self.parameters)
-            return effects.external or effects.random or effects.raises or bool(touches)
-
-        return prune([*crossing.recomputed, *self.rest], self.reader, stays)
+    def _stays(self, effects: Effects) -> bool:
+        """Whether a statement of the postlude stays although nothing reads what it binds."""
+        seen = effects.changes & frozenset(self.parameters) or any(n.startswith("self.") for n in effects.changes)
+        return effects.external or effects.random or effects.raises or bool(seen)
 
     def _wanted(self, norm: Sequence[Function], crossing: Crossing, needed_behind: frozenset[str]) -> frozenset[str]:
         live = {value.name for value in crossing.live}
@@ -161,7 +163,7 @@ class _Slicer:
             for index in save.users:
                 versions[index][save.name] = save.version
         body = [renamed(self.prelude[index], versions[index]) for index in sinking.sunk]
-        body += self.blocks
+        body += crossing.blocks
         last = self.blocks[-1]
         body += [marking_unbound(v.name, self.names.unbound, last) for v in crossing.live if v.maybe_unbound]
         result = ast.Tuple([ast.Name(value.name, ast.Load()) for value in crossing.live], ast.Load())
@@ -218,6 +220,19 @@ class _Slicer:
                     message = f"`{self.forward.title}` can return from the midst of its blocks"
                     raise self._error("return-in-blocks", message, ("blocks",), self.forward, node)
 
+    def _refuse_changed_live_values(self, crossing: Crossing, postlude: Sequence[ast.stmt]) -> None:
+        """A value that reused steps take over again and again must still be what the blocks made of it."""
+        streams = {self.landmarks.hidden, self.landmarks.encoder}
+        kept = {value.name for value in crossing.live} - streams
+        effects = [self.reader.effects(statement) for statement in [*self.prelude, *self.blocks, *postlude]]
+        aliases = Aliases(effects)
+        for statement in postlude:
+            changed = aliases.closure(self.reader.effects(statement).changes) & kept
+            if changed:
+                name = sorted(changed)[0]
+                message = f"the postlude changes `{name}` in place, which reused steps take over from an earlier step"
+                raise self._error("carried-value-changed", message, ("head",), self.forward, statement)
+
     def _refuse_rebound_closures(self, sinking: Sinking) -> None:
         place = {id(self.prelude[index]): "prelude" for index in sinking.kept}
         place |= {id(self.prelude[index]): "blocks" for index in sinking.sunk}
@@ -251,7 +266,7 @@ class _Slicer:
 
     def _dropped(self, postlude: Sequence[ast.stmt]) -> list[ast.stmt]:
         lines = {s.lineno for s in postlude}
-        return [s for s in self.rest if s.lineno not in lines]
+        return [s for s in self.after if s.lineno not in lines]
 
 
 def _assignment(target: str, value: str, at: ast.stmt) -> ast.stmt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MODEL_CODES = {
     "async-forward": "The model's forward is a coroutine or a generator.",
+    "carried-value-changed": "The postlude changes a value in place that reused steps take over from an earlier step.",
     "dynamic-scope": "The forward looks at its own names at run time (`locals()`, `eval`, `exec`), so no analysis can follow it.",
     "embed-binds-other-name": "The embedding call does not bind the name that the spec gives.",
     "forward-not-dispatched": "The forward does not hand the call on to the method that the spec names.",

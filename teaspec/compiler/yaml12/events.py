@@ -40,10 +40,10 @@ class _Parser(Reader, Scanner, Parser):
         Parser.__init__(self)
 
     def scan_plain(self) -> ScalarToken:
-        """Lets a plain key in braces end in `?`, as YAML 1.2 does and PyYAML does not: `{guidance?: [batch]}`."""
+        """Lets a plain text in brackets end in `?`, as YAML 1.2 does and PyYAML does not: `{guidance?: [batch]}`."""
         token: ScalarToken = super().scan_plain()
         follows_directly = token.end_mark.index == self.index
-        if self.flow_level and follows_directly and self.peek() == "?" and self.peek(1) == ":":
+        if self.flow_level and follows_directly and self.peek() == "?":
             self.forward()
             return ScalarToken(f"{token.value}?", True, token.start_mark, self.get_mark())
         return token

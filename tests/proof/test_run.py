@@ -1,0 +1,108 @@
+"""`check_spec`: the report, and what ends a check before it begins."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from teaspec.compiler import SpecError, load_spec
+from teaspec.proof.build import ProbeError
+from teaspec.proof.determinism import FreshInterpreter
+from teaspec.proof.result import CachedState, CheckReport, Flops, PropertyResult
+from teaspec.proof.run import check_spec, surroundings
+from teaspec.runtime import registry
+from tests.proof import small
+from tests.proof.small import SPEC
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    with FreshInterpreter() as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
+def report(interpreter):
+    return check_spec(load_spec(SPEC), examples=4, interpreter=interpreter)
+
+
+def test_the_report(report):
+    assert report.passed
+    assert (report.spec, report.model) == ("<spec>", "tests.proof.small:SmallTransformer")
+    assert [(mark.role, mark.label) for mark in report.landmarks] == [
+        ("embed", "embed -> temb"),
+        ("norm", "blocks.0.norm1"),
+        ("loop", "blocks"),
+        ("head", "norm_out"),
+    ]
+    lines = [line.strip() for line in Path(small.__file__).read_text(encoding="utf-8").splitlines()]
+    for mark in report.landmarks:
+        assert mark.file == "tests/proof/small.py"
+        assert mark.source_line == lines[mark.line - 1]
+    assert report.cached == CachedState(residuals=("hidden_states",), carried=())
+    assert [sunk.text for sunk in report.sunk] == ["encoder_hidden_states = self.text_in(encoder_hidden_states)"]
+    assert report.not_exercised == ()
+    names = ["forward", "validate", "exact", "arguments", "computed", "reused", "removed", "deterministic"]
+    assert [result.name for result in report.properties] == names
+    assert [result.examples for result in report.properties] == [4] * 7 + [1]
+    json.dumps(report.as_dict())
+
+
+def test_the_operations_are_those_of_the_largest_call(report):
+    # multiply and add for each of: patch, text_in, embed, per block attn and text, proj_out
+    batch, image, text, width = 3, 5, 4, 6
+    prelude = batch * (image * 3 * width + width)
+    head = batch * image * width * 3
+    blocks = 2 * batch * (image + text) * width * width + batch * text * 5 * width
+    assert report.flops == Flops(full=2 * (prelude + blocks + head), reused=2 * (prelude + head))
+    assert report.flops.ratio == report.flops.reused / report.flops.full
+
+
+def test_the_same_seed_gives_the_same_report(report, interpreter):
+    told = []
+    again = check_spec(load_spec(SPEC), examples=4, progress=told.append, interpreter=interpreter)
+    assert again == report
+    assert told == [result.name for result in report.properties]
+
+
+def test_an_input_that_no_case_passes_is_named(interpreter):
+    spec = load_spec(SPEC.replace("    scale?: 1.5\n", ""))
+    assert check_spec(spec, examples=1, interpreter=interpreter).not_exercised == ("scale",)
+
+
+def test_what_ends_a_check_before_it_begins(interpreter):
+    with pytest.raises(ProbeError, match="no `probe`"):
+        check_spec(load_spec(SPEC.partition("probe:")[0]), interpreter=interpreter)
+    with pytest.raises(SpecError, match="unknown-model"):
+        check_spec(load_spec(SPEC.replace("small:SmallTransformer", "small:Nothing")), interpreter=interpreter)
+    with pytest.raises(SpecError, match="unknown-head"):
+        check_spec(load_spec(SPEC.replace("head: norm_out", "head: norm")), interpreter=interpreter)
+    with pytest.raises(ProbeError, match="cannot be built"):
+        check_spec(load_spec(SPEC.replace("width: 6", "widht: 6")), interpreter=interpreter)
+
+
+def test_a_check_leaves_nothing_behind(report):
+    assert "SmallTransformer" not in registry.known_types()
+
+
+def test_surroundings_are_put_back():
+    logger, threads = logging.getLogger("diffusers"), torch.get_num_threads()
+    level = logger.level
+    with pytest.raises(ZeroDivisionError), surroundings():
+        assert torch.get_num_threads() == 1
+        assert not logger.isEnabledFor(logging.WARNING)
+        raise ZeroDivisionError
+    assert (logger.level, torch.get_num_threads()) == (level, threads)
+
+
+def test_numbers_that_json_does_not_know():
+    failed = PropertyResult("exact", "A claim.", False, 1, "message", None, float("nan"))
+    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), (), (failed,), "source")
+    assert not report.passed
+    data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert data["properties"][0]["max_abs_difference"] == "nan" and data["flops"]["ratio"] == "nan"
+    assert "source" not in data and data["passed"] is False

@@ -73,8 +73,8 @@ def test_a_spec_that_holds(write):
     assert "cached  the residual of hidden_states" in lines
     assert any("encoder_hidden_states = self.text_in(encoder_hidden_states)" in line for line in lines)
     assert any(line.startswith("operations  a reused step takes ") for line in lines)
-    assert sum(line.startswith("  PASS ") for line in lines) == 8
-    assert lines[-1] == f"PASS {path}: 8 properties hold"
+    assert sum(line.startswith("  PASS ") for line in lines) == 9
+    assert lines[-1] == f"PASS {path}: 9 properties hold"
     assert result.stderr == ""
     assert "\x1b" not in result.output
 
@@ -138,7 +138,7 @@ def test_several_specs(write):
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
         f"FAIL {bad}",
-        f"PASS {good}: 8 properties hold",
+        f"PASS {good}: 9 properties hold",
         "2 specs: 1 passed, 1 failed",
     ]
     assert "error[unknown-head]" in result.stderr

@@ -1,12 +1,12 @@
 """The compiler, in the order of its passes.
 
-    read     YAML text      -> document
-    check    document       -> spec
-    resolve  spec + module  -> model source
-    locate   model source   -> landmarks
-    slice    landmarks      -> program
-    emit     program        -> Python source
-    load     Python source  -> extractor
+read     YAML text      -> document
+check    document       -> spec
+resolve  spec + module  -> model source
+locate   model source   -> landmarks
+slice    landmarks      -> program
+emit     program        -> Python source
+load     Python source  -> extractor
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from teaspec.proof.compare import (
 from teaspec.proof.hooked import ALWAYS_COMPUTE, ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.subject import Subject
+from teaspec.proof.watch import watch_signal
 from teaspec.runtime.context import CacheContext, Finished
 
 # A residual is a difference that is added back: three roundings of float32, and what the output head makes of them.
@@ -53,6 +54,20 @@ def split_is_exact(subject: Subject, example: Example) -> None:
     """Prelude, blocks and postlude together give the output of the forward, bit for bit."""
     uncached = subject.uncached(example)
     require_equal(uncached.output, _split(subject, example, subject.arguments(example)), "split against uncached")
+
+
+def signal_is_the_models_own(subject: Subject, example: Example) -> None:
+    """The value that decides is one that the uncached forward itself computes at that place, bit for bit."""
+    module, arguments = subject.module(example), subject.arguments(example)
+    with watch_signal(subject.spec, module) as watch:
+        subject.call(example, subject.arguments(example))
+    with torch.no_grad():
+        context = subject.extractor(example)(module, *arguments.args, **arguments.kwargs)
+    if isinstance(context, Finished) or not watch.block_ran:
+        return
+    if not watch.saw(context.modulated_input):
+        shape = list(context.modulated_input.shape)
+        raise ViolationError(f"no submodule behind the landmark receives a tensor equal to modulated_input {shape}")
 
 
 def arguments_are_kept(subject: Subject, example: Example) -> None:
@@ -128,6 +143,7 @@ PROPERTIES = (
     Property("forward", forward_tells),
     Property("validate", context_validates),
     Property("exact", split_is_exact),
+    Property("signal", signal_is_the_models_own),
     Property("arguments", arguments_are_kept),
     Property("computed", computed_step_is_exact),
     Property("reused", reused_step_runs_no_block),

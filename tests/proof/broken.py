@@ -40,6 +40,7 @@ def outcome(
     model: type[nn.Module] = SmallTransformer,
     examples: int = 40,
     seed: int = 0,
+    text: str = SPEC,
 ) -> PropertyResult:
     """Tries one property on the small transformer, with its own extractor or with a changed one."""
 
@@ -47,7 +48,7 @@ def outcome(
         extractor = compile_spec(spec, module)
         return extractor if change is None else Broken(extractor, change)
 
-    subject = Subject(load_spec(SPEC), model, compile_changed)
+    subject = Subject(load_spec(text), model, compile_changed)
     (item,) = (item for item in PROPERTIES if item.name == name)
     return prove(subject, item, examples=examples, seed=seed)
 

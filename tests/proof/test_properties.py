@@ -9,7 +9,7 @@ import torch
 
 from teaspec.proof.properties import PROPERTIES
 from tests.proof.broken import outcome, with_output
-from tests.proof.small import Constant, Dice, NotANumber, Output
+from tests.proof.small import SPEC, Constant, Dice, NotANumber, Output
 
 NAMES = [item.name for item in PROPERTIES]
 
@@ -115,6 +115,34 @@ def test_validate_fails_on_a_bad_context():
 def test_validate_fails_on_something_else_than_a_context():
     result = outcome("validate", lambda context, module, kwargs: (context,))
     assert result.message == "the extractor returned a tuple, not a CacheContext"
+
+
+OF_THE_EMBEDDING = SPEC.replace("head: norm_out", "head: norm_out\nsignal: temb")
+
+
+@pytest.mark.parametrize("text", [SPEC, OF_THE_EMBEDDING])
+def test_signal_holds_for_a_norm_and_for_a_name(text):
+    assert outcome("signal", text=text).passed
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (SPEC, lambda context, module: context.hidden_states),
+        (SPEC, lambda context, module: module.blocks[0].norm1(context.hidden_states)),
+        (SPEC, lambda context, module: context.modulated_input.double()),
+        (SPEC, lambda context, module: context.modulated_input * 1.001),
+        (OF_THE_EMBEDDING, lambda context, module: context.temb * 2),
+    ],
+    ids=["before-the-norm", "before-the-modulation", "dtype", "nearly", "not-the-embedding"],
+)
+def test_signal_fails_on_what_the_model_does_not_compute_there(text, wrong):
+    def change(context, module, kwargs):
+        return replace(context, modulated_input=wrong(context, module))
+
+    result = outcome("signal", change, text=text)
+    assert not result.passed
+    assert result.message.startswith("no submodule behind the landmark receives a tensor equal to modulated_input [1, ")
 
 
 def test_arguments_fail_where_the_extractor_changes_a_dict_of_the_caller():

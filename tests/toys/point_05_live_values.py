@@ -241,3 +241,50 @@ class CarriedThenChanged(SingleModel):
         last *= 2
         features.append(last.mean())
         return self.proj_out(hidden_states), torch.stack(features)
+
+
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=())
+class AliasChangedInPostlude(SingleModel):
+    """The postlude changes a view of an argument, made in the prelude, that nothing reads again: the caller sees it."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        first = hidden_states[:, :1]
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        hidden_states = self.norm_out(hidden_states, temb)
+        first *= 0.5
+        return self.proj_out(hidden_states)
+
+
+@TOYS.good(lambda draw: [draw.single()], carried=None, may_refuse=True)
+class AliasMadeInBlocks(SingleModel):
+    """The loop gives a list a second name; the postlude changes it by one name and returns it by the other."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        sizes = list(hidden_states.shape)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            others = sizes
+        hidden_states = self.norm_out(hidden_states, temb)
+        last = others.pop()
+        return self.proj_out(hidden_states), sizes
+
+
+@TOYS.good(lambda draw: [draw.single()], carried=None, may_refuse=True, residual=False)
+class EntryAliasChanged(SingleModel):
+    """The loop changes another name of the tensor at block entry; the postlude reads that name."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states).detach()
+        entry = hidden_states
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            entry[:, 0] += 1
+        hidden_states = self.norm_out(hidden_states, temb)
+        entry = hidden_states + entry
+        return self.proj_out(hidden_states), entry

@@ -129,8 +129,23 @@ class AttributeStores(SingleModel):
             hidden_states = block(hidden_states, temb) * late
             box.log.append(str(box.index))
         hidden_states = self.norm_out(hidden_states, temb)
-        box.value += 1
         return self.proj_out(hidden_states) * box.value, box.log
+
+
+@TOYS.refused("carried-value-changed", marker="refused: counts on")
+class CarriedObjectChanged(SingleModel):
+    """The postlude changes an object that the blocks changed too: each reused step would count on."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        box = Box()
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            box.value += 1
+        hidden_states = self.norm_out(hidden_states, temb)
+        box.value += 1  # refused: counts on
+        return self.proj_out(hidden_states) * box.value
 
 
 @TOYS.good(lambda draw: [draw.single()], carried=None, replay=False)

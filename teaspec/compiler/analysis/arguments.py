@@ -22,7 +22,11 @@ class UnmappableArgument(Exception):
 
 
 def argument_for(
-    parameter: str, arguments: ast.arguments, positional: Sequence[ast.expr], keywords: Sequence[ast.keyword], call: ast.expr
+    parameter: str,
+    arguments: ast.arguments,
+    positional: Sequence[ast.expr],
+    keywords: Sequence[ast.keyword],
+    call: ast.expr,
 ) -> ast.expr:
     """The expression that a call gives a parameter.
 

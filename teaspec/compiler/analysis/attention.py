@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from teaspec.compiler.analysis.dataflow import parameter_names
 from teaspec.compiler.analysis.names import self_path, target_names
-from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 FollowInto = Callable[[FunctionSource, "AttentionCut", ast.Call, FunctionSource], "ast.expr | None"]
@@ -126,10 +125,10 @@ class AttentionCut:
 
     def _follow_assignments(self, node: ast.stmt, trail: Trail) -> None:
         for part in ast.walk(node):
-            value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)) else None
-            if value is None:
+            if not isinstance(part, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)) or part.value is None:
                 continue
-            targets = part.targets if isinstance(part, ast.Assign) else [part.target]  # type: ignore[union-attr]
+            value = part.value
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
             names = {name for target in targets for name in target_names(target)}
             if self._holds(value, trail):
                 trail.held |= names

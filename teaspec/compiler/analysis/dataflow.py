@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from teaspec.compiler.analysis.effects import Effects, effects_of
+from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 PARAMETER = -1
@@ -67,7 +68,8 @@ class Reader:
             for statement in statements
             for node in ast.walk(statement)
             if isinstance(node, ast.Call)
-            and (path := self_path(node.func, self.function.self_name)) in self.module.children
+            and (path := self_path(node.func, self.function.self_name)) is not None
+            and path in self.module.children
         )
 
     def _known(self, name: str) -> bool:

@@ -48,7 +48,7 @@ def called_methods(
     for part in ast.walk(node):
         if isinstance(part, ast.Call):
             path = self_path(part.func, self_name)
-            if path in methods:
+            if path is not None and path in methods:
                 yield part, methods[path]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 NO_NAMES: Mapping[str, str] = {}
 
@@ -117,3 +117,35 @@ def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
         for child in ast.iter_child_nodes(node):
             yield from outside_functions(child)
+
+
+def parameters_of(arguments: ast.arguments) -> list[str]:
+    """The names of all parameters of a function."""
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [a.arg for a in every] + [a.arg for a in (arguments.vararg, arguments.kwarg) if a]
+
+
+def bound_names(body: Iterable[ast.stmt]) -> set[str]:
+    """The names that a function's own statements bind, in its own scope."""
+    found: set[str] = set()
+    for statement in body:
+        inner = {
+            id(name)
+            for part in ast.walk(statement)
+            if isinstance(part, ast.comprehension)
+            for name in ast.walk(part.target)
+        }
+        for node in outside_functions(statement):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in inner:
+                found.add(node.id)
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                found.add(node.name)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+            elif (isinstance(node, ast.ExceptHandler) and node.name) or (
+                isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name
+            ):
+                found.add(node.name)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                found.add(node.rest)
+    return found

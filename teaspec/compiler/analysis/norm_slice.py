@@ -12,32 +12,17 @@ from dataclasses import replace
 
 from teaspec.compiler.analysis.arguments import UnmappableArgument, argument_for
 from teaspec.compiler.analysis.attention import AttentionCut, calls_in_order
-from teaspec.compiler.analysis.dataflow import Aliases, Reader, parameter_names
 from teaspec.compiler.analysis.constants import decided
-from teaspec.compiler.analysis.effects import effects_of
+from teaspec.compiler.analysis.dataflow import Reader, parameter_names
 from teaspec.compiler.analysis.first_turn import first_turn
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import outside_functions, self_path
 from teaspec.compiler.analysis.prune import prune
+from teaspec.compiler.analysis.slice_effects import NormSliceError, refuse_effects
+from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten, truncate
 from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
-
-
-class NormSliceError(Exception):
-    """The modulated input cannot be computed on its own.
-
-    Attributes:
-        code: The diagnostic code.
-        message: What is the matter.
-        source: The function it was found in.
-        node: Where in it.
-    """
-
-    def __init__(self, code: str, message: str, source: FunctionSource, node: ast.AST) -> None:
-        """Says what is the matter and where."""
-        super().__init__(message)
-        self.code, self.message, self.source, self.node = code, message, source, node
 
 
 def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], name: str) -> tuple[Function, ...]:
@@ -79,7 +64,10 @@ class _Slicer:
         found = next(self._functions_calling(frame, step), None)
         if found is None:
             raise NormSliceError(
-                "unknown-norm-path", f"`{frame.forward.title}` does not call `self.{step}`", frame.forward, frame.forward.node
+                "unknown-norm-path",
+                f"`{frame.forward.title}` does not call `self.{step}`",
+                frame.forward,
+                frame.forward.node,
             )
         cut = AttentionCut(frame, found, step, lambda *inside: self._follow(frame, *inside))
         if not cut.found:
@@ -109,9 +97,16 @@ class _Slicer:
         return self._through_method(frame, frame.forward, list(frame.forward.node.body), inside, inner)
 
     def _through_method(
-        self, frame: ModuleSource, function: FunctionSource, body: Sequence[ast.stmt], inside: FunctionSource, inner: Function
+        self,
+        frame: ModuleSource,
+        function: FunctionSource,
+        body: Sequence[ast.stmt],
+        inside: FunctionSource,
+        inner: Function,
     ) -> Function:
-        direct = {m.node.name for statement in body for _, m in called_methods(statement, frame.methods, function.self_name)}
+        direct = {
+            m.node.name for statement in body for _, m in called_methods(statement, frame.methods, function.self_name)
+        }
         if inside.node.name not in direct:
             for name in sorted(direct):
                 method = frame.methods[name]
@@ -160,7 +155,9 @@ class _Slicer:
     ) -> Function:
         model, path = self.source.model, self.source.norm
         name = self.name if outermost else f"{self.name}_in_{function.node.name}"
-        if not any(site.function is function for s in body for site in find_loops(s, path.loop, function, model.methods)):
+        if not any(
+            site.function is function for s in body for site in find_loops(s, path.loop, function, model.methods)
+        ):
             for statement in body:
                 for _, method in called_methods(statement, model.methods, function.self_name):
                     if find_loops(method.node, path.loop, method, model.methods):
@@ -186,7 +183,9 @@ class _Slicer:
 
         def leaf(node: ast.AST) -> ast.expr | None:
             for call in calls_in_order(node):
-                callee = call.func.value if _is_forward(call.func) else call.func
+                callee = call.func
+                if isinstance(callee, ast.Attribute) and callee.attr == "forward":
+                    callee = callee.value
                 if isinstance(callee, ast.Name) and callee.id in block_names:
                     return self._call(inner, callee, call.args, call.keywords, call, function)
                 first = call.args[0] if call.args else None
@@ -231,7 +230,9 @@ class _Slicer:
         try:
             values = [argument_for(p, arguments, positional, keywords, call) for p in inner.parameters]
         except UnmappableArgument as error:
-            message = f"the norm needs `{error.parameter}` of `{inner.source.title}`, and this call does not show its value"
+            message = (
+                f"the norm needs `{error.parameter}` of `{inner.source.title}`, and this call does not show its value"
+            )
             raise NormSliceError("unmappable-argument", message, source, error.node) from error
         made = ast.Call(func=ast.Name(inner.name, ast.Load()), args=[module, *values], keywords=[])
         return ast.copy_location(made, call)
@@ -251,7 +252,7 @@ class _Slicer:
             raise NormSliceError("norm-not-always-reached", message, source, source.node)
         body, _ = prune(suite, reader, lambda effects: False)
         body, needed = prune(merge_equal_branches(body), reader, lambda effects: False)
-        self._refuse_effects(reader, source, body)
+        refuse_effects(reader, source, body)
         names = [*parameter_names(source.node.args), *sorted(reader.locals)]
         parameters = tuple(dict.fromkeys(n for n in names if n in needed))
         unknown = [p for p in parameters if p not in parameter_names(source.node.args)]
@@ -268,35 +269,6 @@ class _Slicer:
         function = replace(made, name=f"{name}_{number + 1}") if any(f.name == name for f in self.functions) else made
         self.functions.append(function)
         return function
-
-    def _refuse_foreign_contexts(self, source: FunctionSource, statement: ast.stmt) -> None:
-        for node in ast.walk(statement):
-            items = node.items if isinstance(node, (ast.With, ast.AsyncWith)) else []
-            if any(not isinstance(item.context_expr, ast.Call) for item in items):
-                message = "computing the modulated input on its own would enter a context that the blocks enter too"
-                raise NormSliceError("norm-slice-has-effects", message, source, node)
-
-    def _refuse_effects(self, reader: Reader, source: FunctionSource, body: Sequence[ast.stmt]) -> None:
-        every = [reader.effects(statement) for statement in body]
-        aliases = Aliases(every)
-        made_here: set[str] = set()
-        computed: set[str] = set()
-        for statement, effects in zip(body, every, strict=True):
-            if isinstance(statement, ast.AugAssign) and getattr(statement.target, "id", None) in computed:
-                continue  # writes into what arithmetic made just before
-            computed -= effects.binds
-            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.BinOp):
-                computed |= effects.kills
-            made_here |= effects.kills
-            self._refuse_foreign_contexts(source, statement)
-            outside = {n for n in aliases.closure(effects.changes) if n not in made_here}
-            outside |= set(parameter_names(source.node.args)) & aliases.closure(effects.changes)
-            stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
-            stateful = reader.called_children([statement]) & reader.module.stateful_children
-            if effects.random or outside or stores or stateful:
-                what = "draw random numbers" if effects.random else "change values that the forward goes on to use"
-                message = f"computing the modulated input on its own would {what}"
-                raise NormSliceError("norm-slice-has-effects", message, source, statement)
 
 
 def _text(function: Function) -> str:
@@ -317,10 +289,6 @@ def _constants(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
         for target in statement.targets
         if isinstance(target, ast.Name) and type(statement.value.value) is int and target.id not in bound
     }
-
-
-def _is_forward(func: ast.expr) -> bool:
-    return isinstance(func, ast.Attribute) and func.attr == "forward"
 
 
 def _is_checkpointing(func: ast.expr) -> bool:

@@ -13,8 +13,8 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from teaspec.compiler.analysis.effects import effects_of
 from teaspec.compiler.analysis.names import target_names
+from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -76,7 +76,7 @@ class _Qualifier(ast.NodeTransformer):
 
     # Names
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the names that ast asks for
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         name = node.id
         if any(name in scope for scope in self.scopes) or name in self.imports.own:
             return node
@@ -108,7 +108,7 @@ class _Qualifier(ast.NodeTransformer):
             found = ast.Attribute(found, part, ast.Load())
         return found
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         node.attr = self._mangled(node.attr)
         return self.generic_visit(node)
 
@@ -117,7 +117,7 @@ class _Qualifier(ast.NodeTransformer):
         private = name.startswith("__") and not name.endswith("__") and "." not in name
         return f"_{owner}{name}" if private and owner else name
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         is_super = isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args
         if is_super and not any("super" in scope for scope in self.scopes):
             this = ast.Name(self.source.self_name, ast.Load())
@@ -140,14 +140,14 @@ class _Qualifier(ast.NodeTransformer):
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         self._defaults(node.args)
         self.scopes.append(frozenset(a.arg for a in _arguments(node.args)))
         node.body = self.visit(node.body)
         self.scopes.pop()
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
         node.returns = None
         self._defaults(node.args)
@@ -157,7 +157,7 @@ class _Qualifier(ast.NodeTransformer):
         self.scopes.pop()
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         node.bases = [self.visit(base) for base in node.bases]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
@@ -166,7 +166,7 @@ class _Qualifier(ast.NodeTransformer):
         self.scopes.pop()
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         # An annotation of a local is never evaluated, and could name anything.
         node.target = self.visit(node.target)
         if node.value is None:
@@ -187,7 +187,9 @@ def _arguments(arguments: ast.arguments) -> list[ast.arg]:
     return [argument for argument in every if argument is not None]
 
 
-def bare_arguments(arguments: ast.arguments, source: FunctionSource, imports: Imports, default_of: str) -> ast.arguments:
+def bare_arguments(
+    arguments: ast.arguments, source: FunctionSource, imports: Imports, default_of: str
+) -> ast.arguments:
     """A signature without annotations. Defaults that are no constants are taken from the function, not evaluated again."""
     made = copy.deepcopy(arguments)
     for argument in _arguments(made):

@@ -13,7 +13,7 @@ class _Renamer(ast.NodeTransformer):
     def __init__(self, names: Mapping[str, str]) -> None:
         self.names = names
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802 - the name that ast asks for
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         if node.id in self.names:
             return ast.copy_location(ast.Name(self.names[node.id], node.ctx), node)
         return node
@@ -31,13 +31,13 @@ class _Returns(ast.NodeTransformer):
     def __init__(self, finished: str, dispatched: str, target: str, self_name: str) -> None:
         self.finished, self.dispatched, self.target, self.self_name = finished, dispatched, target, self_name
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
         return node
 
-    def visit_Return(self, node: ast.Return) -> ast.Return:  # noqa: N802
+    def visit_Return(self, node: ast.Return) -> ast.Return:
         value = node.value or ast.copy_location(ast.Constant(None), node)
         if self.dispatched and is_dispatch(value, self.dispatched, self.self_name):
             assert isinstance(value, ast.Call)

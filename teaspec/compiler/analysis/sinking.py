@@ -146,9 +146,7 @@ def _can_be_saved(
     return name in definitely_assigned([effects[k] for k in sorted(kept) if k < first], parameters)
 
 
-def _saves(
-    kept: set[int], sunk: Sequence[int], effects: Sequence[Effects], taken: frozenset[str]
-) -> tuple[Save, ...]:
+def _saves(kept: set[int], sunk: Sequence[int], effects: Sequence[Effects], taken: frozenset[str]) -> tuple[Save, ...]:
     users: dict[tuple[str, int], set[int]] = {}
     for index in sunk:
         for name in sorted(effects[index].reads):

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Mapping
 
 from teaspec.compiler.analysis.calls import CallSummary, draws_random
-from teaspec.compiler.analysis.effects import effects_of
 from teaspec.compiler.analysis.names import root_names
+from teaspec.compiler.analysis.statement_effects import effects_of
 
 
 def summaries_of(

@@ -47,9 +47,7 @@ def truncate(
     return out, False
 
 
-def _statement(
-    node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry, decide: Decide
-) -> tuple[list[ast.stmt], bool]:
+def _statement(node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry, decide: Decide) -> tuple[list[ast.stmt], bool]:
     if isinstance(node, ast.If):
         found = leaf(node.test)
         if found is not None:

@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 import jinja2
 
 from teaspec.compiler.analysis.dataflow import parameter_names
-from teaspec.compiler.analysis.effects import effects_of
 from teaspec.compiler.analysis.qualify import Imports, bare_arguments, qualified
+from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.program import Function, Program
 from teaspec.compiler.forms.source import FunctionSource
 
@@ -80,7 +80,9 @@ class _Emitter:
             "The comment behind a statement is its line there."
         )
         if self.imports.closures:
-            about += "\nThe model's class was made inside a function: `closure_of_...` stands for that function's names."
+            about += (
+                "\nThe model's class was made inside a function: `closure_of_...` stands for that function's names."
+            )
         rendered = _template().render(
             title=f"The extractor of {self.program.class_name}.",
             about=about,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from teaspec.compiler.analysis.effects import effects_of
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.search import calls_of, mentions_of, simple_statements, without_docstring
+from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
-from teaspec.compiler.forms.source import FunctionSource, ModelSource
+from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
 
@@ -34,7 +35,7 @@ class _Locator:
         self.source = source
         self.forward = source.model.forward
         self.self_name = self.forward.self_name
-        self.body = _without_docstring(self.forward.node.body)
+        self.body = without_docstring(self.forward.node.body)
         self.mistakes: list[Diagnostic] = []
 
     def locate(self) -> Landmarks:
@@ -71,9 +72,7 @@ class _Locator:
     def _refuse_what_cannot_be_analysed(self) -> None:
         for node in ast.walk(self.forward.node):
             code, what = "", ""
-            if isinstance(node, ast.AsyncFunctionDef) and node is self.forward.node:
-                code, what = "async-forward", "is a coroutine"
-            elif isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
+            if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
                 code, what = "yield-in-forward", "yields or awaits"
             elif isinstance(node, (ast.Global, ast.Nonlocal)):
                 code, what = "global-statement", "binds names of an outer scope"
@@ -120,8 +119,8 @@ class _Locator:
     def _embed(self, end: int) -> Landmark | None:
         call, name = self.spec.embed.call, self.spec.embed.name
         bound: list[tuple[ast.Call, frozenset[str]]] = []
-        for statement in _simple_statements(self.body[:end]):
-            for node in _calls(statement, call, self.self_name):
+        for statement in simple_statements(self.body[:end]):
+            for node in calls_of(statement, call, self.self_name):
                 binds = effects_of(statement, self_name=self.self_name).binds
                 if name in binds:
                     return self._landmark_at("embed", f"{call} -> {name}", node)
@@ -143,7 +142,9 @@ class _Locator:
         }
         help_lines = did_you_mean(call, calls)
         near = [n for p, n in calls.items() if help_lines and f"`{p}`" in help_lines[0]]
-        label = self._label(near[0], "called here") if near else self._label(self.forward.node, "searched up to the blocks")
+        label = (
+            self._label(near[0], "called here") if near else self._label(self.forward.node, "searched up to the blocks")
+        )
         message = f"no call of `self.{call}` before the blocks in `{self.forward.title}`"
         self._mistake("unknown-embed-call", message, ("embed",), label, help_lines=help_lines)
         return None
@@ -161,7 +162,7 @@ class _Locator:
         frame, step = path.frames[-1], path.steps[-1]
         for outer, name in zip((f for f in path.frames), path.steps, strict=True):
             functions = [outer.forward, *(m for m in outer.methods.values() if m.node is not outer.forward.node)]
-            sites = [(f, n) for f in functions for n in _calls(f.node, name, f.self_name)]
+            sites = [(f, n) for f in functions for n in calls_of(f.node, name, f.self_name)]
             if not sites:
                 called = {
                     p for n in ast.walk(outer.forward.node) if isinstance(n, ast.Call)
@@ -182,12 +183,12 @@ class _Locator:
     def _head(self, first: int, last_loop: int) -> tuple[Landmark | None, int]:
         head = self.spec.head
         for index in range(last_loop + 1, len(self.body)):
-            node = next(_calls(self.body[index], head, self.self_name), None) or next(
-                _mentions(self.body[index], head, self.self_name), None
+            node = next(calls_of(self.body[index], head, self.self_name), None) or next(
+                mentions_of(self.body[index], head, self.self_name), None
             )
             if node is not None:
                 return self._landmark_at("head", head, node), index
-        early = [n for s in self.body[: last_loop + 1] for n in _calls(s, head, self.self_name)]
+        early = [n for s in self.body[: last_loop + 1] for n in calls_of(s, head, self.self_name)]
         if early:
             message = f"`self.{head}` is called before the block loops have ended"
             self._mistake("head-before-blocks", message, ("head",), self._label(early[0], "called here"))
@@ -227,7 +228,7 @@ class _Locator:
                     help_lines = ("use `style: single`", "or name the stream: `streams: {encoder: ...}`")
                     self._mistake("style-mismatch", message, ("blocks", "style"), label, help_lines=help_lines)
                     continue
-                where = ("streams", role) if "streams" in self.spec.document.data else ("model",)
+                where: tuple[str, ...] = ("streams", role) if "streams" in self.spec.document.data else ("model",)
                 message = f"`{self.forward.title}` binds no `{name}` before its blocks, the {role} stream"
                 label = self._label(self.body[first], "the blocks begin here")
                 help_lines = (*did_you_mean(name, known), f"name it: `streams: {{{role}: ...}}`")
@@ -297,30 +298,3 @@ class _Locator:
 
 
 _DYNAMIC = frozenset({"locals", "eval", "exec", "vars", "dir"})
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    first = body[0]
-    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(body) > 1
-    return body[1:] if is_docstring and isinstance(first.value.value, str) else body  # type: ignore[union-attr]
-
-
-def _simple_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    for statement in body:
-        inner = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
-        if inner and not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-            yield from _simple_statements(inner)
-        elif not inner:
-            yield statement
-
-
-def _calls(node: ast.AST, path: str, self_name: str) -> Iterator[ast.Call]:
-    for part in ast.walk(node):
-        if isinstance(part, ast.Call) and self_path(part.func, self_name) in {path, f"{path}.forward"}:
-            yield part
-
-
-def _mentions(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
-    for part in ast.walk(node):
-        if isinstance(part, ast.Attribute) and self_path(part, self_name) == path:
-            yield part

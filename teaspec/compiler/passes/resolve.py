@@ -9,9 +9,8 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import linecache
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Any
@@ -19,6 +18,13 @@ from typing import Any
 import torch
 
 from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.analysis.definitions import (
+    find_definition,
+    owner_path,
+    source_file,
+    syntax_tree,
+    wrappers_of,
+)
 from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
@@ -130,7 +136,9 @@ def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool 
         if name not in children:
             known = list(children)
             message = f"`{type(current).__name__}` has no submodule `{name}`"
-            shown = _function_label(type(current).forward, f"the forward of `{type(current).__name__}`") if inside else None
+            shown = (
+                _function_label(type(current).forward, f"the forward of `{type(current).__name__}`") if inside else None
+            )
             help_lines = did_you_mean(name, known) or _known(known)
             raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, shown)
         current = children[name]
@@ -180,7 +188,7 @@ _MAKE_NEW = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.Con
 
 
 def _summaries(file: SourceFile, methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
-    plain = {node.name: node for node in _tree(file.path).body if isinstance(node, ast.FunctionDef)}
+    plain = {node.name: node for node in syntax_tree(file.path).body if isinstance(node, ast.FunctionDef)}
     return summaries_of(methods, plain)
 
 
@@ -204,7 +212,7 @@ def _matching_children(module: torch.nn.Module, matches: Callable[[torch.nn.Modu
 
 def _draws(module: torch.nn.Module) -> bool:
     if isinstance(module, _DROPOUTS):
-        return bool(module.p > 0)
+        return module.p > 0
     node = _forward_of(type(module))
     return node is not None and draws_in(node)
 
@@ -221,7 +229,7 @@ def _forward_of(cls: type[torch.nn.Module]) -> ast.FunctionDef | None:
     if cls.__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
         return None
     try:
-        found = _definition(forward)
+        found = find_definition(forward)
     except (OSError, SyntaxError):
         return None
     return found[0] if found else None
@@ -242,13 +250,15 @@ def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, .
         message = f"`{title}` is wrapped by `{function.__qualname__}`, which hides it (no `functools.wraps`)"
         raise _error(spec, "opaque-decorator", message, where, shown=_function_label(function, "the wrapper"))
     try:
-        found = _definition(function)
+        found = find_definition(function)
     except (OSError, SyntaxError) as error:
         raise _error(spec, "no-source", f"the source of `{title}` cannot be read: {error}", where) from error
     if found is None:
         raise _error(spec, "no-source", f"the source of `{title}` cannot be found in its file", where)
     node, owner = found
-    wrappers = sum(1 for _ in _wrappers(getattr(cls, name)))
+    if isinstance(node, ast.AsyncFunctionDef):
+        raise _error(spec, "async-forward", f"`{title}` is a coroutine", where, shown=_function_label(function, "here"))
+    wrappers = sum(1 for _ in wrappers_of(getattr(cls, name)))
     if wrappers > len(node.decorator_list):
         message = f"`{title}` was replaced or wrapped after its class was made"
         raise _error(spec, "opaque-decorator", message, where, shown=_function_label(function, "what was wrapped"))
@@ -257,71 +267,12 @@ def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, .
         raise _error(spec, "no-source", f"`{title}` comes from `{function.__module__}`, which is not imported", where)
     return FunctionSource(
         node=node,
-        file=_source_file(module, function.__code__.co_filename),
+        file=source_file(module, function.__code__.co_filename),
         owner=owner,
-        owner_path=_owner_path(module, function),
+        owner_path=owner_path(module, function),
         free=frozenset(function.__code__.co_freevars),
         function=function,
     )
-
-
-def _wrappers(function: Any) -> Iterator[Any]:
-    while hasattr(function, "__wrapped__"):
-        yield function
-        function = function.__wrapped__
-
-
-def _owner_path(module: ModuleType, function: FunctionType) -> str | None:
-    path = function.__qualname__.rpartition(".")[0]
-    if not path or "<locals>" in path:
-        return None
-    found: Any = module
-    for part in path.split("."):
-        found = getattr(found, part, None)
-    own = vars(found).get(function.__name__) if isinstance(found, type) else None
-    return path if own is not None and inspect.unwrap(own) is function else None
-
-
-def _definition(function: FunctionType) -> tuple[ast.FunctionDef, str] | None:
-    """The definition of a function, by its file and first line, and the class it stands in."""
-    code = function.__code__
-    return _definitions(code.co_filename).get((code.co_name, code.co_firstlineno))
-
-
-@lru_cache(maxsize=256)
-def _definitions(path: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, str]]:
-    found: dict[tuple[str, int], tuple[Any, str]] = {}
-    owners: list[tuple[ast.AST, str]] = [(_tree(path), "")]
-    while owners:
-        parent, owner = owners.pop()
-        for child in ast.iter_child_nodes(parent):
-            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
-                found[child.name, first] = (child, owner)
-            owners.append((child, child.name if isinstance(child, ast.ClassDef) else owner))
-    return found
-
-
-@lru_cache(maxsize=256)
-def _tree(path: str) -> ast.Module:
-    lines = linecache.getlines(path)
-    if not lines:
-        raise OSError(f"no source in {path}")
-    return ast.parse("".join(lines), filename=path)
-
-
-def _source_file(module: ModuleType, path: str) -> SourceFile:
-    namespace = vars(module)
-    # A package of the same name in sys.modules is what `import` gives; anything else is reached through the model's file.
-    modules = {
-        name: value.__name__
-        for name, value in namespace.items()
-        if isinstance(value, ModuleType) and sys.modules.get(value.__name__) is value
-    }
-    parts = module.__name__.split(".")
-    shown = "/".join(parts[:-1] + [path.replace("\\", "/").rpartition("/")[2]])
-    lines = tuple(line.rstrip("\n") for line in linecache.getlines(path))
-    return SourceFile(path, shown, module.__name__, lines, modules, frozenset(namespace))
 
 
 def _error(
@@ -342,9 +293,9 @@ def _function_label(function: Any, text: str) -> Label | None:
     if not isinstance(function, FunctionType) or function.__module__ not in sys.modules:
         return None
     try:
-        found = _definition(function)
+        found = find_definition(function)
     except (OSError, SyntaxError):
         return None
     if found is None:
         return None
-    return _source_file(sys.modules[function.__module__], function.__code__.co_filename).label(found[0], text)
+    return source_file(sys.modules[function.__module__], function.__code__.co_filename).label(found[0], text)

@@ -10,7 +10,7 @@ from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assig
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import loops_in
 from teaspec.compiler.analysis.names import outside_functions
-from teaspec.compiler.analysis.norm_slice import NormSliceError, norm_functions
+from teaspec.compiler.analysis.norm_slice import norm_functions
 from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.rewrite import (
     dispatching,
@@ -21,6 +21,7 @@ from teaspec.compiler.analysis.rewrite import (
     unbinding_marked,
 )
 from teaspec.compiler.analysis.sinking import Sinking, split_prelude
+from teaspec.compiler.analysis.slice_effects import NormSliceError
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement
 from teaspec.compiler.forms.source import FunctionSource, ModelSource

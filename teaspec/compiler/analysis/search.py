@@ -1,0 +1,38 @@
+"""Finding statements and calls in a function's body."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from teaspec.compiler.analysis.names import self_path
+
+
+def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A function's statements, its docstring left out."""
+    value = body[0].value if isinstance(body[0], ast.Expr) and len(body) > 1 else None
+    return body[1:] if isinstance(value, ast.Constant) and isinstance(value.value, str) else body
+
+
+def simple_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements without a suite of their own, at any depth."""
+    for statement in body:
+        inner = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
+        if inner and not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            yield from simple_statements(inner)
+        elif not inner:
+            yield statement
+
+
+def calls_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.Call]:
+    """The calls of the submodule or method `self.<path>` inside a node."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Call) and self_path(part.func, self_name) in {path, f"{path}.forward"}:
+            yield part
+
+
+def mentions_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
+    """The places inside a node where `self.<path>` is read."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and self_path(part, self_name) == path:
+            yield part

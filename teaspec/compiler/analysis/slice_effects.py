@@ -1,0 +1,63 @@
+"""What the slice of the modulated input must not do, and how it says that it cannot be made."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from teaspec.compiler.analysis.dataflow import Aliases, Reader, parameter_names
+from teaspec.compiler.forms.source import FunctionSource
+
+
+class NormSliceError(Exception):
+    """The modulated input cannot be computed on its own.
+
+    Attributes:
+        code: The diagnostic code.
+        message: What is the matter.
+        source: The function it was found in.
+        node: Where in it.
+    """
+
+    def __init__(self, code: str, message: str, source: FunctionSource, node: ast.AST) -> None:
+        """Says what is the matter and where."""
+        super().__init__(message)
+        self.code, self.message, self.source, self.node = code, message, source, node
+
+
+def _refuse_foreign_contexts(source: FunctionSource, statement: ast.stmt) -> None:
+    for node in ast.walk(statement):
+        items = node.items if isinstance(node, (ast.With, ast.AsyncWith)) else []
+        if any(not isinstance(item.context_expr, ast.Call) for item in items):
+            message = "computing the modulated input on its own would enter a context that the blocks enter too"
+            raise NormSliceError("norm-slice-has-effects", message, source, node)
+
+
+def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.stmt]) -> None:
+    """Refuse a slice that would not leave everything as it was.
+
+    The slice is executed besides the blocks, so whatever it does is done twice on a computed step.
+
+    Raises:
+        NormSliceError: `norm-slice-has-effects`.
+    """
+    every = [reader.effects(statement) for statement in body]
+    aliases = Aliases(every)
+    made_here: set[str] = set()
+    computed: set[str] = set()
+    for statement, effects in zip(body, every, strict=True):
+        if isinstance(statement, ast.AugAssign) and getattr(statement.target, "id", None) in computed:
+            continue  # writes into what arithmetic made just before
+        computed -= effects.binds
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.BinOp):
+            computed |= effects.kills
+        made_here |= effects.kills
+        _refuse_foreign_contexts(source, statement)
+        outside = {n for n in aliases.closure(effects.changes) if n not in made_here}
+        outside |= set(parameter_names(source.node.args)) & aliases.closure(effects.changes)
+        stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
+        stateful = reader.called_children([statement]) & reader.module.stateful_children
+        if effects.random or outside or stores or stateful:
+            what = "draw random numbers" if effects.random else "change values that the forward goes on to use"
+            message = f"computing the modulated input on its own would {what}"
+            raise NormSliceError("norm-slice-has-effects", message, source, statement)

@@ -26,7 +26,7 @@ demo: $(STAMP) ## generate with FLUX uncached and cached, print the table, draw 
 test thorough: export OMP_NUM_THREADS ?= 1
 
 test: lint ## lint, types, import rules, tests
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(STAMP) ## prove every shipped spec on its probe model
 	$(BIN)/teaspec check specs/*.yaml
@@ -38,7 +38,7 @@ lint: $(STAMP) ## ruff, mypy and the import rules alone
 	$(BIN)/lint-imports
 
 thorough: $(STAMP) ## the tests that `make test` leaves out, too
-	$(BIN)/python -m pytest -n $(JOBS) -m "thorough or not thorough" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "thorough or not thorough" $(PYTEST_ARGS)
 
 clean: ## remove the environment, caches and demo output
 	rm -rf $(VENV) build dist teaspec-demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,7 +1,7 @@
 """Joins the compiler to the runtime: registers an extractor for every shipped spec.
 
-Registering reads the first lines of each spec for its class name and nothing else. A spec is parsed when something about it
-is asked, and compiled when a model first needs it.
+Registering reads the first lines of each spec for its class name and nothing else. A spec is parsed when something
+about it is asked, and compiled when a model first needs it.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ def demo(
         typer.echo(f"error: {output} is a file; --output names a folder", err=True)
         raise typer.Exit(EXIT_USAGE)
     try:
-        with _console(stderr=True).status("demo") as status:
-            result = run(output, report=lambda stage: status.update(f"demo: {stage}"))
+        # A line for each stage: a spinner would take time from what is being timed.
+        result = run(output, report=lambda stage: typer.echo(f"demo: {stage}", err=True))
     except ModuleNotFoundError as error:
         typer.echo(f"error: {error}; the demo needs `pip install teaspec[demo]`", err=True)
         raise typer.Exit(EXIT_FAILED) from error

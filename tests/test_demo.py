@@ -20,6 +20,9 @@ from teaspec.demo.pipeline import build_pipeline, generate
 from teaspec.demo.result import CachedRun, DemoResult, Spread
 from teaspec.demo.table import render
 
+# The demo runs once for all tests here, so one worker takes them all.
+pytestmark = pytest.mark.xdist_group("demo")
+
 SMALL = DemoSettings(
     steps=28, batch=2, side=4, text_tokens=4, double_blocks=1, single_blocks=2, heads=2, rounds=2, replays=1
 )

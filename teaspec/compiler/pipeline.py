@@ -51,8 +51,8 @@ def load_spec(path_or_text: str | Path) -> Spec:
 def compile_spec(spec: Spec, module: torch.nn.Module) -> CompiledExtractor:
     """Compile a spec for a model.
 
-    The result depends on the module's class and on the classes of its first block, not on its weights or sizes: it is made
-    once for each of these and kept. Safe to call from several threads.
+    The result depends on the module's class and on the classes of its first block, not on its weights or sizes: it is
+    made once for each of these and kept. Safe to call from several threads.
 
     Args:
         spec: A checked spec.

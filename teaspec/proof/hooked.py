@@ -11,7 +11,6 @@ from diffusers import CacheMixin
 from torch import nn
 
 from teaspec.proof.inputs import Arguments
-from teaspec.runtime import registry
 from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
 from teaspec.runtime.config import TeaCacheConfig
 
@@ -36,9 +35,7 @@ def hooked(
     Yields:
         The module.
     """
-    with _registered(type(module).__name__, _Extractor(extractor, bypass)):
-        # the hook looks the extractor up once, here
-        apply_teacache_hook(module, config)
+    apply_teacache_hook(module, config, extractor=_Extractor(extractor, bypass))
     try:
         yield module
     finally:
@@ -64,16 +61,3 @@ class _Extractor:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._extractor, name)
-
-
-@contextmanager
-def _registered(name: str, extractor: Callable[..., Any]) -> Iterator[None]:
-    before = registry._entries.get(name)
-    registry.register_extractor(name, extractor)
-    try:
-        yield
-    finally:
-        if before is None:
-            del registry._entries[name]
-        else:
-            registry._entries[name] = before

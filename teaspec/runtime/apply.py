@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from diffusers.hooks.hooks import HookRegistry
 from torch import nn
@@ -14,12 +16,16 @@ from teaspec.runtime.hook import TeaCacheHook
 logger = logging.getLogger(__name__)
 
 
-def apply_teacache_hook(module: nn.Module, config: TeaCacheConfig | None = None) -> None:
+def apply_teacache_hook(
+    module: nn.Module, config: TeaCacheConfig | None = None, *, extractor: Callable[..., Any] | None = None
+) -> None:
     """Applies TeaCache to a transformer. Hooks that are already there stay, around it.
 
     Args:
         module: The transformer.
         config: Settings; None takes the defaults, with everything found out from the module.
+        extractor: Used for this module in place of the registered one; None takes the one that is registered for its
+            class.
 
     Raises:
         TypeError: If `module` is no module, or `config` no config.
@@ -43,7 +49,7 @@ def apply_teacache_hook(module: nn.Module, config: TeaCacheConfig | None = None)
             "The forward of this %s was replaced on the instance; while TeaCache is on, its extractor runs instead",
             name,
         )
-    insert_innermost(module, TeaCacheHook(config), TeaCacheHook._HOOK_NAME)
+    insert_innermost(module, TeaCacheHook(config, extractor), TeaCacheHook._HOOK_NAME)
     _forget_child_registries(module)
 
 

@@ -38,6 +38,11 @@ def default_of(function: Callable[..., Any], parameter: str) -> Any:
     return inspect.signature(inspect.unwrap(function)).parameters[parameter].default
 
 
+def entry_of(value: Any) -> torch.Tensor | None:
+    """What a residual can be taken against: a floating tensor; None for anything else, which is carried over as it is."""
+    return value if isinstance(value, torch.Tensor) and value.is_floating_point() else None
+
+
 class HandedOn:
     """A call that a forward hands on to the method that holds its blocks.
 
@@ -60,8 +65,8 @@ class Part:
 
         Args:
             function: Takes the module and the method's arguments.
-            decorated: A function under the method's decorators that runs `current_phase()` with its arguments; None where
-                the method has none.
+            decorated: A function under the method's decorators that runs `current_phase()` with its arguments; None
+                where the method has none.
         """
         self.function = function
         self.decorated = decorated
@@ -87,8 +92,8 @@ class Extractor:
     """A forward cut in three, under the decorators of the forward.
 
     The decorators of a forward (diffusers' `apply_lora_scale`, `torch.no_grad()`) hold for a whole call: `enter` enters
-    them once and leaves them once, with all three parts inside. A plain call returns the context and cannot know when its
-    caller will be done, so there each part runs under the decorators by itself.
+    them once and leaves them once, with all three parts inside. A plain call returns the context and cannot know when
+    its caller will be done, so there each part runs under the decorators by itself.
     """
 
     def __init__(self, extract: Part, dispatch: Part | None = None) -> None:
@@ -96,7 +101,8 @@ class Extractor:
 
         Args:
             extract: The prelude; returns a `CacheContext` or `Finished`.
-            dispatch: The forward, where it only hands on to the method that `extract` cuts; returns `HandedOn` or `Finished`.
+            dispatch: The forward, where it only hands on to the method that `extract` cuts; returns `HandedOn` or
+                `Finished`.
         """
         self._extract = extract
         self._dispatch = dispatch

@@ -45,11 +45,11 @@ class TeaCacheHook(ModelHook):
     _HOOK_NAME = "teacache"
     _is_stateful = True
 
-    def __init__(self, config: TeaCacheConfig | None = None) -> None:
+    def __init__(self, config: TeaCacheConfig | None = None, extractor: Callable[..., Any] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = TeaCacheConfig() if config is None else config
         self.rescale_func: Callable[[float], float] = Polynomial(())
-        self.extractor_fn: Callable[..., Any] | None = None
+        self.extractor_fn: Callable[..., Any] | None = extractor
         self.state_manager = BranchStates()
         self._arguments = ArgumentFinder({})
         self._bypass: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class TeaCacheHook(ModelHook):
         Raises:
             ValueError: If no extractor serves the module, or the config names another model's type.
         """
-        resolved = resolve(self.config, module)
+        resolved = resolve(self.config, module, self.extractor_fn)
         self.config = resolved.config
         self.rescale_func = resolved.polynomial
         self.extractor_fn = resolved.extractor

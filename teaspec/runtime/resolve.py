@@ -34,15 +34,20 @@ class Resolved:
     bypass: tuple[str, ...]
 
 
-def resolve(config: TeaCacheConfig, module: nn.Module) -> Resolved:
+def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any] | None = None) -> Resolved:
     """Settles a config for a module; the config itself stays as it is.
+
+    Args:
+        config: The user's config.
+        module: The transformer.
+        given: An extractor to use in place of the registered one.
 
     Raises:
         ValueError: If no extractor serves the module, or the given type is that of another model.
     """
-    transformer_type = _resolve_type(config, module)
-    extractor: Any = get_extractor(transformer_type)
-    defaults = find_defaults(transformer_type)
+    transformer_type = _resolve_type(config, module) if given is None else type(module).__name__
+    extractor: Any = get_extractor(transformer_type) if given is None else given
+    defaults = getattr(given, "defaults", None) or find_defaults(find_type(type(module)) or transformer_type)
     coefficients = config.coefficients
     if coefficients is None:
         if defaults is None or defaults.status == "none":

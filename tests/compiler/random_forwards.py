@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-HEADER = '''\
+HEADER = """\
 import torch
 from torch import nn
 
@@ -41,7 +41,7 @@ class Model(nn.Module):
         self.proj_out = nn.Linear(8, 8)
 
     def forward(self, hidden_states, timestep, flag=False, scale=None, options=None, fail=None):
-'''
+"""
 CONDITIONS = ("flag", "not flag", "scale is not None", "scale is None", "options is not None")
 FORBIDDEN_IN_LOOP = frozenset({"in_place", "store", "call", "random", "state", "walrus", "function"})
 
@@ -266,7 +266,8 @@ class _Writer:
             self.write(f"{variable.name}[{self.chooser.choose(('a', 'b'))!r}] = {self.number()}")
         else:
             operator = self.chooser.choose(("=", "+=", "*="))
-            self.write(f"{variable.name}[{self.chooser.choose((':, :1', ':, 0', '...', '0'))}] {operator} {self.number()}")
+            place = self.chooser.choose((":, :1", ":, 0", "...", "0"))
+            self.write(f"{variable.name}[{place}] {operator} {self.number()}")
 
     def write_call(self) -> None:
         variable = self.some("list", "dict")
@@ -275,8 +276,8 @@ class _Writer:
         self.changed(variable)
         name = variable.name
         if variable.kind == "dict":
-            forms = [f"{name}.update(b={self.number()})", f"{name}.setdefault('c', {self.number()})", f"{name}.pop('a', None)"]
-            self.write(self.chooser.choose(forms))
+            form = self.chooser.choose(("{0}.update(b={1})", "{0}.setdefault('c', {1})", "{0}.pop('a', {1})"))
+            self.write(form.format(name, self.number()))
             return
         form = self.chooser.number(0, 3)
         if form == 0:
@@ -391,7 +392,7 @@ class _Writer:
             self.write("else:")
             self.write("    hidden_states = block(hidden_states, temb)")
         else:
-            self.write(self.chooser.choose(("hidden_states = block(hidden_states, temb)", "hidden_states = block(hidden_states, temb=temb * 2)")))
+            self.write(f"hidden_states = block(hidden_states, {self.chooser.choose(('temb', 'temb=temb * 2'))})")
         self.bind(Variable("hidden_states", "tensor"))
         self.statements(0, 2, 1)
         self.indent -= 1

@@ -67,7 +67,8 @@ class Outcome:
 
     def differences(self, other: Outcome) -> list[str]:
         """The names of what differs."""
-        return [item.name for item in dataclasses.fields(self) if not same(getattr(self, item.name), getattr(other, item.name))]
+        names = [item.name for item in dataclasses.fields(self)]
+        return [name for name in names if not same(getattr(self, name), getattr(other, name))]
 
 
 def _state(module: nn.Module) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _state(module: nn.Module) -> dict[str, Any]:
     for path, part in module.named_modules():
         for name, value in vars(part).items():
             if name not in _MODULE_INTERNALS:
-                state[f"{path}.{name}"] = value.detach().clone() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+                state[f"{path}.{name}"] = _copied(value) if isinstance(value, torch.Tensor) else copy.deepcopy(value)
     return state
 
 
@@ -88,7 +89,7 @@ def observe(module: nn.Module, call: Call, run: Callable[..., Any]) -> Outcome:
         warnings.simplefilter("always")
         try:
             result = run(module, call.args, call.kwargs)
-        except Exception as exception:  # noqa: BLE001: whatever the forward raises, the cut forward has to raise
+        except Exception as exception:  # whatever the forward raises, the cut forward has to raise
             error = (type(exception), exception.args)
     seen = [(warning.category, str(warning.message)) for warning in caught]
     return Outcome(result, error, (call.args, call.kwargs), _state(module), torch.get_rng_state(), seen)
@@ -138,7 +139,14 @@ class Computed:
 
 def _copied(value: Any) -> Any:
     """A copy that the postlude cannot change, as the hook keeps one."""
-    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, value)
+    return tree_map(lambda leaf: _cloned(leaf) if isinstance(leaf, torch.Tensor) else leaf, value)
+
+
+def _cloned(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy with the same strides: over others, a mean is rounded otherwise."""
+    made = tensor.detach().new_empty(0)
+    storage = tensor.detach().untyped_storage().clone()
+    return made.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
 def remember(computed: Computed) -> Callable[[CacheContext | Finished], Any]:

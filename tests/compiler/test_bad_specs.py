@@ -17,6 +17,7 @@ from teaspec.compiler.passes.check import check
 from teaspec.compiler.passes.read import read
 from teaspec.compiler.report import SpecError
 from teaspec.compiler.report.codes import CHECK_CODES, READ_CODES
+from teaspec.compiler.report.model_codes import MODEL_CODES
 
 FOLDER = Path(__file__).parent.parent / "bad_specs"
 DOCS = Path(__file__).parents[2] / "docs" / "diagnostics.md"
@@ -81,8 +82,27 @@ def test_examples_in_the_docs_are_messages_of_bad_specs() -> None:
     assert [block for block in shown if block not in messages] == []
 
 
+def shown_in(folder: Path) -> set[str]:
+    return {path.stem.partition("--")[0] for path in FILES if path.parent == folder}
+
+
 def test_every_code_has_a_bad_spec() -> None:
     # These two need more text than is good to look at; test_read.py and test_report.py make it.
     generated = {"spec-too-large", "too-many-mistakes"}
-    shown = {path.stem.partition("--")[0] for path in FILES if path.parent == FOLDER}
-    assert shown == (READ_CODES.keys() | CHECK_CODES.keys()) - generated
+    assert shown_in(FOLDER) == (READ_CODES.keys() | CHECK_CODES.keys()) - generated
+
+
+def test_every_code_about_the_model_has_a_bad_spec() -> None:
+    assert shown_in(FOLDER / "compile") == MODEL_CODES.keys()
+
+
+# Nothing of the model can be shown where there is no class or no source, or where a name is nowhere in it.
+WITHOUT_SOURCE = {"model-mismatch", "no-source", "unknown-forward-method", "unknown-model"}
+NOWHERE = {"norm-outside-first-loop--refiner", "unknown-norm-path--index", "unknown-norm-path--list"}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "compile"], ids=lambda path: path.stem)
+def test_a_message_about_the_model_shows_its_source(path: Path) -> None:
+    _, message = split(path.read_text(encoding="utf-8"))
+    shown = re.search(r"^ *::: (diffusers|tests)/[\w/]+\.py:\d+$", message, re.MULTILINE) is not None
+    assert shown != (path.stem.partition("--")[0] in WITHOUT_SOURCE or path.stem in NOWHERE)

@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[2]
 every_toy = pytest.mark.parametrize("toy", GOOD, ids=lambda toy: toy.name)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled(toy_index: int) -> Any:
     toy = GOOD[toy_index]
     try:
@@ -73,7 +73,7 @@ class Run:
     expected: Outcome
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _runs(toy_index: int, kind: str) -> list[Run]:
     toy = GOOD[toy_index]
     source = getattr(toy, kind)
@@ -226,8 +226,26 @@ def test_only_tensors_enter_as_streams(toy: Toy) -> None:
     extractor = extractor_of(toy)
     for run in runs(toy):
         for entries in _contexts(extractor, run, live_entries):
-            others = [name for name, entry in entries.items() if entry is not None and not isinstance(entry, torch.Tensor)]
-            assert not others
+            assert [name for name, entry in entries.items() if not isinstance(entry, torch.Tensor | None)] == []
+
+
+def _received(toy: Toy, run: Run) -> list[torch.Tensor]:
+    """What the first attention receives in the forward, call by call; or what the signal's submodule returns."""
+    received: list[torch.Tensor] = []
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        received.append((args[0] if args else kwargs["hidden_states"]).clone())
+
+    def after(_: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> None:
+        received.append(output.clone())
+
+    module = run.make()
+    if toy.signal is not None:
+        module.get_submodule(toy.signal).register_forward_hook(after)
+    else:
+        module.get_submodule(toy.attention or "").register_forward_pre_hook(before, with_kwargs=True)
+    observe(module, run.call, forward)
+    return received
 
 
 @every_toy
@@ -236,16 +254,7 @@ def test_the_modulated_input_is_what_the_first_attention_receives(toy: Toy) -> N
     if toy.attention is None and toy.signal is None:
         pytest.skip("nothing to compare with")
     for run in runs(toy):
-        received: list[torch.Tensor] = []
-        module = run.make()
-        if toy.signal is not None:
-            module.get_submodule(toy.signal).register_forward_hook(lambda *seen: received.append(seen[-1]))
-        else:
-            module.get_submodule(toy.attention).register_forward_pre_hook(
-                lambda _, args, kwargs: received.append((args[0] if args else kwargs["hidden_states"]).clone()),
-                with_kwargs=True,
-            )
-        observe(module, run.call, forward)
+        received = _received(toy, run)
         for modulated in _contexts(extractor, run, lambda context: context.modulated_input.clone()):
             if received:
                 assert modulated.dtype == received[0].dtype

@@ -29,7 +29,7 @@ def _generated(toy: Toy, call: Call) -> list[traceback.FrameSummary]:
     """The frames of generated code in the traceback of a call that raises."""
     module = toy.module()
     extractor = compile_spec(load_spec(toy.spec), module)
-    with pytest.raises(Exception) as caught:  # noqa: PT011: which one it is, is tested with the toys
+    with pytest.raises(Exception) as caught:  # which one it is, is tested with the toys
         extractor.enter(module, call.args, call.kwargs, compute)
     lines = set(extractor.source.splitlines())
     return [frame for frame in traceback.extract_tb(caught.tb) if frame.line and _line_of(frame) in lines]

@@ -95,6 +95,17 @@ def test_an_unknown_class_lists_what_is_known_and_changes_nothing() -> None:
     assert find_teacache_hook(module) is None
 
 
+def test_an_extractor_can_be_given_for_one_module_without_registering_it() -> None:
+    module, other = SingleStream(), SingleStream()
+    extractor = SingleStreamExtractor()
+    apply_teacache_hook(module, TeaCacheConfig(rel_l1_thresh=1e9, coefficients=IDENTITY), extractor=extractor)
+    first, second = module(HIDDEN, SIGNAL), module(HIDDEN, SIGNAL)
+    assert (extractor.entered, module.steps_computed) == (2, 1)
+    assert torch.allclose(first, second)
+    with pytest.raises(ValueError, match="knows no transformer of class SingleStream"):
+        apply_teacache_hook(other)
+
+
 def test_a_type_that_contradicts_the_module_is_an_error_that_names_both(module: SingleStream) -> None:
     register_extractor("Linear", lambda *_: None)
     with pytest.raises(ValueError, match="transformer_type is 'Linear', but the module is a SingleStream"):

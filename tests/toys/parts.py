@@ -23,7 +23,7 @@ class TimeEmbed(nn.Module):
 
 
 class Rope(nn.Module):
-    """hidden [batch, tokens, any] -> positions [tokens, WIDTH]; reads the first channel, so that it sees which version it got."""
+    """hidden [batch, tokens, any] -> positions [tokens, WIDTH]; reads the values too, not the shape alone."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,12 @@ from tests.toys.toy import Toys
 
 TOYS = Toys()
 SINGLE = ("norm_out", "proj_out", "time_embed", "transformer_blocks.0.norm1", "x_embedder")
-CROSS = {"attention": "transformer_blocks.0.attn1", "reused": SINGLE, "with_blocks": ("context_embedder",), "free": ("pos_embed",)}
+CROSS = {
+    "attention": "transformer_blocks.0.attn1",
+    "reused": SINGLE,
+    "with_blocks": ("context_embedder",),
+    "free": ("pos_embed",),
+}
 
 
 def checkpoint(module: nn.Module) -> None:
@@ -72,7 +77,7 @@ class BranchesInLoop(CrossModel):
     free=("pos_embed",),
 )
 class SeveralLists(DualModel):
-    """Two-stream blocks, then one-stream blocks over both joined; calls in a conditional expression (MotifVideo, FLUX)."""
+    """Two-stream blocks, then one-stream blocks over both joined; calls in a conditional (MotifVideo, FLUX)."""
 
     def forward(self, hidden_states, encoder_hidden_states, timestep, return_dict=True):
         image_rotary_emb = self.pos_embed(hidden_states)
@@ -285,7 +290,12 @@ class Skips(SingleModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single()], may_refuse=True, attention="transformer_blocks.1.attn", spec={"norm": "transformer_blocks.1.norm1"})
+@TOYS.good(
+    lambda draw: [draw.single()],
+    may_refuse=True,
+    attention="transformer_blocks.1.attn",
+    spec={"norm": "transformer_blocks.1.norm1"},
+)
 class Reversed(SingleModel):
     """The last block of the list runs first."""
 

@@ -71,7 +71,6 @@ class JointRefiners(_Refining):
         return {"sample": output}
 
 
-
 @TOYS.good(
     lambda draw: [draw.dual()],
     attention="transformer_blocks.0.attn1",

@@ -100,7 +100,12 @@ class OnlyReads(CrossModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single()], spec={"head": "proj_out"}, carried={"scale": False}, reused=tuple(n for n in SINGLE if n != "norm_out"))
+@TOYS.good(
+    lambda draw: [draw.single()],
+    spec={"head": "proj_out"},
+    carried={"scale": False},
+    reused=tuple(n for n in SINGLE if n != "norm_out"),
+)
 class CastsBeforeHead(SingleModel):
     """Several rebinds before the head, the last to another dtype and under a name of its own."""
 
@@ -130,9 +135,7 @@ class JointEntry(DualModel):
     def forward(self, hidden_states, timestep, encoder_hidden_states):
         temb = self.time_embed(timestep)
         text_length = encoder_hidden_states.shape[1]
-        hidden_states = torch.cat(
-            [self.context_embedder(encoder_hidden_states), self.x_embedder(hidden_states)], dim=1
-        )
+        hidden_states = torch.cat([self.context_embedder(encoder_hidden_states), self.x_embedder(hidden_states)], dim=1)
         for block in self.single_transformer_blocks:
             hidden_states = block(hidden_states, temb)
         hidden_states = hidden_states[:, text_length:]

@@ -108,7 +108,7 @@ _SHARED: dict[str, int] = {}
     with_blocks=(),
 )
 class Defaults(SingleModel):
-    """Defaults were evaluated once, when the class was made: one cannot be evaluated again, one is compared by identity."""
+    """Defaults were evaluated once: one cannot be evaluated again, one is compared by identity."""
 
     def forward(self, hidden_states, timestep, offset=_OFFSETS.pop(), *, shared=_SHARED):  # noqa: B008
         temb = self.time_embed(timestep)

@@ -114,9 +114,7 @@ class EmbeddingRebound(SingleModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(
-    lambda draw: [draw.single(), draw.single(output_features=True)], reused=SINGLE, with_blocks=(), carried=None
-)
+@TOYS.good(lambda draw: [draw.single(), draw.single(output_features=True)], reused=SINGLE, with_blocks=(), carried=None)
 class BoundUnderCondition(SingleModel):
     """A name is bound in the blocks under a condition and read in the postlude under the same."""
 
@@ -223,8 +221,6 @@ class DroppedButNotSilent(SingleModel):
         return self.proj_out(hidden_states)
 
 
-
-
 @TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None, may_refuse=True)
 class CarriedThenChanged(SingleModel):
     """The postlude changes a carried value in place: the next reused step must not see that."""
@@ -270,7 +266,7 @@ class AliasMadeInBlocks(SingleModel):
             hidden_states = block(hidden_states, temb)
             others = sizes
         hidden_states = self.norm_out(hidden_states, temb)
-        last = others.pop()
+        others.pop()
         return self.proj_out(hidden_states), sizes
 
 

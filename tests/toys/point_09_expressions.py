@@ -191,7 +191,7 @@ class IteratorBeforeBlocks(SingleModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single(note="it's {odd} \n \"quoted\"")], reused=SINGLE, with_blocks=())
+@TOYS.good(lambda draw: [draw.single(note='it\'s {odd} \n "quoted"')], reused=SINGLE, with_blocks=())
 class Strings(SingleModel):
     """Strings that a template or an unparser might spoil."""
 
@@ -234,6 +234,7 @@ class LocalImports(SingleModel):
 
     def forward(self, hidden_states, timestep):
         import math
+
         from torch.nn import functional as F  # noqa: N812
 
         class Pair:

@@ -65,7 +65,12 @@ class MutatingCalls(SingleModel):
         return self.proj_out(hidden_states) * len(attention_kwargs or ())
 
 
-@TOYS.good(lambda draw: [draw.single(), draw.single(extra={"a": 1, "b": 2})], reused=SINGLE, with_blocks=(), carried={"block": False})
+@TOYS.good(
+    lambda draw: [draw.single(), draw.single(extra={"a": 1, "b": 2})],
+    reused=SINGLE,
+    with_blocks=(),
+    carried={"block": False},
+)
 class Deletes(SingleModel):
     """`del` of locals, of items, and of a name that is bound again later."""
 

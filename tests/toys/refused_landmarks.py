@@ -106,7 +106,12 @@ class HeadBetween(DualModel):
         return self.proj_out(hidden_states)
 
 
-plain("head-before-blocks", HeadBetween, loops="single_transformer_blocks, transformer_blocks", norm="single_transformer_blocks.0.norm1")
+plain(
+    "head-before-blocks",
+    HeadBetween,
+    loops="single_transformer_blocks, transformer_blocks",
+    norm="single_transformer_blocks.0.norm1",
+)
 
 
 class SometimesBlock(nn.Module):

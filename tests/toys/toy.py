@@ -132,14 +132,16 @@ class Toy:
     def name(self) -> str:
         return f"{self.build.__module__.rsplit('.', 1)[-1]}-{self.build.__name__}"
 
-    def module(self, dtype: torch.dtype = torch.float32, prepare: Callable[[nn.Module], object] | None = None) -> nn.Module:
+    def module(
+        self, dtype: torch.dtype = torch.float32, prepare: Callable[[nn.Module], object] | None = None
+    ) -> nn.Module:
         """Builds the module, always with the same weights."""
         module = copy.deepcopy(_built(self.build)).to(dtype)
         (prepare or self.prepare[0])(module)
         return module
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _built(build: Callable[[], nn.Module]) -> nn.Module:
     torch.manual_seed(1)
     return build()
@@ -184,7 +186,9 @@ class Toys:
 
         return add
 
-    def refused(self, code: str, *, marker: str | None = None, spec: dict[str, str] | None = None) -> Callable[[Model], Model]:
+    def refused(
+        self, code: str, *, marker: str | None = None, spec: dict[str, str] | None = None
+    ) -> Callable[[Model], Model]:
         def add(model: Model) -> Model:
             text = spec_text(f"{model.__module__}:{model.__name__}", **(spec or {}))
             self.refused_ones.append(Refusal(model, text, code, marker))

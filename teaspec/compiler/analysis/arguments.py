@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 
 
-class UnmappableArgument(Exception):
+class UnmappableArgumentError(Exception):
     """A parameter's value cannot be told from the call's text.
 
     Attributes:
@@ -38,7 +38,7 @@ def argument_for(
         call: The call, for the message.
 
     Raises:
-        UnmappableArgument: It is passed by `*` or `**`, or left to a default that is no constant.
+        UnmappableArgumentError: It is passed by `*` or `**`, or left to a default that is no constant.
     """
     for keyword in keywords:
         if keyword.arg == parameter:
@@ -48,14 +48,14 @@ def argument_for(
         index = names.index(parameter)
         before = positional[: index + 1]
         if any(isinstance(argument, ast.Starred) for argument in before):
-            raise UnmappableArgument(parameter, call)
+            raise UnmappableArgumentError(parameter, call)
         if index < len(positional):
             return positional[index]
     if any(keyword.arg is None for keyword in keywords):
-        raise UnmappableArgument(parameter, call)
+        raise UnmappableArgumentError(parameter, call)
     default = _default(parameter, arguments)
     if not isinstance(default, ast.Constant):
-        raise UnmappableArgument(parameter, call)
+        raise UnmappableArgumentError(parameter, call)
     return default
 
 

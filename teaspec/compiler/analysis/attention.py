@@ -1,8 +1,8 @@
 """Where the normed value goes: the cut of a block's forward at the first attention.
 
-The value that a norm returns is followed through assignments, scale and shift, helper methods, into whichever branch of an
-`if`, up to the first submodule with weights (of two or more dimensions: projections, not norms or embeddings of positions)
-that receives it. What that submodule is given is the modulated input.
+The value that a norm returns is followed through assignments, scale and shift, helper methods, into whichever branch of
+an `if`, up to the first submodule with weights (of two or more dimensions: projections, not norms or embeddings of
+positions) that receives it. What that submodule is given is the modulated input.
 """
 
 from __future__ import annotations

@@ -78,7 +78,10 @@ def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_n
 
 
 def draws_random(call: ast.Call, self_name: str) -> bool:
-    """Whether a call draws random numbers, by the name it is called by. Submodules are judged where they are resolved."""
+    """Whether a call draws random numbers, by the name it is called by.
+
+    Submodules are judged where they are resolved.
+    """
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in RANDOM_CALLS and self_attribute(call.func, self_name) is None
     return isinstance(call.func, ast.Name) and call.func.id in RANDOM_CALLS

@@ -1,15 +1,34 @@
-"""Tests whose outcome follows from the number of the first turn."""
+"""Numbers that the first turn of a loop is known by, and tests whose outcome follows from them."""
 
 from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from teaspec.compiler.analysis.statement_effects import effects_of
 
 _COMPARE = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt,
     ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
+
+
+def numbers_of(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
+    """The numbers that the first turn of a loop binds and its body leaves alone.
+
+    Args:
+        bindings: What the first turn binds.
+        loop: The loop.
+    """
+    bound = effects_of(loop.body).binds
+    return {
+        target.id: statement.value.value
+        for statement in bindings
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and type(statement.value.value) is int and target.id not in bound
+    }
 
 
 def decided(test: ast.expr, constants: Mapping[str, int]) -> bool | None:

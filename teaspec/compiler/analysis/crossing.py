@@ -18,7 +18,8 @@ class Crossing:
 
     Attributes:
         live: The values that the blocks hand over, the hidden stream first.
-        recomputed: Statements between the loops that do not depend on what the loops make: the postlude runs them again.
+        recomputed: Statements between the loops that do not depend on what the loops make: the postlude runs them
+            again.
         blocks: The statements of the blocks, without those that only the postlude needs.
     """
 
@@ -34,6 +35,7 @@ def crossing_values(
     rest: Sequence[ast.stmt],
     holds_loop: Sequence[bool],
     hidden: str,
+    encoder: str | None,
 ) -> Crossing:
     """Find what the statements after the blocks read of what the blocks bind or change.
 
@@ -44,6 +46,7 @@ def crossing_values(
         rest: The statements after them.
         holds_loop: For each statement of the blocks, whether it holds a loop over submodules.
         hidden: Name of the hidden stream.
+        encoder: Name of the encoder stream, None where there is one stream only.
     """
     effects = [reader.effects(statement) for statement in blocks]
     before = [reader.effects(statement) for statement in prelude]
@@ -57,11 +60,13 @@ def crossing_values(
     assigned = definitely_assigned(before, parameters)
     assigned_behind = definitely_assigned([*before, *effects], parameters)
     entering = reader.effects(blocks).reads | changed
+    # What is changed in place and never bound again is a container (or the buffer of a stream).
+    threaded = assigned & (bound | {hidden, encoder})
     ordered = sorted(crossing, key=lambda name: (name != hidden, name))
     live = tuple(
         LiveValue(
             name,
-            "stream" if name in assigned and (name in entering or name not in assigned_behind) else "carried",
+            "stream" if name in threaded and (name in entering or name not in assigned_behind) else "carried",
             maybe_unbound=name not in assigned_behind,
         )
         for name in ordered
@@ -115,7 +120,7 @@ def _needed_of(
 
 
 def _views(prelude: Sequence[ast.stmt], blocks: Sequence[ast.stmt], changed: set[str]) -> set[str]:
-    """The changed names and those that plainly are views of the same object (`y = x`, `y = x[:, 1:]`, `y = x.view(...)`)."""
+    """The changed names and the plain views of the same objects (`y = x`, `y = x[:, 1:]`, `y = x.view(...)`)."""
     pairs = [
         (name, root)
         for statement in [*prelude, *blocks]

@@ -44,7 +44,10 @@ class Reader:
         return cls(module, function, names)
 
     def effects(self, statements: ast.stmt | Iterable[ast.stmt]) -> Effects:
-        """The effects of statements on local names and attributes of the model; submodules that draw count as random."""
+        """The effects of statements on local names and attributes of the model.
+
+        Submodules that draw random numbers count as random.
+        """
         suite = [statements] if isinstance(statements, ast.stmt) else list(statements)
         effects = effects_of(suite, self.module.summaries, self.function.self_name)
         called = self.called_children(suite)

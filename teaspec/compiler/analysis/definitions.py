@@ -39,6 +39,16 @@ def find_definition(function: FunctionType) -> tuple[ast.FunctionDef, str] | Non
     return _definitions(code.co_filename).get((code.co_name, code.co_firstlineno))
 
 
+@lru_cache(maxsize=1024)
+def find_readable(function: FunctionType) -> ast.FunctionDef | None:
+    """The definition of a function, None also where its source cannot be read."""
+    try:
+        found = find_definition(function)
+    except (OSError, SyntaxError):
+        return None
+    return found[0] if found else None
+
+
 @lru_cache(maxsize=256)
 def _definitions(path: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, str]]:
     found: dict[tuple[str, int], tuple[Any, str]] = {}
@@ -70,13 +80,13 @@ def syntax_tree(path: str) -> ast.Module:
 def source_file(module: ModuleType, path: str) -> SourceFile:
     """A file of a module, with what its names are bound to."""
     namespace = vars(module)
-    # A package of the same name in sys.modules is what `import` gives; anything else is reached through the model's file.
+    # A package of the same name in sys.modules is what `import` gives; all else is reached through the model's file.
     modules = {
         name: value.__name__
         for name, value in namespace.items()
         if isinstance(value, ModuleType) and sys.modules.get(value.__name__) is value
     }
     parts = module.__name__.split(".")
-    shown = "/".join(parts[:-1] + [path.replace("\\", "/").rpartition("/")[2]])
+    shown = "/".join([*parts[:-1], path.replace("\\", "/").rpartition("/")[2]])
     lines = tuple(line.rstrip("\n") for line in linecache.getlines(path))
     return SourceFile(path, shown, module.__name__, lines, modules, frozenset(namespace))

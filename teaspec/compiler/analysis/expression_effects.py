@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
 from teaspec.compiler.analysis.effects import Effects
@@ -32,6 +33,7 @@ class ExpressionReader:
         self.self_name = self_name
 
     def expression(self, node: ast.expr) -> Effects:
+        """The effects of evaluating an expression."""
         handler = getattr(self, f"_in_{type(node).__name__.lower()}", None)
         if handler:
             effects: Effects = handler(node)
@@ -131,7 +133,7 @@ class ExpressionReader:
             pairs = {(name, source) for name in names for source in sources if name != source}
             effects = effects.then(Effects(aliases=frozenset(pairs)))
         together = sorted(name for target in targets for name in target_names(target))
-        return effects.then(Effects(aliases=frozenset(zip(together, together[1:], strict=False))))
+        return effects.then(Effects(aliases=frozenset(pairwise(together))))
 
     def _sources(self, value: ast.expr) -> set[str]:
         if isinstance(value, ast.Call):
@@ -186,6 +188,7 @@ class ExpressionReader:
 
 
 def callee_name(func: ast.expr, self_name: str) -> str:
+    """What summaries know a called function by: its plain name or `self.<name>`; "" for any other expression."""
     if isinstance(func, ast.Name):
         return func.id
     return (self_attribute(func, self_name) or "") if isinstance(func, ast.Attribute) else ""

@@ -26,8 +26,8 @@ class FirstTurn:
 def first_turn(loop: ast.For, path: str, index: str, function: FunctionSource) -> FirstTurn | None:
     """Bind a loop's targets as they are when it comes to the block `index` of the list `path`.
 
-    Understood are the list itself and slices of it, `enumerate`, `zip`, `.items()`, `.values()`, `list`, `tuple`, nested in
-    any way. Targets that have nothing to do with the list take the first item of what they iterate.
+    Understood are the list itself and slices of it, `enumerate`, `zip`, `.items()`, `.values()`, `list`, `tuple`,
+    nested in any way. Targets that have nothing to do with the list take the first item of what they iterate.
 
     Returns:
         None where the loop does not iterate the list, or in no way that is understood.
@@ -43,6 +43,11 @@ def first_turn(loop: ast.For, path: str, index: str, function: FunctionSource) -
         for target, value, _ in pairs
     ]
     return FirstTurn(bindings, block.id)
+
+
+def bind_first_item(loop: ast.For) -> ast.stmt:
+    """A loop's targets bound to the first item of what it iterates, whatever that is."""
+    return ast.copy_location(ast.Assign(targets=[loop.target], value=_first(loop.iter)), loop)
 
 
 _Pairs = list[tuple[ast.expr, ast.expr, bool]]

@@ -25,8 +25,8 @@ def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
 def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] = NO_NAMES) -> str | None:
     """The dotted path below the model that an expression names, or None.
 
-    `self.encoder.layers` is `encoder.layers`; items are parts of the path as in `state_dict`: `self.modes["image"][0]` is
-    `modes.image.0`.
+    `self.encoder.layers` is `encoder.layers`; items are parts of the path as in `state_dict`: `self.modes["image"][0]`
+    is `modes.image.0`.
 
     Args:
         node: The expression.
@@ -94,9 +94,10 @@ def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
     """
     if isinstance(value, (ast.Compare, ast.Constant, ast.JoinedStr, ast.UnaryOp)):
         return set()
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in FRESH_CALLS:
-        if self_attribute(value.func, self_name) is None:
-            return set()
+    function = value.func if isinstance(value, ast.Call) else None
+    named_fresh = isinstance(function, ast.Attribute) and function.attr in FRESH_CALLS
+    if function is not None and named_fresh and self_attribute(function, self_name) is None:
+        return set()
     if isinstance(value, ast.BinOp) and not isinstance(value.op, (ast.Add, ast.Mult, ast.BitOr)):
         return set()
     called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}

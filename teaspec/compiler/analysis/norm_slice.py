@@ -10,16 +10,15 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from teaspec.compiler.analysis.arguments import UnmappableArgument, argument_for
+from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
 from teaspec.compiler.analysis.attention import AttentionCut, calls_in_order
-from teaspec.compiler.analysis.constants import decided
+from teaspec.compiler.analysis.constants import decided, numbers_of
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
-from teaspec.compiler.analysis.first_turn import first_turn
+from teaspec.compiler.analysis.first_turn import bind_first_item, first_turn
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import outside_functions, self_path
 from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.slice_effects import NormSliceError, refuse_effects
-from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten, truncate
 from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
@@ -34,8 +33,8 @@ def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], name: str) -
         name: The name of the outermost function.
 
     Returns:
-        The functions, innermost first. The last one, `name`, takes the forward's local names as they are when the blocks
-        begin.
+        The functions, innermost first. The last one, `name`, takes the forward's local names as they are when the
+        blocks begin.
 
     Raises:
         NormSliceError: `norm-reaches-no-attention`, `norm-not-always-reached`, `norm-slice-has-effects`,
@@ -172,13 +171,16 @@ class _Slicer:
         def enter_loop(loop: ast.For) -> list[ast.stmt] | None:
             turn = first_turn(loop, path.loop, path.index, function)
             if turn is None and path.loop in iterated_lists(loop, function):
-                message = f"the loop does not begin with block `{path.index}` of `self.{path.loop}` in a way that is understood"
+                message = (
+                    f"the loop does not begin with block `{path.index}` of `self.{path.loop}` "
+                    "in a way that is understood"
+                )
                 raise NormSliceError("norm-outside-first-loop", message, function, loop)
             if turn is None:
                 inside = any(find_loops(s, path.loop, function, model.methods) for s in loop.body)
-                return _next_of(loop) if inside else None
+                return [bind_first_item(loop)] if inside else None
             block_names.append(turn.block)
-            constants.update(_constants(turn.bindings, loop))
+            constants.update(numbers_of(turn.bindings, loop))
             return turn.bindings
 
         def leaf(node: ast.AST) -> ast.expr | None:
@@ -229,7 +231,7 @@ class _Slicer:
         arguments = inner.source.node.args
         try:
             values = [argument_for(p, arguments, positional, keywords, call) for p in inner.parameters]
-        except UnmappableArgument as error:
+        except UnmappableArgumentError as error:
             message = (
                 f"the norm needs `{error.parameter}` of `{inner.source.title}`, and this call does not show its value"
             )
@@ -279,25 +281,6 @@ def _into_no_loop(loop: ast.For) -> list[ast.stmt] | None:
     return None
 
 
-def _constants(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
-    """The numbers that the first turn binds and its body leaves alone."""
-    bound = effects_of(loop.body).binds
-    return {
-        target.id: statement.value.value
-        for statement in bindings
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-        for target in statement.targets
-        if isinstance(target, ast.Name) and type(statement.value.value) is int and target.id not in bound
-    }
-
-
 def _is_checkpointing(func: ast.expr) -> bool:
     name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     return "checkpoint" in name
-
-
-def _next_of(loop: ast.For) -> list[ast.stmt]:
-    value = ast.Call(
-        ast.Name("next", ast.Load()), [ast.Call(ast.Name("iter", ast.Load()), [loop.iter], [])], []
-    )  # fmt: skip
-    return [ast.copy_location(ast.Assign(targets=[loop.target], value=value), loop)]

@@ -1,8 +1,9 @@
 """Names of the model's module, as they are written outside of it.
 
-Generated code stands in a file of its own but has to mean what it meant in the model's: a global is looked up in the model's
-module at the time it is used (`transformer_flux.apply_rotary_emb`), modules are imported under the name that the model gives
-them (`torch`, `np`), names of an enclosing function are read from the live closure, `super()` and private names are spelt out.
+Generated code stands in a file of its own but has to mean what it meant in the model's: a global is looked up in the
+model's module at the time it is used (`transformer_flux.apply_rotary_emb`), modules are imported under the name that
+the model gives them (`torch`, `np`), names of an enclosing function are read from the live closure, `super()` and
+private names are spelt out.
 """
 
 from __future__ import annotations
@@ -190,7 +191,10 @@ def _arguments(arguments: ast.arguments) -> list[ast.arg]:
 def bare_arguments(
     arguments: ast.arguments, source: FunctionSource, imports: Imports, default_of: str
 ) -> ast.arguments:
-    """A signature without annotations. Defaults that are no constants are taken from the function, not evaluated again."""
+    """A signature without annotations.
+
+    Defaults that are no constants are taken from the function, not evaluated again.
+    """
     made = copy.deepcopy(arguments)
     for argument in _arguments(made):
         argument.annotation = None

@@ -1,4 +1,4 @@
-"""Finding statements and calls in a function's body."""
+"""Finding statements, calls and what no analysis can follow in a function's body."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ def mentions_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute) and self_path(part, self_name) == path:
             yield part
+
+
+def unanalysable(function: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
+    """The places in a function that no analysis can follow, each with its code and what the function does there."""
+    for node in ast.walk(function):
+        if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
+            yield node, "yield-in-forward", "yields or awaits"
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            yield node, "global-statement", "binds names of an outer scope"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DYNAMIC:
+            of_an_object = node.func.id in {"vars", "dir"} and node.args
+            if not of_an_object:
+                yield node, "dynamic-scope", f"looks at its own names with `{node.func.id}`"
+
+
+_DYNAMIC = frozenset({"locals", "eval", "exec", "vars", "dir"})

@@ -1,7 +1,7 @@
 """Which statements of the prelude a reused step needs, and which may wait until the blocks really run.
 
-A statement *sinks* when no reused step needs it: it then stands in front of the blocks and only computed steps execute it.
-Sinking moves it below the statements that stay, so it must not matter to either side. What is not certain stays.
+A statement *sinks* when no reused step needs it: it then stands in front of the blocks and only computed steps execute
+it. Sinking moves it below the statements that stay, so it must not matter to either side. What is not certain stays.
 """
 
 from __future__ import annotations

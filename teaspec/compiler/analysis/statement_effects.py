@@ -34,12 +34,14 @@ class StatementReader(ExpressionReader):
     """Reads the effects of statements."""
 
     def suite(self, statements: Iterable[ast.stmt]) -> Effects:
+        """The effects of statements that run one after the other."""
         total = Effects()
         for statement in statements:
             total = total.then(self.statement(statement))
         return total
 
     def statement(self, node: ast.stmt) -> Effects:
+        """The effects of one statement."""
         handler = getattr(self, f"_on_{type(node).__name__.lower()}", None)
         effects: Effects = handler(node) if handler else self._on_simple(node)
         return effects

@@ -1,0 +1,1 @@
+"""The data that the passes hand to each other."""

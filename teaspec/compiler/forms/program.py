@@ -33,8 +33,8 @@ class LiveValue:
 
     Attributes:
         name: Its name in the forward.
-        kind: `stream`: it enters the blocks and leaves them, a residual is cached. `carried`: it is made in the blocks and
-            the last computed step's value is used again.
+        kind: `stream`: it enters the blocks and leaves them, a residual is cached. `carried`: it is made in the blocks
+            and the last computed step's value is used again.
     """
 
     name: str
@@ -84,6 +84,7 @@ class GeneratedNames:
     phase: str
     handed_on: str
     default_of: str
+    entry_of: str
 
     @classmethod
     def avoiding(cls, taken: set[str]) -> GeneratedNames:
@@ -105,6 +106,7 @@ class GeneratedNames:
             "phase": "current_phase",
             "handed_on": "HandedOn",
             "default_of": "default_of",
+            "entry_of": "entry_of",
         }
         return cls(**{key: _fresh(name, taken) for key, name in wished.items()})
 

@@ -1,7 +1,7 @@
 """The model's source: what resolve reads from a live module, and all that the later passes know of it.
 
-Principles: every function keeps its own file and true line numbers; nothing here is executed; a live object is kept only
-where loading needs it (the function, for its closure and defaults).
+Principles: every function keeps its own file and true line numbers; nothing here is executed; a live object is kept
+only where loading needs it (the function, for its closure and defaults).
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class FunctionSource:
         node: Its syntax tree, with the line numbers of its file.
         file: The file it stands in.
         owner: The class it belongs to, as named in that file ("" for a plain function).
-        owner_path: How the class is reached from its module (`Model`, `Outer.Model`), None for a class made in a function.
+        owner_path: How the class is reached from its module (`Model`, `Outer.Model`), None for a class made in a
+            function.
         free: Names that it takes from an enclosing function.
         function: The live function.
     """
@@ -100,7 +101,8 @@ class ModuleSource:
         forward: Its forward, or the method that the spec names in its place.
         methods: Methods of its class by name, forward included.
         summaries: What is known of `self.method` and of plain functions that it may call.
-        children: Paths of its submodules, each with whether it (or what it holds) has weights of two or more dimensions.
+        children: Paths of its submodules, each with whether it (or what it holds) has weights of two or more
+            dimensions.
         random_children: Paths of submodules that draw random numbers.
         stateful_children: Paths of submodules that change themselves when called.
     """

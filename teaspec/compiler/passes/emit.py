@@ -1,4 +1,7 @@
-"""emit: program -> Python source. The model's own statements, each with its line in the model's file, in one template."""
+"""emit: program -> Python source.
+
+The model's own statements, each with its line in the model's file, in one template.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import jinja2
 from teaspec.compiler.analysis.dataflow import parameter_names
 from teaspec.compiler.analysis.qualify import Imports, bare_arguments, qualified
 from teaspec.compiler.analysis.statement_effects import effects_of
-from teaspec.compiler.forms.program import Function, Program
+from teaspec.compiler.forms.program import Function, LiveValue, Program
 from teaspec.compiler.forms.source import FunctionSource
 
 _RUNTIME = "teaspec.runtime"
@@ -104,7 +107,8 @@ class _Emitter:
         context = [("CacheContext", names.context), ("Finished", names.finished)]
         generated = [
             ("Extractor", names.extractor), ("HandedOn", names.handed_on), ("Part", names.part),
-            ("UNBOUND", names.unbound), ("current_phase", names.phase), ("default_of", names.default_of),
+            ("UNBOUND", names.unbound), ("current_phase", names.phase),
+            ("default_of", names.default_of), ("entry_of", names.entry_of),
         ]  # fmt: skip
         for module, wished in (("context", context), ("generated", generated)):
             used = [n + _given(n, given) for n, given in wished if n in _ALWAYS or given in text]
@@ -136,7 +140,7 @@ class _Emitter:
         postlude = ", ".join((names.postlude, this, *fixed))
         extra = "None"
         if live != [program.hidden]:
-            entries = ", ".join(f"{v.name!r}: {v.name if v.kind == 'stream' else None}" for v in program.live[1:])
+            entries = ", ".join(f"{v.name!r}: {self._entry_of(v)}" for v in program.live[1:])
             extra = f"{{'live': {{{entries}}}}}"
         fields = {
             "modulated_input": ast.unparse(program.modulated),
@@ -149,6 +153,9 @@ class _Emitter:
         }
         lines = [f"return {names.context}(", *(f"    {name}={value}," for name, value in fields.items()), ")"]
         return "\n".join(lines)
+
+    def _entry_of(self, value: LiveValue) -> str:
+        return f"{self.names.entry_of}({value.name})" if value.kind == "stream" else "None"
 
     def _part(self, function: Function, decorated: str, functions: list[str]) -> str:
         """The expression that joins a function with its decorators; writes the decorated function, if there are any."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import Literal
 
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
-from teaspec.compiler.analysis.names import self_path
-from teaspec.compiler.analysis.search import calls_of, mentions_of, simple_statements, without_docstring
+from teaspec.compiler.analysis.names import parameters_of, self_path
+from teaspec.compiler.analysis.search import (
+    calls_of,
+    mentions_of,
+    simple_statements,
+    unanalysable,
+    without_docstring,
+)
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
 from teaspec.compiler.forms.source import ModelSource
@@ -55,7 +62,7 @@ class _Locator:
         signal = self._signal(first)
         if self.mistakes:
             raise SpecError(self.mistakes)
-        found = [embed, norm, *(self._landmark("loop", name, site) for name, site in loops), head]
+        found = [embed, norm, *(self._loop_landmark(name, site) for name, site in loops), head]
         return Landmarks(
             found=tuple(landmark for landmark in found if landmark is not None),
             body=tuple(self.body),
@@ -70,18 +77,8 @@ class _Locator:
     # What no analysis can follow
 
     def _refuse_what_cannot_be_analysed(self) -> None:
-        for node in ast.walk(self.forward.node):
-            code, what = "", ""
-            if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
-                code, what = "yield-in-forward", "yields or awaits"
-            elif isinstance(node, (ast.Global, ast.Nonlocal)):
-                code, what = "global-statement", "binds names of an outer scope"
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DYNAMIC:
-                if node.func.id in {"vars", "dir"} and node.args:
-                    continue
-                code, what = "dynamic-scope", f"looks at its own names with `{node.func.id}`"
-            if code:
-                self._mistake(code, f"`{self.forward.title}` {what}", ("model",), self._label(node, "here"))
+        for node, code, what in unanalysable(self.forward.node):
+            self._mistake(code, f"`{self.forward.title}` {what}", ("model",), self._label(node, "here"))
         if self.mistakes:
             raise SpecError(self.mistakes)
 
@@ -190,8 +187,13 @@ class _Locator:
                 return self._landmark_at("head", head, node), index
         early = [n for s in self.body[: last_loop + 1] for n in calls_of(s, head, self.self_name)]
         if early:
-            message = f"`self.{head}` is called before the block loops have ended"
-            self._mistake("head-before-blocks", message, ("head",), self._label(early[0], "called here"))
+            around = self.body[last_loop]
+            if early[-1] in list(ast.walk(around)) and not isinstance(around, ast.For):
+                message = f"the block loops and the call of `self.{head}` stand in one statement, which cannot be cut"
+                self._mistake("loop-in-unknown-place", message, ("head",), self._label(around, "this statement"))
+            else:
+                message = f"`self.{head}` is called before the block loops have ended"
+                self._mistake("head-before-blocks", message, ("head",), self._label(early[0], "called here"))
             return None, len(self.body)
         after = {
             p: n for s in self.body[last_loop + 1 :] for n in ast.walk(s) if isinstance(n, ast.Call)
@@ -225,8 +227,8 @@ class _Locator:
                 if role == "encoder" and "streams" not in self.spec.document.data:
                     message = f"`{self.forward.title}` binds no encoder stream `{name}`, so the style is not `dual`"
                     label = self._label(self.body[first], "the blocks begin here")
-                    help_lines = ("use `style: single`", "or name the stream: `streams: {encoder: ...}`")
-                    self._mistake("style-mismatch", message, ("blocks", "style"), label, help_lines=help_lines)
+                    advice = ("use `style: single`", "or name the stream: `streams: {encoder: ...}`")
+                    self._mistake("style-mismatch", message, ("blocks", "style"), label, help_lines=advice)
                     continue
                 where: tuple[str, ...] = ("streams", role) if "streams" in self.spec.document.data else ("model",)
                 message = f"`{self.forward.title}` binds no `{name}` before its blocks, the {role} stream"
@@ -272,20 +274,18 @@ class _Locator:
         return name
 
     def _bound_before(self, end: int) -> set[str]:
-        arguments = self.forward.node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         bound = effects_of(self.body[:end], self_name=self.self_name).binds
-        return {a.arg for a in every if a} | {name for name in bound if "." not in name}
+        return {*parameters_of(self.forward.node.args), *(name for name in bound if "." not in name)}
 
     # Labels
 
-    def _landmark(self, role: str, name: str, site: LoopSite) -> Landmark:
+    def _loop_landmark(self, name: str, site: LoopSite) -> Landmark:
         span = site.function.file.span(site.blocks)
         return Landmark("loop", name, span, site.function.file.line(span.line))
 
-    def _landmark_at(self, role: str, name: str, node: ast.AST) -> Landmark:
+    def _landmark_at(self, role: Literal["embed", "head"], name: str, node: ast.AST) -> Landmark:
         span = self.forward.file.span(node)
-        return Landmark(role, name, span, self.forward.file.line(span.line))  # type: ignore[arg-type]
+        return Landmark(role, name, span, self.forward.file.line(span.line))
 
     def _label(self, node: ast.AST, text: str) -> Label:
         return self.forward.file.label(node, text)
@@ -295,6 +295,3 @@ class _Locator:
     ) -> None:
         named = self.spec.document.label("named here", *where)
         self.mistakes.append(Diagnostic(code, message, (named, *labels), help_lines))
-
-
-_DYNAMIC = frozenset({"locals", "eval", "exec", "vars", "dir"})

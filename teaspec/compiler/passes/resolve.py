@@ -11,7 +11,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,6 +19,7 @@ import torch
 from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.definitions import (
     find_definition,
+    find_readable,
     owner_path,
     source_file,
     syntax_tree,
@@ -113,10 +113,9 @@ def _norm_path_modules(
     loop, index, steps = ".".join(parts[:depth]), parts[depth], tuple(parts[depth + 1 :])
     items = dict(container.named_children())
     if index not in items:
-        raise _error(
-            spec, "unknown-norm-path", f"`{loop}` of this `{type(module).__name__}` holds no block `{index}`", ("norm",),
-            (f"it holds {', '.join(list(items)[:8]) or 'no block at all'}",),
-        )  # fmt: skip
+        message = f"`{loop}` of this `{type(module).__name__}` holds no block `{index}`"
+        help_lines = (f"it holds {', '.join(list(items)[:8]) or 'no block at all'}",)
+        raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines)
     frames = [items[index]]
     for step in steps[:-1]:
         frames.append(_descend(spec, frames[-1], [step]))
@@ -193,7 +192,8 @@ def _summaries(file: SourceFile, methods: Mapping[str, ast.FunctionDef]) -> dict
 
 
 def _defined_beside(function: Callable[..., Any], forward: FunctionSource) -> bool:
-    return inspect.unwrap(function).__code__.co_filename == forward.function.__code__.co_filename
+    path: str = inspect.unwrap(function).__code__.co_filename
+    return path == forward.function.__code__.co_filename
 
 
 def _has_matrix(module: torch.nn.Module) -> bool:
@@ -213,26 +213,21 @@ def _matching_children(module: torch.nn.Module, matches: Callable[[torch.nn.Modu
 def _draws(module: torch.nn.Module) -> bool:
     if isinstance(module, _DROPOUTS):
         return module.p > 0
-    node = _forward_of(type(module))
+    node = _forward_of(module)
     return node is not None and draws_in(node)
 
 
 def _keeps_state(module: torch.nn.Module) -> bool:
-    node = _forward_of(type(module))
+    node = _forward_of(module)
     return node is not None and stores_in(node)
 
 
-@lru_cache(maxsize=1024)
-def _forward_of(cls: type[torch.nn.Module]) -> ast.FunctionDef | None:
+def _forward_of(module: torch.nn.Module) -> ast.FunctionDef | None:
     """The forward of a submodule, where its source can be read; torch's own are known and not read."""
-    forward = inspect.unwrap(cls.forward)
-    if cls.__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
+    forward = inspect.unwrap(type(module).forward)
+    if type(module).__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
         return None
-    try:
-        found = find_definition(forward)
-    except (OSError, SyntaxError):
-        return None
-    return found[0] if found else None
+    return find_readable(forward)
 
 
 _DROPOUTS = (
@@ -292,10 +287,7 @@ def _function_label(function: Any, text: str) -> Label | None:
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType) or function.__module__ not in sys.modules:
         return None
-    try:
-        found = find_definition(function)
-    except (OSError, SyntaxError):
+    node = find_readable(function)
+    if node is None:
         return None
-    if found is None:
-        return None
-    return source_file(sys.modules[function.__module__], function.__code__.co_filename).label(found[0], text)
+    return source_file(sys.modules[function.__module__], function.__code__.co_filename).label(node, text)

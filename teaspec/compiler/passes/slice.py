@@ -116,7 +116,8 @@ class _Slicer:
         holds_loop = [
             any(True for _ in loops_in(statement, self.forward, self.source.model.methods)) for statement in self.blocks
         ]
-        crossing = crossing_values(self.reader, self.prelude, self.blocks, self.rest, holds_loop, self.landmarks.hidden)
+        hidden, encoder = self.landmarks.hidden, self.landmarks.encoder
+        crossing = crossing_values(self.reader, self.prelude, self.blocks, self.rest, holds_loop, hidden, encoder)
         if all(value.name != self.landmarks.hidden for value in crossing.live):
             message = f"what comes after the blocks does not read the hidden stream `{self.landmarks.hidden}`"
             node = self.rest[0] if self.rest else self.blocks[-1]

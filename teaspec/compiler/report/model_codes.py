@@ -5,7 +5,9 @@ from __future__ import annotations
 MODEL_CODES = {
     "async-forward": "The model's forward is a coroutine or a generator.",
     "carried-value-changed": "The postlude changes a value in place that reused steps take over from an earlier step.",
-    "dynamic-scope": "The forward looks at its own names at run time (`locals()`, `eval`, `exec`), so no analysis can follow it.",
+    "dynamic-scope": (
+        "The forward looks at its own names at run time (`locals()`, `eval`, `exec`), so no analysis can follow it."
+    ),
     "embed-binds-other-name": "The embedding call does not bind the name that the spec gives.",
     "forward-not-dispatched": "The forward does not hand the call on to the method that the spec names.",
     "global-statement": "The forward binds names of an outer scope (`global`, `nonlocal`).",
@@ -14,8 +16,12 @@ MODEL_CODES = {
     "model-mismatch": "The module is not an instance of the class that the spec is for.",
     "no-source": "The source of the model's forward cannot be read.",
     "norm-not-always-reached": "The forward can reach the blocks without passing the norm.",
-    "norm-outside-first-loop": "The norm path does not begin with one of the spec's block loops and the index of its first block.",
-    "norm-reaches-no-attention": "What the norm returns does not reach a submodule with weights in the block's forward.",
+    "norm-outside-first-loop": (
+        "The norm path does not begin with one of the spec's block loops and the index of its first block."
+    ),
+    "norm-reaches-no-attention": (
+        "What the norm returns does not reach a submodule with weights in the block's forward."
+    ),
     "norm-slice-has-effects": "Computing the modulated input would change values or draw random numbers.",
     "opaque-decorator": "The forward is wrapped in a way that its source does not show.",
     "rebound-closure": "A nested function reads a name that is bound again on the other side of a cut.",

@@ -39,7 +39,7 @@ def default_of(function: Callable[..., Any], parameter: str) -> Any:
 
 
 def entry_of(value: Any) -> torch.Tensor | None:
-    """What a residual can be taken against: a floating tensor; None for anything else, which is carried over as it is."""
+    """What a residual can be taken against: a floating tensor. None for anything else, which is carried over."""
     return value if isinstance(value, torch.Tensor) and value.is_floating_point() else None
 
 

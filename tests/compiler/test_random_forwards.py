@@ -1,4 +1,4 @@
-"""Random forwards, cut and whole. The profile `thorough` (HYPOTHESIS_PROFILE=thorough) tries many more."""
+"""Random forwards, cut and whole. `-m thorough` tries many more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import itertools
 import linecache
-import os
 import random
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from tests.compiler.split import Computed, Outcome, called, entered, forward, ob
 from tests.toys.toy import Call, Draw, spec_text
 
 T = TypeVar("T")
-EXAMPLES = {"default": 200, "thorough": 5000}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
+EXAMPLES, MANY_EXAMPLES = 200, 5000
 SEEDED = 200
 LEAST_COMPILED = 0.7
 _numbers = itertools.count()
@@ -143,14 +142,8 @@ def spec_of(built: type[nn.Module], model: RandomModel) -> str:
     return spec_text(f"{built.__module__}:Model", norm="blocks.0.norm1", loops=", ".join(model.loops))
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=EXAMPLES == 200,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
-)
-@given(data=st.data())
-def test_a_random_forward_is_cut_exactly(data: st.DataObject, folder: Path) -> None:
+def cut_exactly(data: st.DataObject, folder: Path) -> None:
+    """Draws a forward; fails if it is cut, but not exactly."""
     model = random_model(Drawn(data))
     note(model.source)
     with torch.no_grad(), imported(folder, model) as built:
@@ -161,6 +154,22 @@ def test_a_random_forward_is_cut_exactly(data: st.DataObject, folder: Path) -> N
             return
         event("repeatable" if model.repeatable else "compiled")
         assert problem is None, problem
+
+
+_UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=_UNHURRIED)
+@given(data=st.data())
+def test_a_random_forward_is_cut_exactly(data: st.DataObject, folder: Path) -> None:
+    cut_exactly(data, folder)
+
+
+@pytest.mark.thorough
+@settings(max_examples=MANY_EXAMPLES, deadline=None, suppress_health_check=_UNHURRIED)
+@given(data=st.data())
+def test_many_random_forwards_are_cut_exactly(data: st.DataObject, folder: Path) -> None:
+    cut_exactly(data, folder)
 
 
 def test_most_random_forwards_compile(folder: Path) -> None:

@@ -41,95 +41,31 @@ from tests.toys.shelf import GOOD, REFUSED
 from tests.toys.toy import Call, Refusal, Toy, draws
 
 ROOT = Path(__file__).parents[2]
-every_toy = pytest.mark.parametrize("toy", GOOD, ids=lambda toy: toy.name)
 
-
-@functools.cache
-def _compiled(toy_index: int) -> Any:
-    toy = GOOD[toy_index]
-    try:
-        return compile_spec(load_spec(toy.spec), toy.module())
-    except SpecError as error:
-        if toy.may_refuse:
-            return error
-        raise
-
-
-def extractor_of(toy: Toy) -> Any:
-    """The compiled extractor; skips a toy that is rightly refused."""
-    extractor = _compiled(GOOD.index(toy))
-    if isinstance(extractor, SpecError):
-        assert any(Path(label.span.file).name != "<spec>" for item in extractor.diagnostics for label in item.labels)
-        pytest.skip(f"refused: {extractor.diagnostics[0].code}")
-    return extractor
-
-
-@dataclass(frozen=True)
-class Run:
-    """One call of a toy and what the forward does with it."""
-
-    make: Callable[[], nn.Module]
-    call: Call
-    expected: Outcome
-
-
-@functools.cache
-def _runs(toy_index: int, kind: str) -> list[Run]:
-    toy = GOOD[toy_index]
-    source = getattr(toy, kind)
-    found = []
-    for draw in draws():
-        for prepare in toy.prepare:
-            make = functools.partial(toy.module, draw.dtype, prepare)
-            found += [Run(make, call, observe(make(), call, forward)) for call in (source(draw) if source else [])]
-    return found
-
-
-def runs(toy: Toy, kind: str = "calls") -> list[Run]:
-    """Every size, dtype, setting and call of a toy; `kind` is `calls`, `raising` or `raising_in_blocks`."""
-    found = _runs(GOOD.index(toy), kind)
-    assert all((run.expected.error is None) == (kind == "calls") for run in found)
-    return found
-
-
-def assert_same(found: Outcome, expected: Outcome) -> None:
-    """Fails with the names of what differs."""
-    differences = found.differences(expected)
-    assert not differences, "\n".join(
-        f"{name}: {getattr(found, name)!r}\n  expected {getattr(expected, name)!r}" for name in differences
-    )
-
-
-@every_toy
+@toys_that()
 def test_a_computed_step_is_the_forward(toy: Toy) -> None:
     extractor = extractor_of(toy)
     for run in runs(toy):
         assert_same(observe(run.make(), run.call, entered(extractor)), run.expected)
 
 
-@every_toy
+@toys_that(lambda toy: toy.direct)
 def test_the_bare_extractor_gives_the_same(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if not toy.direct:
-        pytest.skip("a decorator changes what the call gives")
     for run in runs(toy):
         assert_same(observe(run.make(), run.call, called(extractor)), run.expected)
 
 
-@every_toy
+@toys_that(lambda toy: toy.raising or toy.raising_in_blocks)
 def test_exceptions_are_those_of_the_forward(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if toy.raising is None and toy.raising_in_blocks is None:
-        pytest.skip("raises nothing")
     for run in (*runs(toy, "raising"), *runs(toy, "raising_in_blocks")):
         assert_same(observe(run.make(), run.call, entered(extractor)), run.expected)
 
 
-@every_toy
+@toys_that(lambda toy: toy.raising)
 def test_exceptions_come_on_reused_steps_too(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if toy.raising is None:
-        pytest.skip("raises nothing outside the blocks")
 
     def without_blocks(context: CacheContext | Finished) -> Any:
         if isinstance(context, Finished):
@@ -141,11 +77,9 @@ def test_exceptions_come_on_reused_steps_too(toy: Toy) -> None:
         assert observe(run.make(), run.call, entered(extractor, without_blocks)).error == run.expected.error
 
 
-@every_toy
+@toys_that(lambda toy: toy.replay)
 def test_a_step_without_blocks_gives_the_same_from_the_same_block_outputs(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if not toy.replay:
-        pytest.skip("the blocks change arguments")
     for run in runs(toy):
         computed = Computed()
         assert_same(observe(run.make(), run.call, entered(extractor, remember(computed))), run.expected)
@@ -153,11 +87,9 @@ def test_a_step_without_blocks_gives_the_same_from_the_same_block_outputs(toy: T
             assert_same(observe(run.make(), run.call, entered(extractor, replay(computed))), run.expected)
 
 
-@every_toy
+@toys_that(lambda toy: toy.residual)
 def test_a_reused_step_runs(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if not toy.residual:
-        pytest.skip("the stream leaves the blocks in another shape")
     for run in runs(toy):
         computed = Computed()
         observe(run.make(), run.call, entered(extractor, remember(computed)))
@@ -166,7 +98,7 @@ def test_a_reused_step_runs(toy: Toy) -> None:
         assert alike(found.result, run.expected.result)
 
 
-@every_toy
+@toys_that()
 def test_what_runs_on_a_reused_step(toy: Toy) -> None:
     extractor = extractor_of(toy)
     loops = tuple(f"{loop}." for loop in load_spec(toy.spec).blocks.loops)
@@ -208,11 +140,9 @@ def _contexts(extractor: Any, run: Run, look: Callable[[CacheContext], Any]) -> 
     return seen
 
 
-@every_toy
+@toys_that(lambda toy: toy.carried is not None)
 def test_what_crosses_into_the_postlude(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if toy.carried is None:
-        pytest.skip("more than one answer is right")
     assert tuple(extractor.live[1:]) == tuple(toy.carried)
     for run in runs(toy):
         for streams in _contexts(
@@ -221,7 +151,7 @@ def test_what_crosses_into_the_postlude(toy: Toy) -> None:
             assert streams == toy.carried
 
 
-@every_toy
+@toys_that()
 def test_only_tensors_enter_as_streams(toy: Toy) -> None:
     extractor = extractor_of(toy)
     for run in runs(toy):
@@ -248,11 +178,9 @@ def _received(toy: Toy, run: Run) -> list[torch.Tensor]:
     return received
 
 
-@every_toy
+@toys_that(lambda toy: toy.attention or toy.signal)
 def test_the_modulated_input_is_what_the_first_attention_receives(toy: Toy) -> None:
     extractor = extractor_of(toy)
-    if toy.attention is None and toy.signal is None:
-        pytest.skip("nothing to compare with")
     for run in runs(toy):
         received = _received(toy, run)
         for modulated in _contexts(extractor, run, lambda context: context.modulated_input.clone()):
@@ -261,12 +189,10 @@ def test_the_modulated_input_is_what_the_first_attention_receives(toy: Toy) -> N
                 assert torch.equal(modulated, received[0])
 
 
-@every_toy
+@toys_that(lambda toy: toy.build.__module__ == point_08_decorators.__name__)
 def test_decorators_are_entered_once_and_left_once(toy: Toy) -> None:
     events = point_08_decorators.EVENTS
     extractor = extractor_of(toy)
-    if point_08_decorators.__name__ not in toy.build.__module__:
-        pytest.skip("no decorators")
     for run in (*runs(toy), *runs(toy, "raising"), *runs(toy, "raising_in_blocks")):
         events.clear()
         observe(run.make(), run.call, forward)
@@ -277,90 +203,23 @@ def test_decorators_are_entered_once_and_left_once(toy: Toy) -> None:
             assert events == expected
 
 
-@every_toy
-def test_the_text_stands_alone(toy: Toy, tmp_path: Path) -> None:
-    extractor = extractor_of(toy)
-    if toy.build.__name__ == "Closed":
-        pytest.skip("no import reaches the names of the function around the class")
-    file = tmp_path / f"extractor_of_{toy.build.__name__}.py"
-    file.write_text(extractor.source, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    imported = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(imported)
-    for run in runs(toy):
-        assert_same(observe(run.make(), run.call, entered(imported.extractor)), run.expected)
-
-
-_DIGEST = """
-import hashlib, sys
-from teaspec.compiler.pipeline import compile_spec, load_spec
-from teaspec.compiler.report import SpecError
-from tests.toys.shelf import GOOD
-for toy in GOOD:
+@pytest.mark.parametrize("toy", [toy for toy in GOOD if toy.may_refuse], ids=lambda toy: toy.name)
+def test_odd_forwards_are_cut_exactly_or_refused(toy: Toy) -> None:
     try:
-        text = compile_spec(load_spec(toy.spec), toy.module()).source
+        extractor_of(toy)
     except SpecError as error:
-        text = str(error)
-    print(toy.name, hashlib.sha256(text.encode()).hexdigest())
-"""
-
-
-def _digests(seed: str) -> list[str]:
-    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", _DIGEST], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()
-
-
-def test_the_same_text_in_every_process() -> None:
-    digests = _digests("1")
-    assert len(digests) == len(GOOD)
-    assert digests == _digests("2")
-    for toy, line in zip(GOOD, digests, strict=True):
-        compiled = _compiled(GOOD.index(toy))
-        text = str(compiled) if isinstance(compiled, SpecError) else compiled.source
-        assert line == f"{toy.name} {hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def _refused(refusal: Refusal) -> SpecError:
-    torch.manual_seed(1)
-    with pytest.raises(SpecError) as caught:
-        compile_spec(load_spec(refusal.spec), refusal.build())
-    return caught.value
-
-
-def _marked_line(refusal: Refusal) -> tuple[str, int, str]:
-    file = Path(sys.modules[refusal.build.__module__].__file__ or "")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    marked = [number for number, line in enumerate(lines, 1) if line.endswith(f"# {refusal.marker}")]
-    assert len(marked) == 1
-    return file.name, marked[0], lines[marked[0] - 1]
-
-
-every_refusal = pytest.mark.parametrize("refusal", REFUSED, ids=[f"{n}-{item.name}" for n, item in enumerate(REFUSED)])
-
-
-@every_refusal
-def test_refusals_have_their_code(refusal: Refusal) -> None:
-    error = _refused(refusal)
-    assert error.diagnostics[0].code == refusal.code, str(error)
-
-
-@every_refusal
-def test_one_mistake_gives_one_message(refusal: Refusal) -> None:
-    error = _refused(refusal)
-    assert len(error.diagnostics) == 1, str(error)
-
-
-@every_refusal
-def test_refusals_point_at_the_spec_and_at_the_model(refusal: Refusal) -> None:
-    error = _refused(refusal)
-    labels = error.diagnostics[0].labels
-    assert labels[0].span.file == "<spec>"
-    assert labels[0].line_text == refusal.spec.splitlines()[labels[0].span.line - 1]
-    if refusal.marker is not None:
-        places = [(Path(label.span.file).name, label.span.line, label.line_text) for label in labels[1:]]
-        assert _marked_line(refusal) in places, str(error)
+        files = {Path(label.span.file).name for label in error.diagnostics[0].labels}
+        assert Path(sys.modules[toy.build.__module__].__file__ or "").name in files, str(error)
+        return
+    test_a_computed_step_is_the_forward(toy)
+    test_exceptions_are_those_of_the_forward(toy)
+    test_exceptions_come_on_reused_steps_too(toy)
+    test_a_step_without_blocks_gives_the_same_from_the_same_block_outputs(toy)
+    test_what_runs_on_a_reused_step(toy)
+    test_only_tensors_enter_as_streams(toy)
+    if toy.direct:
+        test_the_bare_extractor_gives_the_same(toy)
+    if toy.residual:
+        test_a_reused_step_runs(toy)
+    if toy.attention:
+        test_the_modulated_input_is_what_the_first_attention_receives(toy)

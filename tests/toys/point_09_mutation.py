@@ -69,7 +69,7 @@ class MutatingCalls(SingleModel):
     lambda draw: [draw.single(), draw.single(extra={"a": 1, "b": 2})],
     reused=SINGLE,
     with_blocks=(),
-    carried={"block": False},
+    carried=None,
 )
 class Deletes(SingleModel):
     """`del` of locals, of items, and of a name that is bound again later."""

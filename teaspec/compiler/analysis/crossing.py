@@ -52,7 +52,8 @@ def crossing_values(
     before = [reader.effects(statement) for statement in prelude]
     bound = {name for one in effects for name in one.binds}
     parameters = parameter_names(reader.function.node.args)
-    changed = _changed_locals(prelude, blocks, effects, parameters)
+    arguments = set(parameters).difference(*(one.kills for one in before))
+    changed = _changed_locals(prelude, blocks, effects, arguments)
     recomputable = _recomputable(blocks, effects, holds_loop)
     recomputed = _needed_of(recomputable, blocks, effects, reader.effects(rest).reads)
     read = reader.effects([*(blocks[index] for index in recomputed), *rest]).reads if rest else frozenset()
@@ -79,7 +80,7 @@ def crossing_values(
 
 
 def _changed_locals(
-    prelude: Sequence[ast.stmt], blocks: Sequence[ast.stmt], effects: Sequence[Effects], parameters: Sequence[str]
+    prelude: Sequence[ast.stmt], blocks: Sequence[ast.stmt], effects: Sequence[Effects], arguments: set[str]
 ) -> set[str]:
     """The names whose objects the blocks change in place.
 
@@ -88,7 +89,7 @@ def _changed_locals(
     found: set[str] = set()
     for name in {name for one in effects for name in one.changes}:
         views = _views(prelude, blocks, {name})
-        if not views & set(parameters):
+        if not views & arguments:
             found |= views
     return found
 

@@ -14,7 +14,10 @@ Names = frozenset[str]
 
 
 def prune(
-    suite: Sequence[ast.stmt], reader: Reader, must_stay: Callable[[Effects], bool]
+    suite: Sequence[ast.stmt],
+    reader: Reader,
+    must_stay: Callable[[Effects], bool],
+    aliases: Aliases | None = None,
 ) -> tuple[list[ast.stmt], Names]:
     """Drop what cannot reach a `return` of the suite.
 
@@ -22,11 +25,13 @@ def prune(
         suite: Statements that end in `return` (or fall off the end).
         reader: Reads their effects.
         must_stay: Whether a statement stays for what it does, though nothing reads what it binds.
+        aliases: Which names may share an object, where statements before the suite have a say in it.
 
     Returns:
         What is left, and the names whose values it needs from before.
     """
-    aliases = Aliases([reader.effects(statement) for statement in suite])
+    if aliases is None:
+        aliases = Aliases(reader.effects(statement) for statement in suite)
     return _Pruner(reader, aliases, must_stay).suite(suite, frozenset())
 
 

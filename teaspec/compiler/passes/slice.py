@@ -49,6 +49,7 @@ class _Slicer:
         self.spec, self.source, self.landmarks = spec, source, landmarks
         self.forward = source.model.forward
         self.reader = Reader.of(source.model, self.forward)
+        self.aliases = Aliases(self.reader.effects(statement) for statement in landmarks.body)
         self.parameters = parameter_names(self.forward.node.args)
         first, last = landmarks.first, landmarks.last
         self.prelude = landmarks.body[:first]
@@ -61,9 +62,9 @@ class _Slicer:
         self._refuse_returns_in_blocks()
         effects = [self.reader.effects(statement) for statement in self.prelude]
         norm = self._norm_functions()
-        self.rest, _ = prune(self.rest, self.reader, self._stays)
+        self.rest, _ = prune(self.rest, self.reader, self._stays, self.aliases)
         crossing = self._crossing()
-        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], self.reader, self._stays)
+        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], self.reader, self._stays, self.aliases)
         self._refuse_changed_live_values(crossing, postlude)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
@@ -226,10 +227,8 @@ class _Slicer:
         """A value that reused steps take over again and again must still be what the blocks made of it."""
         streams = {self.landmarks.hidden, self.landmarks.encoder}
         kept = {value.name for value in crossing.live} - streams
-        effects = [self.reader.effects(statement) for statement in [*self.prelude, *self.blocks, *postlude]]
-        aliases = Aliases(effects)
         for statement in postlude:
-            changed = aliases.closure(self.reader.effects(statement).changes) & kept
+            changed = self.aliases.closure(self.reader.effects(statement).changes) & kept
             if changed:
                 name = sorted(changed)[0]
                 message = f"the postlude changes `{name}` in place, which reused steps take over from an earlier step"

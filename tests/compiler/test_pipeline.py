@@ -235,5 +235,13 @@ def test_what_could_not_be_made_is_made_when_it_is_asked_for_again():
 
 def test_making_one_may_make_another():
     cache, extractor = ExtractorCache(), compile_anew(toy_spec(Plain), Plain())
-    assert cache.get_or_make("outer", lambda: cache.get_or_make("inner", lambda: extractor)) is extractor
-    assert cache.get_or_make("inner", lambda: None) is extractor
+    found = []
+
+    def ask():
+        found.append(cache.get_or_make("outer", lambda: cache.get_or_make("inner", lambda: extractor)))
+
+    thread = threading.Thread(target=ask, daemon=True)  # a lock that cannot be taken twice would wait for ever
+    thread.start()
+    thread.join(timeout=10)
+    assert found == [extractor]
+    assert cache.get_or_make("inner", lambda: 1 // 0) is extractor

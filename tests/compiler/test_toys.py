@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import importlib.util
-import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from teaspec.compiler.pipeline import compile_spec, load_spec
+from teaspec.compiler.pipeline import load_spec
 from teaspec.compiler.report import SpecError
 from teaspec.runtime.context import CacheContext, Finished
 from tests.compiler.split import (
     Computed,
-    Outcome,
     alike,
     called,
     compute,
@@ -36,11 +29,11 @@ from tests.compiler.split import (
     replay,
     reuse,
 )
+from tests.compiler.toy_runs import Run, assert_same, extractor_of, runs, toys_that
 from tests.toys import point_08_decorators
-from tests.toys.shelf import GOOD, REFUSED
-from tests.toys.toy import Call, Refusal, Toy, draws
+from tests.toys.shelf import GOOD
+from tests.toys.toy import Toy
 
-ROOT = Path(__file__).parents[2]
 
 @toys_that()
 def test_a_computed_step_is_the_forward(toy: Toy) -> None:

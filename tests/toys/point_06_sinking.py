@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import torch
-from torch import nn
 
 from tests.toys.parts import CrossModel, SingleModel
 from tests.toys.toy import Call, Draw, Toys

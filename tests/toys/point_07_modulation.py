@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tests.toys.parts import AdaNorm, Attention, SingleModel
+from tests.toys.parts import Attention, SingleModel
 from tests.toys.toy import Toys
 
 TOYS = Toys()

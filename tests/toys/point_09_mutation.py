@@ -226,3 +226,19 @@ class Mangled(SingleModel):
             hidden_states = __block(hidden_states, temb) * self.__scale
         hidden_states = self.norm_out(hidden_states, temb)
         return self.__scaled(self.proj_out(hidden_states)) * self.__calls
+
+
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried={"length": False})
+class ChangesHeadOutput(SingleModel):
+    """The postlude writes into what the head returned; the number that is carried over shares nothing with it."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        length = (len(hidden_states) + hidden_states.shape[1]) // 2
+        hidden_states = hidden_states * 2
+        hidden_states = self.norm_out(hidden_states, temb)
+        hidden_states[:, length:] = 0
+        return self.proj_out(hidden_states)

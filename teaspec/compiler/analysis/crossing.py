@@ -88,7 +88,7 @@ def _changed_locals(
     """
     found: set[str] = set()
     for name in {name for one in effects for name in one.changes}:
-        views = _views(prelude, blocks, {name})
+        views = views_of([*prelude, *blocks], {name})
         if not views & arguments:
             found |= views
     return found
@@ -120,17 +120,17 @@ def _needed_of(
     return chosen[::-1]
 
 
-def _views(prelude: Sequence[ast.stmt], blocks: Sequence[ast.stmt], changed: set[str]) -> set[str]:
-    """The changed names and the plain views of the same objects (`y = x`, `y = x[:, 1:]`, `y = x.view(...)`)."""
-    pairs = [
-        (name, root)
-        for statement in [*prelude, *blocks]
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Assign)
-        for name in {n for target in node.targets for n in target_names(target)}
-        for root in _viewed(node.value)
-    ]
-    found = set(changed)
+def views_of(statements: Sequence[ast.stmt], names: set[str]) -> set[str]:
+    """The names and those that plainly are views of the same objects.
+
+    `y = x`, `y = x[:, 1:]`, `y = x.view(...)`, `for y in x`: what a reader sees at once, not all that might share an
+    object.
+    """
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    bound = [(target, node.value) for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
+    bound += [(node.target, node.iter) for node in nodes if isinstance(node, ast.For)]
+    pairs = [(name, root) for target, value in bound for name in target_names(target) for root in _viewed(value)]
+    found = set(names)
     while True:
         more = {a for a, b in pairs if b in found} | {b for a, b in pairs if a in found}
         if more <= found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from teaspec.compiler.analysis.crossing import Crossing, crossing_values
+from teaspec.compiler.analysis.crossing import Crossing, crossing_values, views_of
 from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assigned, parameter_names
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import loops_in
@@ -228,7 +228,9 @@ class _Slicer:
         streams = {self.landmarks.hidden, self.landmarks.encoder}
         kept = {value.name for value in crossing.live} - streams
         for statement in postlude:
-            changed = self.aliases.closure(self.reader.effects(statement).changes) & kept
+            changed = (
+                views_of([*self.prelude, *self.blocks, *postlude], set(self.reader.effects(statement).changes)) & kept
+            )
             if changed:
                 name = sorted(changed)[0]
                 message = f"the postlude changes `{name}` in place, which reused steps take over from an earlier step"

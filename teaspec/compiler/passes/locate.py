@@ -265,13 +265,14 @@ class _Locator:
         signal = self.spec.signal
         if signal == "norm":
             return None
-        name = self.spec.embed.name if signal == "temb" else signal
+        if signal == "temb":
+            return self.spec.embed.name  # the embedding's own landmark has checked it
         known = self._bound_before(first)
-        if name not in known:
-            message = f"`{self.forward.title}` binds no `{name}` before its blocks"
+        if signal not in known:
+            message = f"`{self.forward.title}` binds no `{signal}` before its blocks"
             label = self._label(self.body[first], "the blocks begin here")
-            self._mistake("unknown-signal", message, ("signal",), label, help_lines=did_you_mean(name, known))
-        return name
+            self._mistake("unknown-signal", message, ("signal",), label, help_lines=did_you_mean(signal, known))
+        return signal
 
     def _bound_before(self, end: int) -> set[str]:
         bound = effects_of(self.body[:end], self_name=self.self_name).binds

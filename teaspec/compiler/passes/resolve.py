@@ -86,7 +86,7 @@ def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:
 
 
 def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
-    """What an extractor depends on besides the model's class: what its submodules are, above all along the norm path."""
+    """What an extractor depends on besides the model's class: what its submodules are, above all on the norm path."""
     key: list[object] = [_matching_children(module, _draws), _matching_children(module, _keeps_state)]
     key.append(tuple((name, type(child), getattr(child, "inplace", False)) for name, child in module.named_children()))
     try:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from teaspec.runtime.context import CacheContext, Finished
 
 _MODEL = re.compile(r"^model:\s*[\"']?([\w.:]+)", re.MULTILINE)
-_ALIASES = re.compile(r"^aliases:\s*\[([^\]]*)\]", re.MULTILINE)
+_ALIASES = re.compile(r"^aliases:((?:.|\n(?=[ \t\]-]))*)", re.MULTILINE)
+_COMMENT = re.compile(r"#.*")
+_NAME = re.compile(r"\w+")
 
 
 class SpecExtractor:
@@ -102,7 +104,7 @@ def register_shipped_specs() -> None:
             continue
         names = [model[1].replace(":", ".").rpartition(".")[2]]
         for aliases in _ALIASES.finditer(text):
-            names += [name.strip(" \"'") for name in aliases[1].split(",") if name.strip()]
+            names += _NAME.findall(_COMMENT.sub("", aliases[1]))  # a flow list or a block list of identifiers
         extractor = SpecExtractor(path)
         for name in names:
             register_extractor(name, extractor)

@@ -117,7 +117,7 @@ def test_the_specs_of_a_wheel_lie_inside_the_package(tmp_path):
 
 
 def test_names_are_found_without_parsing(tmp_path):
-    """One folder beside the package, with `model` and `aliases` in each way that they can be written on one line."""
+    """One folder beside the package, with `model` and `aliases` in each way that they can be written."""
     installed(tmp_path)
     folder = tmp_path / "specs"
     folder.mkdir()
@@ -126,6 +126,8 @@ def test_names_are_found_without_parsing(tmp_path):
         "two": "teaspec: 1\nmodel: 'a.b:Two'\n",
         "three": 'aliases: []\nmodel: "Three.Class"\nteacache: {note: "model: not.This"}\n',
         "four": "teaspec: 1\nhead: norm_out\n",
+        "five": "model: a.Five\naliases:\n- Cinq # the fifth\n  - Fünf\nhead: Not\n",
+        "six": "model: a.Six\naliases: [\n  Sechs, # and\n  Seis,\n]\nhead: Not\n",
     }
     for name, text in specs.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -133,6 +135,7 @@ def test_names_are_found_without_parsing(tmp_path):
     names, _, lazy = asked(tmp_path)
     assert {name: Path(path).stem for name, path in names.items()} == {
         "One": "one", "Uno": "one", "Eins": "one", "Un": "one", "Two": "two", "Class": "three",
+        "Five": "five", "Cinq": "five", "Fünf": "five", "Six": "six", "Sechs": "six", "Seis": "six",
     }  # fmt: skip
     assert lazy
 

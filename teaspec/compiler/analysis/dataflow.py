@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import self_path
@@ -35,6 +36,8 @@ class Reader:
     module: ModuleSource
     function: FunctionSource
     locals: frozenset[str]
+    _read: dict[int, tuple[ast.stmt, Effects]] = field(default_factory=dict, repr=False, compare=False)
+    """Effects that were read before, by the statement's identity; with the statement, so that it stays alive."""
 
     @classmethod
     def of(cls, module: ModuleSource, function: FunctionSource) -> Reader:
@@ -48,9 +51,15 @@ class Reader:
 
         Submodules that draw random numbers count as random.
         """
-        suite = [statements] if isinstance(statements, ast.stmt) else list(statements)
-        effects = effects_of(suite, self.module.summaries, self.function.self_name)
-        called = self.called_children(suite)
+        if not isinstance(statements, ast.stmt):
+            return reduce(Effects.then, (self.effects(statement) for statement in statements), Effects())
+        if id(statements) not in self._read:
+            self._read[id(statements)] = (statements, self._effects(statements))
+        return self._read[id(statements)][1]
+
+    def _effects(self, statement: ast.stmt) -> Effects:
+        effects = effects_of(statement, self.module.summaries, self.function.self_name)
+        called = self.called_children([statement])
         draws = effects.random or bool(called & self.module.random_children)
         pairs = frozenset((a, b) for a, b in effects.aliases if self._known(a) and self._known(b))
         return replace(

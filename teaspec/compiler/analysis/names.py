@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 NO_NAMES: Mapping[str, str] = {}
 
@@ -49,6 +50,7 @@ def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] =
     return ".".join([known[node.id], *reversed(parts)]) if node.id in known else None
 
 
+@lru_cache(maxsize=1024)
 def path_names(function: ast.FunctionDef, self_name: str) -> dict[str, str]:
     """The local names of a function that stand for a path below the model: bound once, to nothing else."""
     bound: dict[str, list[ast.expr | None]] = {}

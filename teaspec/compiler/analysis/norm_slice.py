@@ -116,16 +116,8 @@ class _Slicer:
             else:
                 message = f"`{function.title}` does not lead to `{inside.title}`"
                 raise NormSliceError("norm-not-always-reached", message, function, function.node)
-        this = ast.Name(function.self_name, ast.Load())
-
-        def leaf(node: ast.AST) -> ast.expr | None:
-            for call in calls_in_order(node):
-                if self_path(call.func, function.self_name) == inside.node.name:
-                    return self._call(inner, this, call.args, call.keywords, call, function)
-            return None
-
-        suite, ends = truncate(body, leaf, _into_no_loop)
-        return self._function(f"{self.name}_from_{function.node.name}", frame, function, suite, ends)
+        name = f"{self.name}_from_{function.node.name}"
+        return self._up_to_call(name, frame, function, body, inside.node.name, inner)
 
     def _reachable(self, frame: ModuleSource, method: FunctionSource, seen: frozenset[str] = frozenset()) -> set[str]:
         names = {m.node.name for _, m in called_methods(method.node, frame.methods, method.self_name)} - seen
@@ -137,14 +129,7 @@ class _Slicer:
         frame, step = self.source.norm.frames[depth], self.source.norm.steps[depth]
         found = next(self._functions_calling(frame, step), frame.forward)
 
-        def leaf(node: ast.AST) -> ast.expr | None:
-            for call in calls_in_order(node):
-                if self_path(call.func, found.self_name) == step:
-                    return self._call(inner, call.func, call.args, call.keywords, call, found)
-            return None
-
-        suite, ends = truncate(found.node.body, leaf, _into_no_loop)
-        function = self._function(f"{self.name}_of_{frame.class_name}", frame, found, suite, ends)
+        function = self._up_to_call(f"{self.name}_of_{frame.class_name}", frame, found, found.node.body, step, inner)
         return self._from_forward(frame, found, function)
 
     # The model
@@ -161,7 +146,7 @@ class _Slicer:
                 for _, method in called_methods(statement, model.methods, function.self_name):
                     if find_loops(method.node, path.loop, method, model.methods):
                         inner = self._to_the_loop(method, method.node.body, inner, outermost=False)
-                        return self._calling(function, body, method, inner, name)
+                        return self._up_to_call(name, model, function, body, method.node.name, inner)
             raise NormSliceError(
                 "loop-in-unknown-place", f"no way to the loop over `self.{path.loop}`", function, function.node
             )
@@ -203,21 +188,29 @@ class _Slicer:
                 raise NormSliceError("norm-outside-first-loop", message, function, statement)
         return made
 
-    def _calling(
-        self, function: FunctionSource, body: Sequence[ast.stmt], method: FunctionSource, inner: Function, name: str
+    # One function
+
+    def _up_to_call(
+        self,
+        name: str,
+        module: ModuleSource,
+        function: FunctionSource,
+        body: Sequence[ast.stmt],
+        path: str,
+        inner: Function,
     ) -> Function:
-        this = ast.Name(function.self_name, ast.Load())
+        """What a function does up to its call of `self.<path>`, a submodule or a method, entered as `inner`."""
 
         def leaf(node: ast.AST) -> ast.expr | None:
             for call in calls_in_order(node):
-                if self_path(call.func, function.self_name) == method.node.name:
-                    return self._call(inner, this, call.args, call.keywords, call, function)
+                if self_path(call.func, function.self_name) == path:
+                    is_method = path in module.methods and path not in module.children
+                    entered = ast.Name(function.self_name, ast.Load()) if is_method else call.func
+                    return self._call(inner, entered, call.args, call.keywords, call, function)
             return None
 
         suite, ends = truncate(body, leaf, _into_no_loop)
-        return self._function(name, self.source.model, function, suite, ends)
-
-    # One function
+        return self._function(name, module, function, suite, ends)
 
     def _call(
         self,

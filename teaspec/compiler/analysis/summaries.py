@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import lru_cache
 
 from teaspec.compiler.analysis.calls import CallSummary, draws_random
 from teaspec.compiler.analysis.names import root_names
@@ -50,6 +51,8 @@ def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSum
     )
 
 
+# Both are asked for every submodule of every model, most of which are of a few classes.
+@lru_cache(maxsize=1024)
 def stores_in(node: ast.FunctionDef) -> bool:
     """Whether a method's own text changes the module it belongs to: an attribute, or what an attribute holds."""
     arguments = [*node.args.posonlyargs, *node.args.args]
@@ -64,6 +67,7 @@ def stores_in(node: ast.FunctionDef) -> bool:
     return in_place or any(n.startswith("self.") for n in effects.binds) or bool(aliases & effects.changes)
 
 
+@lru_cache(maxsize=1024)
 def draws_in(node: ast.FunctionDef) -> bool:
     """Whether a function's own text draws random numbers."""
     return any(isinstance(part, ast.Call) and draws_random(part, "self") for part in ast.walk(node))

@@ -27,6 +27,9 @@ def render_report(report: CheckReport) -> Text:
                 f"  a reused step takes {flops.reused:,} of {flops.full:,} ({flops.ratio:.1%})",
             )
         )
+    if report.untried:
+        lines.append(Text("untried", "bold"))
+        lines += _columns(list(report.untried.items()))
     if report.not_exercised:
         lines.append(Text.assemble(("not exercised by the probe", "bold"), f"  {', '.join(report.not_exercised)}"))
     lines.append(Text("properties", "bold"))

@@ -91,7 +91,8 @@ class CheckReport:
         cached: What the state holds after a computed step, for the probe's base configuration.
         sunk: Statements that only computed steps execute.
         flops: Operations of a full and of a reused step, or None where a property failed.
-        not_exercised: Parameters of the forward that no case of the probe passes.
+        untried: Parameters of the forward that no case of the probe passes, each with the reason that the spec gives.
+        not_exercised: Parameters that no case of the probe passes, without a reason.
         properties: One result per property, in the order in which they ran.
         source: The generated extractor of the base configuration.
     """
@@ -102,6 +103,7 @@ class CheckReport:
     cached: CachedState
     sunk: tuple[SunkLine, ...]
     flops: Flops | None
+    untried: dict[str, str]
     not_exercised: tuple[str, ...]
     properties: tuple[PropertyResult, ...]
     source: str

@@ -11,6 +11,7 @@ import torch
 
 from teaspec.compiler import compile_spec
 from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.report import did_you_mean
 from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.falsify import falsify
@@ -57,6 +58,7 @@ def check_spec(
         with FreshInterpreter(seed) as own:
             return check_spec(spec, examples=examples, seed=seed, progress=progress, interpreter=own)
     subject = Subject(spec, import_model(spec), compile_spec, seed)
+    _require_parameters(subject)
     with surroundings():
         # compiled first of all: what the compiler has to say comes before any proof
         generated = sources(subject)
@@ -93,6 +95,16 @@ def prove(
     return PropertyResult(item.name, item.claim, False, outcome.examples, message, text, difference)
 
 
+def _require_parameters(subject: Subject) -> None:
+    """Refuses reasons for arguments that the forward does not take: the spec is about another version of the model."""
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in subject.parameters.values()):
+        return
+    for name in subject.spec.probe.untried:
+        if name not in subject.parameters:
+            near = "; ".join(did_you_mean(name, subject.parameters))
+            raise ProbeError(f"`untried` explains `{name}`, which the forward does not take" + (near and f"; {near}"))
+
+
 def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckReport:
     spec = subject.spec
     largest = _largest(subject)
@@ -113,7 +125,10 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
         sunk=tuple(SunkLine(statement.line, statement.text) for statement in program.sunk),
         # a step of an extractor that failed may not even run
         flops=_flops(subject, largest) if all(result.passed for result in results) else None,
-        not_exercised=tuple(name for name in subject.parameters if name not in inputs and name != "return_dict"),
+        untried=dict(spec.probe.untried),
+        not_exercised=tuple(
+            name for name in subject.parameters if name not in {*inputs, *spec.probe.untried, "return_dict"}
+        ),
         properties=results,
         source=extractor.source,
     )

@@ -12,6 +12,7 @@ import torch
 from teaspec.compiler import SpecError, load_spec
 from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter
+from teaspec.proof.render import render_report
 from teaspec.proof.result import CachedState, CheckReport, Flops, PropertyResult
 from teaspec.proof.run import check_spec, surroundings
 from teaspec.runtime import registry
@@ -74,6 +75,19 @@ def test_an_input_that_no_case_passes_is_named(interpreter):
     assert check_spec(spec, examples=1, interpreter=interpreter).not_exercised == ("scale",)
 
 
+def test_an_input_that_the_spec_calls_untried_is_shown_with_the_reason(interpreter):
+    text = SPEC.replace("    scale?: 1.5\n", "") + "  untried: {scale: nobody scales this}\n"
+    report = check_spec(load_spec(text), examples=1, interpreter=interpreter)
+    assert (report.untried, report.not_exercised) == ({"scale": "nobody scales this"}, ())
+    assert "nobody scales this" in str(render_report(report))
+
+
+def test_a_reason_for_an_argument_that_the_forward_does_not_take_is_refused(interpreter):
+    text = SPEC.replace("    scale?: 1.5\n", "") + "  untried: {scala: nobody scales this}\n"
+    with pytest.raises(ProbeError, match=r"`scala`.*did you mean `scale`"):
+        check_spec(load_spec(text), examples=1, interpreter=interpreter)
+
+
 def test_what_ends_a_check_before_it_begins(interpreter):
     with pytest.raises(ProbeError, match="no `probe`"):
         check_spec(load_spec(SPEC.partition("probe:")[0]), interpreter=interpreter)
@@ -101,7 +115,7 @@ def test_surroundings_are_put_back():
 
 def test_numbers_that_json_does_not_know():
     failed = PropertyResult("exact", "A claim.", False, 1, "message", None, float("nan"))
-    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), (), (failed,), "source")
+    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), {}, (), (failed,), "source")
     assert not report.passed
     data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert data["properties"][0]["max_abs_difference"] == "nan" and data["flops"]["ratio"] == "nan"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 
-from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, describe
+from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, Text, describe
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import Identifier
 from teaspec.compiler.forms.numbers import DimRange, DType, Range, Size
@@ -246,12 +246,14 @@ class Probe(Form):
         dims: Name to smallest and largest value, both included.
         inputs: Name of the argument to what is drawn for it.
         cases: Alternatives; each is merged over the rest.
+        untried: Arguments of the forward that no input stands for, each with the reason.
     """
 
     config: Mapping[Identifier, Any] = Field(default_factory=dict)
     dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
     inputs: Inputs = Field(default_factory=dict)
     cases: Annotated[Sequence[Case], AfterValidator(_not_too_many)] = ()
+    untried: Mapping[Identifier, Text] = Field(default_factory=dict)
 
     def merged(self, case: Case | None) -> Probe:
         """Applies a case.

@@ -50,6 +50,7 @@ CHECK_CODES = {
     "repeated-name": "A name is given twice where each counts once.",
     "several-value-kinds": "A value of the probe has the keys of more than one kind of value.",
     "status-mismatch": "`status` does not agree with whether coefficients are given.",
+    "tried-after-all": "An argument is listed as untried although the probe passes it.",
     "unknown-dim": "A size in the probe names a dim that the probe does not have.",
     "unknown-key": "A key is not part of the spec language.",
     "unknown-value-kind": "A mapping in the probe does not say which kind of value it is.",

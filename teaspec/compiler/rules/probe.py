@@ -47,6 +47,11 @@ def check_probe(probe: Probe, document: Document) -> Iterator[Finding]:
         yield from _Checker(probe.dims, document).check(("probe", "inputs", name), given.value)
     for index, case in enumerate(probe.cases):
         yield from _check_case(probe, case, ("probe", "cases", index), document)
+    tried = {name for merged in probe.alternatives for name in merged.inputs}
+    for name in probe.untried:
+        if name in tried:
+            message = f"`{name}` is said to be untried, but the probe has an input of that name"
+            yield Finding(("probe", "untried", name), "tried-after-all", message, at_key=True)
 
 
 def _check_case(probe: Probe, case: Case, path: Path, document: Document) -> Iterator[Finding]:

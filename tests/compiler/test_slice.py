@@ -61,7 +61,7 @@ def test_what_only_the_blocks_need_sinks(name):
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_no_shipped_model_needs_the_text_stream_behind_its_blocks(name):
+def test_none_of_these_models_needs_the_text_stream_behind_its_blocks(name):
     program = program_of(name)
     assert [(value.name, value.kind, value.maybe_unbound) for value in program.live] == [
         ("hidden_states", "stream", False)

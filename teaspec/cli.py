@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,10 +17,9 @@ import teaspec
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
-    from teaspec.compiler import Diagnostic, Spec
-    from teaspec.proof.determinism import FreshInterpreter
-    from teaspec.proof.result import CheckReport
+    from teaspec.batch.checked import Checked
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -38,20 +36,10 @@ class Format(str, Enum):
     JSON = "json"
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What became of one spec: a report, or what is wrong with it."""
-
-    spec: str
-    report: CheckReport | None = None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    error: str | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether there is a report and every property held."""
-        return self.report is not None and self.report.passed
-
+_BUG = (
+    "This is a bug in teaspec. Please report it with the output of the same command with --debug, and of "
+    "`teaspec --version`."
+)
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an internal error.")]
 
@@ -72,31 +60,49 @@ def _root(
 
 @app.command()
 def check(
-    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files, for example specs/*.yaml.")],
+    specs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[SPEC]...", help="Spec files, for example specs/*.yaml.")
+    ] = None,
+    shipped: Annotated[bool, typer.Option("--all", help="Check all specs that come with teaspec.")] = False,
     examples: Annotated[int, typer.Option(min=1, help="Calls drawn for each property.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and draws; the same seed repeats a run.")] = 0,
-    output_format: Annotated[Format, typer.Option("--format", help="How to write the results.")] = Format.TEXT,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, show_default="the cores, if there is enough to do", help="Processes to check in."),
+    ] = None,
+    output_format: Annotated[
+        Format | None,
+        typer.Option("--format", show_default="text; concise with --all", help="How to write the results."),
+    ] = None,
     source: Annotated[bool, typer.Option("--source", help="Print the generated extractors, too.")] = False,
-    _debug: Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Compile specs and prove on tiny models that nothing changes but the time."""
-    problems = [problem for problem in map(_find_problem, specs) if problem]
-    if problems:
-        if output_format is Format.JSON:
-            typer.echo(json.dumps(_as_json([Checked(str(path), error=_find_problem(path)) for path in specs], False)))
-        for problem in problems:
-            typer.echo(f"error: {problem}", err=True)
-        raise typer.Exit(EXIT_USAGE)
+    from teaspec.batch.checked import as_json
+    from teaspec.batch.checker import Settings
+    from teaspec.batch.run import check_files
+
+    output_format = output_format or (Format.CONCISE if shipped else Format.TEXT)
+    paths = _find_shipped() if shipped else specs or []
+    if bool(specs) == shipped:
+        raise typer.BadParameter("give spec files, or --all for those that come with teaspec", param_hint="SPEC")
+    _require_readable(paths, output_format)
     results = []
-    for result in _check_all(specs, examples, seed, quiet=output_format is Format.JSON):
-        results.append(result)
-        if output_format is not Format.JSON:
-            _show(result, output_format, source)
+    with _progress(len(paths)) as (progress, advance):
+        for result in check_files(paths, Settings(examples, seed), jobs, advance):
+            results.append(result)
+            if output_format is not Format.JSON:
+                progress.stop()  # it stands on the line that the terminal would write to next
+                _show(result, output_format, source, debug)
+                progress.start()
     if output_format is Format.JSON:
-        typer.echo(json.dumps(_as_json(results, source), indent=2))
+        typer.echo(json.dumps(as_json(results, source), indent=2))
     elif len(results) > 1:
         failed = sum(not result.passed for result in results)
         typer.echo(f"{len(results)} specs: {len(results) - failed} passed, {failed} failed")
+    if any(result.bug for result in results):
+        typer.echo(_BUG, err=True)
+        raise typer.Exit(EXIT_BUG)
     if not all(result.passed for result in results):
         raise typer.Exit(EXIT_FAILED)
 
@@ -130,13 +136,31 @@ def main() -> NoReturn:
         if "--debug" in sys.argv:
             typer.echo(traceback.format_exc().rstrip(), err=True)
         summary = " ".join(f"{type(error).__name__}: {error}".split())
-        typer.echo(
-            f"internal error: {summary}\nThis is a bug in teaspec. Please report it with the output of the same "
-            f"command with --debug, and of `teaspec --version`.",
-            err=True,
-        )
+        typer.echo(f"internal error: {summary}\n{_BUG}", err=True)
         sys.exit(EXIT_BUG)
     sys.exit(0)
+
+
+def _find_shipped() -> list[Path]:
+    """The shipped specs, by names that are short where they can be."""
+    from teaspec.catalog import shipped_specs
+
+    here = Path.cwd()
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in shipped_specs()]
+
+
+def _require_readable(paths: list[Path], output_format: Format) -> None:
+    from teaspec.batch.checked import Checked, as_json
+
+    problems = [_find_problem(path) for path in paths]
+    if not any(problems):
+        return
+    if output_format is Format.JSON:
+        unread = [Checked(str(path), error=problem) for path, problem in zip(paths, problems, strict=True)]
+        typer.echo(json.dumps(as_json(unread, source=False)))
+    for problem in filter(None, problems):
+        typer.echo(f"error: {problem}", err=True)
+    raise typer.Exit(EXIT_USAGE)
 
 
 def _find_problem(path: Path) -> str | None:
@@ -157,49 +181,25 @@ def _find_problem(path: Path) -> str | None:
     return None
 
 
-def _check_all(paths: list[Path], examples: int, seed: int, *, quiet: bool) -> Iterator[Checked]:
-    from teaspec.compiler import SpecError, load_spec
+@contextmanager
+def _progress(total: int) -> Iterator[tuple[Progress, Callable[[int, str], None]]]:
+    """A bar on a terminal, nothing elsewhere; and what moves it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with ExitStack() as stack:
-        interpreter: FreshInterpreter | None = None
-        for path in paths:
-            try:
-                spec = load_spec(path)
-            except SpecError as error:
-                yield Checked(str(path), diagnostics=error.diagnostics)
-                continue
-            if interpreter is None:
-                # diffusers is imported here at the earliest: a spec with a typo is answered at once
-                from teaspec.proof.determinism import FreshInterpreter
-
-                interpreter = stack.enter_context(FreshInterpreter(seed))
-            yield _check_one(path, spec, examples, seed, interpreter, quiet=quiet)
-
-
-def _check_one(
-    path: Path, spec: Spec, examples: int, seed: int, interpreter: FreshInterpreter, *, quiet: bool
-) -> Checked:
-    from teaspec.compiler import SpecError
-    from teaspec.proof.build import ProbeError
-    from teaspec.proof.run import check_spec
-
-    try:
-        with _console(stderr=True, quiet=quiet).status(str(path)) as status:
-            report = check_spec(
-                spec,
-                examples=examples,
-                seed=seed,
-                progress=lambda name: status.update(f"{path}: {name}"),
-                interpreter=interpreter,
-            )
-    except SpecError as error:
-        return Checked(str(path), diagnostics=error.diagnostics)
-    except ProbeError as error:
-        return Checked(str(path), error=f"{path}: {error}")
-    return Checked(str(path), report=report)
+    console = _console(stderr=True)
+    with Progress(
+        *(SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}")),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,  # what is printed meanwhile goes where it belongs
+        redirect_stderr=False,
+    ) as progress:
+        task = progress.add_task("", total=total)
+        yield progress, lambda done, text: progress.update(task, completed=done, description=text)
 
 
-def _show(result: Checked, output_format: Format, source: bool) -> None:
+def _show(result: Checked, output_format: Format, source: bool, debug: bool) -> None:
     from teaspec.compiler import render_text
     from teaspec.proof.render import render_line, render_report
 
@@ -208,6 +208,9 @@ def _show(result: Checked, output_format: Format, source: bool) -> None:
         # the text brings its own colours, and must not be wrapped: carets point at columns
         coloured = errors.is_terminal and not errors.no_color
         typer.echo(render_text(result.diagnostics, colour=coloured), err=True, color=coloured)
+    if result.bug is not None:
+        trace = f"{result.bug.trace}\n" if debug else ""
+        typer.echo(f"{trace}internal error: {result.bug.summary}", err=True)
     if result.error is not None:
         typer.echo(f"error: {result.error}", err=True)
     if result.report is None:
@@ -219,25 +222,7 @@ def _show(result: Checked, output_format: Format, source: bool) -> None:
         typer.echo(result.report.source)
 
 
-def _as_json(results: list[Checked], source: bool) -> dict[str, Any]:
-    from teaspec.compiler import to_json
-
-    entries = []
-    for result in results:
-        entry: dict[str, Any] = {
-            "spec": result.spec,
-            "passed": result.passed,
-            "error": result.error,
-            "diagnostics": to_json(result.diagnostics),
-            "report": None if result.report is None else result.report.as_dict(),
-        }
-        if source and result.report is not None:
-            entry["source"] = result.report.source
-        entries.append(entry)
-    return {"teaspec": teaspec.__version__, "passed": all(result.passed for result in results), "specs": entries}
-
-
-def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
+def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

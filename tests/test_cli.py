@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,30 @@ def test_several_specs(write):
     assert data["specs"][0]["report"] is None
 
 
+def test_all_shipped_specs(write, monkeypatch, tmp_path):
+    """One line for each, with the paths as they are from here."""
+    write(SPEC)
+    write(WRONG, "bad.yaml")
+    monkeypatch.setattr("teaspec.catalog.shipped_specs", lambda: [tmp_path / "bad.yaml", tmp_path / "small.yaml"])
+    monkeypatch.chdir(tmp_path)
+    result = run("check", "--all", "--examples", 1)
+    assert result.exit_code == 1
+    lines = ["FAIL bad.yaml", "PASS small.yaml: 9 properties hold", "2 specs: 1 passed, 1 failed"]
+    assert result.stdout.splitlines() == lines
+    assert "error[unknown-head]" in result.stderr
+    text = run("check", "--all", "--examples", 1, "--format", "text").stdout.splitlines()
+    assert "cached  the residual of hidden_states" in text and text[-1] == lines[-1]
+
+
+def test_the_bar_of_a_terminal_is_not_in_the_output(write):
+    good, bad = write(SPEC), write(WRONG, "bad.yaml")
+    arguments = ["check", str(bad), str(good), "--examples", "1", "--format", "concise"]
+    result = CliRunner(env={"FORCE_COLOR": "1"}).invoke(cli.app, arguments)
+    assert "0/2" in result.stderr and str(good) in result.stderr
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
+    assert plain.splitlines() == [f"FAIL {bad}", f"PASS {good}: 9 properties hold", "2 specs: 1 passed, 1 failed"]
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "column", "nearest", "model_line"),
     [
@@ -246,7 +271,9 @@ def test_a_file_without_permission(write):
     "arguments",
     [
         ["check"],
+        ["check", "x.yaml", "--all"],
         ["check", "x.yaml", "--examples", "0"],
+        ["check", "x.yaml", "--jobs", "0"],
         ["check", "x.yaml", "--examples", "many"],
         ["check", "x.yaml", "--format", "xml"],
         ["check", "x.yaml", "--seed", "-1"],
@@ -271,10 +298,16 @@ def test_a_bug_is_one_line_and_how_to_report_it(write, monkeypatch, capsys):
         cli.main()
     assert info.value.code == 70
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert captured.out == f"FAIL {path}\n"
     first, second = captured.err.splitlines()
     assert first == "internal error: ZeroDivisionError: in the middle"
     assert "bug in teaspec" in second and "--debug" in second
+    monkeypatch.setattr(sys, "argv", ["teaspec", "check", path, "--format", "json"])
+    with pytest.raises(SystemExit) as info:
+        cli.main()
+    assert info.value.code == 70
+    (entry,) = json.loads(capsys.readouterr().out)["specs"]
+    assert entry["error"] == "internal error: ZeroDivisionError: in the middle"
     monkeypatch.setattr(sys, "argv", ["teaspec", "check", path, "--debug"])
     with pytest.raises(SystemExit) as info:
         cli.main()

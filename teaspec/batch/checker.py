@@ -1,0 +1,96 @@
+"""Checking specs one after the other, in this process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from teaspec.batch.checked import Bug, Checked
+
+if TYPE_CHECKING:
+    from teaspec.compiler import Spec
+    from teaspec.proof.determinism import FreshInterpreter
+    from teaspec.proof.result import CheckReport
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How specs are checked.
+
+    Attributes:
+        examples: Calls drawn for each property.
+        seed: Seed of weights and draws.
+    """
+
+    examples: int
+    seed: int
+
+
+class Checker:
+    """Checks specs. What several of them need, it keeps from one to the next until it is left."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepares it; nothing slow is imported before the first valid spec.
+
+        Args:
+            settings: How specs are checked.
+        """
+        self._settings = settings
+        self._interpreter: FreshInterpreter | None = None
+
+    def check(self, path: Path, progress: Callable[[str], None] = lambda _name: None) -> Checked:
+        """Checks one spec; whatever goes wrong is in the result.
+
+        Args:
+            path: Its file.
+            progress: Told the name of each property before it is tried.
+        """
+        try:
+            return self._check(path, progress)
+        except Exception as error:
+            summary = " ".join(f"{type(error).__name__}: {error}".split())
+            return Checked(str(path), bug=Bug(summary, traceback.format_exc().rstrip()))
+
+    def _check(self, path: Path, progress: Callable[[str], None]) -> Checked:
+        from teaspec.compiler import SpecError, load_spec
+
+        try:
+            spec = load_spec(path)
+        except SpecError as error:
+            return Checked(str(path), diagnostics=error.diagnostics)
+        # diffusers is imported here at the earliest: a spec with a typo is answered at once
+        from teaspec.proof.build import ProbeError
+
+        try:
+            return Checked(str(path), report=self._prove(spec, progress))
+        except SpecError as error:
+            return Checked(str(path), diagnostics=error.diagnostics)
+        except ProbeError as error:
+            return Checked(str(path), error=f"{path}: {error}")
+
+    def _prove(self, spec: Spec, progress: Callable[[str], None]) -> CheckReport:
+        from teaspec.proof.determinism import FreshInterpreter
+        from teaspec.proof.run import check_spec
+
+        if self._interpreter is None:
+            self._interpreter = FreshInterpreter(self._settings.seed)
+        return check_spec(
+            spec,
+            examples=self._settings.examples,
+            seed=self._settings.seed,
+            progress=progress,
+            interpreter=self._interpreter,
+        )
+
+    def __enter__(self) -> Checker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._interpreter is not None:
+            self._interpreter.__exit__(kind, error, trace)

@@ -16,6 +16,7 @@ from teaspec.compiler.forms.probe import (
     Constant,
     DictOf,
     Dim,
+    Indices,
     ListOf,
     Mask,
     Probe,
@@ -113,6 +114,9 @@ class _Maker:
             return self._tensor(value)
         if isinstance(value, Mask):
             return self._mask(value)
+        if isinstance(value, Indices):
+            count, below = (size.evaluate(self._example.dims) for size in (value.count, value.below))
+            return torch.tensor(sorted(self._structure.sample(range(below), count)), dtype=torch.int64)
         if isinstance(value, Dim):
             return value.size.evaluate(self._example.dims)
         if isinstance(value, Choice):

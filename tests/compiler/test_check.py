@@ -24,6 +24,7 @@ from teaspec.compiler.forms.probe import (
     Constant,
     DictOf,
     Dim,
+    Indices,
     Input,
     ListOf,
     Mask,
@@ -88,6 +89,7 @@ FULL: dict[str, Any] = {
             "timestep?": {"tensor": ["batch"], "range": [0, 1]},
             "ids": {"tensor": [], "dtype": "int64", "range": [0, 8]},
             "mask": {"mask": ["batch", "text"], "dtype": "int64"},
+            "rows": {"indices": "text", "below": "2 * text"},
             "height": {"dim": "2 * text"},
             "mode": {"choice": ["a", 1, None]},
             "num_frames": 3,
@@ -210,6 +212,7 @@ def test_values_of_the_probe_have_their_kinds() -> None:
         "timestep": Tensor(tensor=(batch,), range=(0.0, 1.0)),
         "ids": Tensor(tensor=(), dtype="int64", range=(0.0, 8.0)),
         "mask": Mask(mask=(batch, text), dtype="int64"),
+        "rows": Indices(indices=text, below=parse_expression("2 * text")),
         "height": Dim(dim=parse_expression("2 * text")),
         "mode": Choice(choice=("a", 1, None)),
         "num_frames": Constant(literal=3),
@@ -433,10 +436,10 @@ def test_unknown_keys_of_list_items_are_found(path: tuple[str | int, ...]) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_keys_of_values_are_offered_the_keys_of_their_kind(kind: str) -> None:
     content: dict[str, Any] = {
-        "tensor": [1], "mask": [1], "dim": 1, "choice": [1], "repeat": 1, "list": [], "tuple": [], "dict": {},
-        "literal": 1, "absent": True,
+        "tensor": [1], "mask": [1], "indices": 1, "dim": 1, "choice": [1], "repeat": 1, "list": [], "tuple": [],
+        "dict": {}, "literal": 1, "absent": True,
     }  # fmt: skip
-    value = {kind: content[kind], **({"of": 1} if kind == "repeat" else {}), "zzz": 1}
+    value = {kind: content[kind], **{"repeat": {"of": 1}, "indices": {"below": 1}}.get(kind, {}), "zzz": 1}
     with pytest.raises(SpecError) as caught:
         spec_from(changed({"probe.cases": [{"inputs": {"mode": value}}]}))
     (diagnostic,) = caught.value.diagnostics

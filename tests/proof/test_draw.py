@@ -134,6 +134,13 @@ def test_masks_keep_a_beginning_of_at_least_one():
     assert one_value("{mask: [text]}").dtype == torch.bool
 
 
+def test_indices_are_different_and_rise():
+    drawn = [one_value("{indices: batch, below: text}", seed=seed) for seed in range(40)]
+    assert {tuple(indices.tolist()) for indices in drawn} == {(a, b) for b in range(5) for a in range(b)}
+    assert drawn[0].dtype == torch.int64
+    assert one_value("{indices: text, below: text}").tolist() == [0, 1, 2, 3, 4]
+
+
 def test_structures_and_plain_values():
     assert one_value("{dim: (batch + text) // 2}") == 3
     assert one_value("3") == 3 and one_value("null") is None and one_value("true") is True and one_value("a") == "a"
@@ -162,11 +169,12 @@ def test_a_later_step_has_other_numbers_and_the_same_structure():
     forms = [
         "[batch, 3]",
         "{mask: [batch, text]}",
+        "{indices: batch, below: 2 * text}",
         "{choice: [1, 2, 3, 4]}",
         "{tensor: [99], dtype: int64, range: [0, 9]}",
     ]
     same = [same_value(one_value(form, step=0), one_value(form, step=1)) for form in forms]
-    assert same == [False, True, True, False]
+    assert same == [False, True, True, True, False]
 
 
 def test_dropping_an_input_leaves_the_others_alone():

@@ -1,7 +1,7 @@
 """The probe: how to build a tiny instance of the model and draw inputs for it.
 
-A value is one of ten kinds, each a small form. The YAML has short forms for the two most frequent ones: a list is the
-shape of a float tensor, and a scalar stands for itself.
+A value is one of several kinds, each a small form. The YAML has short forms for the two most frequent ones: a list is
+the shape of a float tensor, and a scalar stands for itself.
 
 The forms say what to draw, not how: nothing here knows torch.
 """
@@ -49,6 +49,18 @@ class Mask(Form):
 
     shape: Sequence[Size] = Field(alias="mask")
     dtype: DType = "bool"
+
+
+class Indices(Form):
+    """A tensor of different whole numbers in rising order: which rows of a longer sequence something takes.
+
+    Attributes:
+        count: How many; at most `below`.
+        below: The first number that is too large.
+    """
+
+    count: Size = Field(alias="indices")
+    below: Size
 
 
 class Dim(Form):
@@ -138,6 +150,7 @@ class Absent(Form):
 KINDS: dict[str, type[Form]] = {
     "tensor": Tensor,
     "mask": Mask,
+    "indices": Indices,
     "dim": Dim,
     "choice": Choice,
     "repeat": Repeat,
@@ -178,6 +191,7 @@ def _kind_tag(raw: object) -> str | None:
 Value: TypeAlias = Annotated[
     Annotated[Tensor, Tag(SYNTHETIC + "tensor")]
     | Annotated[Mask, Tag(SYNTHETIC + "mask")]
+    | Annotated[Indices, Tag(SYNTHETIC + "indices")]
     | Annotated[Dim, Tag(SYNTHETIC + "dim")]
     | Annotated[Choice, Tag(SYNTHETIC + "choice")]
     | Annotated[Repeat, Tag(SYNTHETIC + "repeat")]

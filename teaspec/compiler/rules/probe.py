@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from teaspec.compiler.forms.document import Document, Path
-from teaspec.compiler.forms.expression import Expression
+from teaspec.compiler.forms.expression import Binary, Expression
 from teaspec.compiler.forms.probe import (
     Absent,
     Case,
@@ -14,6 +14,7 @@ from teaspec.compiler.forms.probe import (
     Constant,
     DictOf,
     Dim,
+    Indices,
     ListOf,
     Mask,
     Probe,
@@ -96,6 +97,12 @@ class _Checker:
             yield from self._shape((*path, "mask"), value.shape[:-1])
             for size in value.shape[-1:]:
                 yield from self._size((*path, "mask", len(value.shape) - 1), size, smallest=1)
+        elif isinstance(value, Indices):
+            yield from self._size((*path, "indices"), value.count)
+            yield from self._size((*path, "below"), value.below)
+            left = Expression(f"{value.below} - ({value.count})", Binary("-", value.below.tree, value.count.tree))
+            if not any(self._size(path, value.count)) and not any(self._size(path, value.below)):
+                yield from self._size((*path, "below"), left)
         elif isinstance(value, Dim):
             yield from self._size((*path, "dim"), value.size, smallest=None)
         elif isinstance(value, Choice):

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from teaspec.compiler import SpecError, compile_spec, load_spec
     from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
     from teaspec.runtime.backend import CacheBackend, DiffusionCacheConfig, TeaCacheBackend
+    from teaspec.runtime.calibration import Calibration, Defaults
     from teaspec.runtime.config import TeaCacheConfig
     from teaspec.runtime.context import CacheContext, Finished
     from teaspec.runtime.hook import TeaCacheHook
-    from teaspec.runtime.registry import Defaults, get_extractor, register_extractor
+    from teaspec.runtime.registry import get_extractor, register_extractor
     from teaspec.runtime.state import TeaCacheState
 
     __version__: str
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheBackend",
     "CacheContext",
+    "Calibration",
     "Defaults",
     "DiffusionCacheConfig",
     "Finished",
@@ -46,7 +48,8 @@ __all__ = [
 _HOMES = {
     "CacheBackend": "teaspec.runtime.backend",
     "CacheContext": "teaspec.runtime.context",
-    "Defaults": "teaspec.runtime.registry",
+    "Calibration": "teaspec.runtime.calibration",
+    "Defaults": "teaspec.runtime.calibration",
     "DiffusionCacheConfig": "teaspec.runtime.backend",
     "Finished": "teaspec.runtime.context",
     "SpecError": "teaspec.compiler",

@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teaspec.runtime.registry import Defaults, register_extractor
+from teaspec.runtime.calibration import Calibration, Defaults
+from teaspec.runtime.registry import register_extractor
 
 if TYPE_CHECKING:
     import torch
 
     from teaspec.compiler import CompiledExtractor, Spec
+    from teaspec.compiler.forms.spec import CheckpointFacts
     from teaspec.runtime.context import CacheContext, Finished
 
 _MODEL = re.compile(r"^model:\s*[\"']?([\w.:]+)", re.MULTILINE)
@@ -49,27 +51,31 @@ class SpecExtractor:
 
     @cached_property
     def defaults(self) -> Defaults:
-        """The coefficients that the spec gives, and where they come from."""
+        """What the spec says to be published, of the model and of each variant."""
         facts = self.spec.teacache
-        return Defaults(tuple(facts.coefficients), facts.accumulate, facts.status, facts.source)
+        variants = {
+            name: Calibration(**_plain(variant), signal=variant.signal) for name, variant in facts.variants.items()
+        }
+        return Defaults(**_plain(facts), variants=variants)
 
     @property
     def bypass(self) -> tuple[str, ...]:
         """Arguments with which a call runs the uncached forward."""
         return tuple(self.spec.bypass)
 
-    def compiled_for(self, module: torch.nn.Module) -> CompiledExtractor:
-        """The compiled extractor for a module: one for each class and block structure.
+    def compiled_for(self, module: torch.nn.Module, variant: str | None = None) -> CompiledExtractor:
+        """The compiled extractor for a module: one for each class, block structure and signal.
 
         Args:
             module: An instance of the spec's model.
+            variant: A variant of the spec, whose signal decides; None takes the spec's own.
 
         Raises:
             SpecError: The spec does not fit the module.
         """
         from teaspec.compiler import compile_spec
 
-        return compile_spec(self.spec, module)
+        return compile_spec(self.spec if variant is None else self.spec.for_variant(variant), module)
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the module's forward.
@@ -84,6 +90,18 @@ class SpecExtractor:
 
     def __repr__(self) -> str:
         return f"<extractor of {self.path.name}>"
+
+
+def _plain(facts: CheckpointFacts) -> dict[str, Any]:
+    """The facts of a spec as the runtime takes them."""
+    return {
+        "coefficients": tuple(facts.coefficients),
+        "accumulate": facts.accumulate,
+        "status": facts.status,
+        "source": facts.source,
+        "warmup_steps": facts.warmup_steps,
+        "match": dict(facts.match),
+    }
 
 
 def shipped_specs() -> list[Path]:

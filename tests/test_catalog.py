@@ -17,7 +17,8 @@ from teaspec.catalog import SpecExtractor, shipped_specs
 from teaspec.compiler import load_spec
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.compiler.report import SpecError
-from teaspec.runtime.registry import Defaults, find_defaults, get_extractor, known_types
+from teaspec.runtime.calibration import Calibration, Defaults
+from teaspec.runtime.registry import find_defaults, get_extractor, known_types
 
 ROOT = Path(__file__).parents[1]
 SPECS = {path.stem: path for path in sorted((ROOT / "specs").glob("*.yaml"))}
@@ -37,7 +38,12 @@ def test_the_extractor_of_a_spec_knows_its_facts(name):
     spec = load_spec(SPECS[name])
     extractor = get_extractor(import_model(spec))
     facts = spec.teacache
-    defaults = Defaults(tuple(facts.coefficients), facts.accumulate, facts.status, facts.source)
+
+    def common(one):
+        return tuple(one.coefficients), one.accumulate, one.status, one.source, one.warmup_steps, dict(one.match)
+
+    variants = {key: Calibration(*common(one), one.signal) for key, one in facts.variants.items()}
+    defaults = Defaults(*common(facts), variants=variants)
     assert extractor.defaults == defaults == find_defaults(spec.class_name)
     assert extractor.bypass == tuple(spec.bypass)
     assert repr(extractor) == f"<extractor of {SPECS[name].name}>"

@@ -16,7 +16,9 @@ from teaspec.runtime.config import TeaCacheConfig
 
 # The decision is not what is proven here, so it is taken away from the signal: a polynomial that is 0 everywhere stays
 # below any threshold, one that is 1 everywhere reaches every threshold below 1.
-ALWAYS_REUSE = TeaCacheConfig(rel_l1_thresh=1e9, coefficients=[0.0, 0.0, 0.0, 0.0, 0.0], accumulate="signed")
+ALWAYS_REUSE = TeaCacheConfig(
+    rel_l1_thresh=1e9, coefficients=[0.0, 0.0, 0.0, 0.0, 0.0], accumulate="signed", warmup_steps=0
+)
 ALWAYS_COMPUTE = TeaCacheConfig(rel_l1_thresh=1e-9, coefficients=[0.0, 0.0, 0.0, 0.0, 1.0], accumulate="signed")
 
 

@@ -62,6 +62,8 @@ def check_spec(
     with surroundings():
         # compiled first of all: what the compiler has to say comes before any proof
         generated = sources(subject)
+        for variant in spec.teacache.variants:
+            compile_spec(spec.for_variant(variant), subject.module(_largest(subject)))
         answer = interpreter.request(spec)
         results = [prove(subject, item, examples=examples, seed=seed, progress=progress) for item in PROPERTIES]
         progress("deterministic")

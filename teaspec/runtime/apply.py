@@ -30,7 +30,7 @@ def apply_teacache_hook(
     Raises:
         TypeError: If `module` is no module, or `config` no config.
         ValueError: If the module is already hooked, a cache of diffusers is on, no extractor serves the module, or the
-            config names another model's type.
+            config names another model's type or an unknown variant.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, found a {type(module).__qualname__}")

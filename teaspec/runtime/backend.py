@@ -12,9 +12,10 @@ from weakref import WeakSet
 from torch import nn
 
 from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.calibration import Accumulate
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.registry import Accumulate, find_type, known_types
+from teaspec.runtime.registry import find_type, known_types
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class DiffusionCacheConfig:
     rel_l1_thresh: float = 0.2
     coefficients: list[float] | None = None
     accumulate: Accumulate | None = None
+    variant: str | None = None
+    warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the values as `TeaCacheConfig` does, before there is a pipeline."""
@@ -51,7 +54,7 @@ class DiffusionCacheConfig:
 
     def to_teacache_config(self) -> TeaCacheConfig:
         """Returns the config for one transformer, its type left to be found out."""
-        return TeaCacheConfig(self.rel_l1_thresh, self.coefficients, accumulate=self.accumulate)
+        return TeaCacheConfig(**{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 class CacheBackend(ABC):

@@ -9,8 +9,9 @@ from numbers import Real
 from typing import Any, get_args
 
 from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
+from teaspec.runtime.calibration import Accumulate
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.registry import Accumulate, known_types
+from teaspec.runtime.registry import known_types
 
 COEFFICIENT_COUNT = 5
 
@@ -35,15 +36,19 @@ class TeaCacheConfig:
         rel_l1_thresh: Threshold of the accumulated distance; below it the cached residual is reused. Higher is faster
             and less exact. What works depends on the model; specs list the published values.
         coefficients: Five coefficients of the polynomial that rescales the distance, highest degree first. None takes
-            those of the transformer type.
+            those of the variant.
         transformer_type: Class name or registered type of the transformer. Where it is not given it reads as the
             documented default and is found out from the module when the hook is applied.
-        accumulate: `signed` adds rescaled distances as they are, `absolute` their magnitude. None takes the transformer
-            type's own.
+        accumulate: `signed` adds rescaled distances as they are, `absolute` their magnitude. None takes the variant's
+            own.
+        variant: Which of the transformer type's calibrations is used: `base`, or the name of a variant. None lets the
+            module's config tell; with `coefficients` of your own it means `base`.
+        warmup_steps: So many steps of each branch, from the beginning of a generation on, are always computed. None
+            takes the variant's own.
 
     Raises:
-        ValueError: If the threshold is not a finite number above 0, the coefficients are not five finite numbers, or
-            `accumulate` is neither of the two.
+        ValueError: If the threshold is not a finite number above 0, the coefficients are not five finite numbers,
+            `accumulate` is neither of the two, `variant` is no name, or `warmup_steps` no count.
         KeyError: If nobody knows the given type and there are no coefficients for it.
     """
 
@@ -51,6 +56,8 @@ class TeaCacheConfig:
     coefficients: list[float] | None = None
     transformer_type: str = NO_TRANSFORMER_TYPE
     accumulate: Accumulate | None = None
+    variant: str | None = None
+    warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
@@ -60,6 +67,10 @@ class TeaCacheConfig:
             self.coefficients = _checked_coefficients(self.coefficients)
         if self.accumulate is not None and self.accumulate not in get_args(Accumulate):
             raise ValueError(f"accumulate must be 'signed', 'absolute' or None, found {self.accumulate!r}")
+        if self.variant is not None and not (isinstance(self.variant, str) and self.variant):
+            raise ValueError(f"variant must be a name or None, found {self.variant!r}")
+        if self.warmup_steps is not None and not _is_count(self.warmup_steps):
+            raise ValueError(f"warmup_steps must be an integer of at least 0, or None, found {self.warmup_steps!r}")
         if self.coefficients is None and self.is_type_given and self.transformer_type not in known_types():
             raise KeyError(
                 f"no coefficients for transformer type {self.transformer_type!r}"
@@ -77,6 +88,10 @@ def _is_finite_number(value: Any) -> bool:
     if isinstance(value, bool):
         return False
     return isinstance(value, Real) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _checked_coefficients(values: Any) -> list[float]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from teaspec.runtime.registry import Accumulate
+from teaspec.runtime.calibration import Accumulate
 
 Choice = Literal["compute", "reuse"]
 

@@ -35,8 +35,8 @@ class TeaCacheHook(ModelHook):
     Use `apply_teacache_hook`, which puts the hook in its place; the hook alone does not know of other hooks.
 
     Attributes:
-        config: The user's config; once the hook is on a module, a copy with every choice made. `rel_l1_thresh` and
-            `accumulate` are read at each call.
+        config: The user's config; once the hook is on a module, a copy with every choice made. `rel_l1_thresh`,
+            `accumulate` and `warmup_steps` are read at each call.
         rescale_func: The polynomial that rescales distances.
         state_manager: Holds one `TeaCacheState` per branch; diffusers' `cache_context(name)` reaches it.
         extractor_fn: `(module, *args, **kwargs) -> CacheContext`, for the module that carries the hook.
@@ -59,7 +59,7 @@ class TeaCacheHook(ModelHook):
         self._warned_of_non_finite = False
 
     def initialize_hook(self, module: nn.Module) -> nn.Module:
-        """Finds the extractor and the coefficients for the module.
+        """Finds the extractor and the calibration for the module.
 
         Args:
             module: The transformer.
@@ -68,7 +68,8 @@ class TeaCacheHook(ModelHook):
             The module.
 
         Raises:
-            ValueError: If no extractor serves the module, or the config names another model's type.
+            ValueError: If no extractor serves the module, or the config names another model's type or an unknown
+                variant.
         """
         resolved = resolve(self.config, module, self.extractor_fn)
         self.config = resolved.config
@@ -198,6 +199,8 @@ class TeaCacheHook(ModelHook):
         if kept is None:
             return Verdict("compute", "first call")
         self._watch.learn(INPUT, kept)
+        if state.cnt < (self.config.warmup_steps or 0):
+            return Verdict("compute", "warm-up")
         previous = kept.find()
         if previous is None:
             return Verdict("compute", "previous input overwritten")

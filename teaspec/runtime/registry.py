@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from teaspec.runtime.calibration import Defaults
 from teaspec.runtime.naming import did_you_mean, listed
 
 if TYPE_CHECKING:
     from teaspec.runtime.context import CacheContext, Finished
 
-Accumulate = Literal["signed", "absolute"]
 Extractor = Callable[..., "CacheContext | Finished"]
-
-IDENTITY_COEFFICIENTS = (0.0, 0.0, 0.0, 1.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What a transformer type uses where the user's config leaves a choice open.
-
-    Attributes:
-        coefficients: The rescaling polynomial, highest degree first, five numbers.
-        accumulate: `signed` adds the rescaled distance as it is, `absolute` adds its magnitude.
-        status: `published` for this model, `borrowed` from another one, or `none`: uncalibrated.
-        source: Where the coefficients come from.
-    """
-
-    coefficients: tuple[float, ...] = IDENTITY_COEFFICIENTS
-    accumulate: Accumulate = "signed"
-    status: Literal["published", "borrowed", "none"] = "none"
-    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +38,9 @@ def register_extractor(
         transformer_cls_name: The class name of the transformer, or a type string of your own.
         extractor_fn: Called as `extractor_fn(module, *args, **kwargs)` with the arguments of the transformer's forward;
             returns a `CacheContext`, or `Finished(value)` where the forward ends before it reaches the blocks.
-        defaults: Coefficients and accumulation of this type. Without it the extractor's own `defaults` attribute
-            counts, then what the type had before: replacing how a model is read does not discard its calibration.
+        defaults: Coefficients, accumulation and variants of this type. Without it the extractor's own `defaults`
+            attribute counts, then what the type had before: replacing how a model is read does not discard its
+            calibration.
 
     Raises:
         TypeError: If the name is no string or the extractor is not callable.

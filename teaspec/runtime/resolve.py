@@ -1,4 +1,4 @@
-"""Brings a user's config and a module together: which extractor, which polynomial, which accumulation."""
+"""Brings a user's config and a module together: which extractor, and which calibration."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import nn
 
+from teaspec.runtime.calibration import BASE, Defaults
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.decision import Polynomial
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.registry import Defaults, find_defaults, find_type, get_extractor, known_types
+from teaspec.runtime.registry import find_defaults, find_type, get_extractor, known_types
+from teaspec.runtime.variants import Choice, choose
 
 logger = logging.getLogger(__name__)
 
@@ -43,32 +45,53 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
         given: An extractor to use in place of the registered one.
 
     Raises:
-        ValueError: If no extractor serves the module, or the given type is that of another model.
+        ValueError: If no extractor serves the module, the given type is that of another model, or there is no such
+            variant.
     """
     transformer_type = _resolve_type(config, module) if given is None else type(module).__name__
     extractor: Any = get_extractor(transformer_type) if given is None else given
-    defaults = getattr(given, "defaults", None) or find_defaults(find_type(type(module)) or transformer_type)
-    coefficients = config.coefficients
-    if coefficients is None:
-        if defaults is None or defaults.status == "none":
-            logger.warning(
-                "TeaCache has no coefficients for %s and rescales nothing: it is uncalibrated, and a threshold means "
-                "something else than for other models. Pass `coefficients` to change that",
-                transformer_type,
-            )
-        coefficients = list((defaults or Defaults()).coefficients)
-    settled = replace(
-        config,
-        coefficients=coefficients,
-        transformer_type=transformer_type,
-        accumulate=config.accumulate or (defaults or Defaults()).accumulate,
-    )
     compiled_for = getattr(extractor, "compiled_for", None)
+    defaults = getattr(given, "defaults", None) or find_defaults(find_type(type(module)) or transformer_type)
+    choice = choose(
+        defaults or Defaults(),
+        module,
+        variant=config.variant,
+        may_choose=config.coefficients is None,
+        may_compile=compiled_for is not None,
+    )
+    settled = _settle(config, choice, transformer_type)
+    if compiled_for is not None:
+        # A variant with a signal of its own has an extractor of its own.
+        extractor = compiled_for(module) if choice.calibration.signal is None else compiled_for(module, choice.name)
+    assert settled.coefficients is not None
     return Resolved(
         config=settled,
-        extractor=extractor if compiled_for is None else compiled_for(module),
-        polynomial=Polynomial(tuple(coefficients)),
+        extractor=extractor,
+        polynomial=Polynomial(tuple(settled.coefficients)),
         bypass=tuple(getattr(extractor, "bypass", ())),
+    )
+
+
+def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> TeaCacheConfig:
+    calibration = choice.calibration
+    if config.coefficients is None and calibration.status == "none":
+        logger.warning(
+            "TeaCache has no coefficients for %s and rescales nothing: it is uncalibrated, and a threshold means "
+            "something else than for other models. Pass `coefficients` to change that",
+            transformer_type if choice.name == BASE else f"{transformer_type}, variant {choice.name}",
+        )
+    logger.info(
+        "TeaCache on %s: variant %s %s (%s%s)",
+        *(transformer_type, choice.name, choice.why, calibration.status),
+        f", {calibration.source}" if calibration.source else "",
+    )
+    return replace(
+        config,
+        coefficients=config.coefficients or list(calibration.coefficients),
+        transformer_type=transformer_type,
+        accumulate=config.accumulate or calibration.accumulate,
+        variant=choice.name,
+        warmup_steps=calibration.warmup_steps if config.warmup_steps is None else config.warmup_steps,
     )
 
 

@@ -56,7 +56,9 @@ def compile_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(path.parent)  # so that messages show the file name alone
     spec = load_spec(Path(path.name))
     model = import_model(spec)
-    compile_spec(spec, model(**spec.probe.config))
+    module = model(**spec.probe.config)
+    for one in (spec, *map(spec.for_variant, spec.teacache.variants)):
+        compile_spec(one, module)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())

@@ -21,7 +21,7 @@ from teaspec.runtime.apply import find_teacache_hook
 from tests.runtime.models import WIDTH, DualStream, SingleStream, extract_dual, extract_single
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
-SETTINGS = {"rel_l1_thresh": 0.3, "coefficients": IDENTITY, "accumulate": "absolute"}
+SETTINGS = {"rel_l1_thresh": 0.3, "coefficients": IDENTITY, "accumulate": "absolute", "warmup_steps": 2}
 
 
 def pipeline(**components: Any) -> SimpleNamespace:
@@ -38,7 +38,7 @@ def test_enable_hands_its_settings_to_the_hook(config: Any) -> None:
     backend.enable(pipe)
     assert backend.is_enabled()
     resolved = find_teacache_hook(pipe.transformer).config
-    assert resolved == TeaCacheConfig(0.3, IDENTITY, "SingleStream", "absolute")
+    assert resolved == TeaCacheConfig(0.3, IDENTITY, "SingleStream", "absolute", "base", 2)
     assert find_teacache_hook(pipe.text_encoder) is None
     backend.disable(pipe)
     assert not backend.is_enabled()
@@ -126,7 +126,10 @@ def test_unknown_settings_are_refused_with_the_nearest_name() -> None:
         TeaCacheBackend({"x": 1})
 
 
-@pytest.mark.parametrize("settings", [{"rel_l1_thresh": -1}, {"coefficients": [1.0]}, {"accumulate": "sum"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"rel_l1_thresh": -1}, {"coefficients": [1.0]}, {"accumulate": "sum"}, {"variant": ""}, {"warmup_steps": -1}],
+)
 def test_bad_values_are_refused_before_there_is_a_pipeline(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(settings))} must be"):
         TeaCacheBackend(settings)
@@ -138,4 +141,4 @@ def test_a_config_of_another_type_is_refused() -> None:
 
 
 def test_defaults_are_the_documented_ones() -> None:
-    assert TeaCacheBackend().config == DiffusionCacheConfig(0.2, None, None)
+    assert TeaCacheBackend().config == DiffusionCacheConfig(0.2, None, None, None, None)

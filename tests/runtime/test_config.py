@@ -22,6 +22,8 @@ def test_defaults_are_the_documented_ones() -> None:
     assert config.transformer_type == "QwenImageTransformer2DModel"
     assert isinstance(config.transformer_type, str)
     assert config.accumulate is None
+    assert config.variant is None
+    assert config.warmup_steps is None
 
 
 def test_a_type_that_was_given_is_told_from_the_default() -> None:
@@ -79,6 +81,18 @@ def test_the_callers_list_is_not_shared() -> None:
 def test_accumulate_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="accumulate must be 'signed', 'absolute' or None, found 'abs'"):
         TeaCacheConfig(accumulate="abs")
+
+
+@pytest.mark.parametrize("variant", ["", 3, ["kontext"]])
+def test_a_variant_is_a_name(variant: Any) -> None:
+    with pytest.raises(ValueError, match="variant must be a name or None, found"):
+        TeaCacheConfig(variant=variant)
+
+
+@pytest.mark.parametrize("steps", [-1, 1.0, True, "5"])
+def test_warmup_steps_are_a_count(steps: Any) -> None:
+    with pytest.raises(ValueError, match="warmup_steps must be an integer of at least 0, or None, found"):
+        TeaCacheConfig(warmup_steps=steps)
 
 
 def test_an_unknown_type_without_coefficients_lists_what_is_known() -> None:

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from teaspec.compiler.forms.document import Document
+from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.frozen import Form, Sequence, Text, describe
+from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import DottedName, Identifier, ImportPath, NormPath
 from teaspec.compiler.forms.probe import Probe
@@ -18,6 +19,9 @@ Accumulate = Literal["signed", "absolute"]
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 """The polynomial, highest degree first, that leaves a distance as it is."""
+
+BASE = "base"
+"""What the spec's own calibration is called, beside its variants."""
 
 
 def _coefficients(raw: object) -> object:
@@ -117,6 +121,8 @@ class CheckpointFacts(Form):
         accumulate: Whether rescaled distances are summed as they are or by their absolute value.
         source: Where the coefficients were published.
         thresholds: Published settings.
+        warmup_steps: Steps at the beginning of a generation that are always computed.
+        match: What the model's config says where this calibration is the right one; empty where it does not tell.
         note: Anything else.
     """
 
@@ -125,6 +131,8 @@ class CheckpointFacts(Form):
     accumulate: Accumulate = "signed"
     source: Text | None = None
     thresholds: Sequence[Threshold] = ()
+    warmup_steps: int = Field(default=0, ge=0)
+    match: Match = Field(default_factory=dict)
     note: Text | None = None
 
     @model_validator(mode="before")
@@ -140,11 +148,9 @@ class Variant(CheckpointFacts):
 
     Attributes:
         signal: The value that decides, where it differs from the spec's.
-        warmup_steps: Steps at the beginning that are always computed.
     """
 
     signal: Identifier | None = None
-    warmup_steps: int = Field(default=0, ge=0)
 
 
 class TeaCacheFacts(CheckpointFacts):
@@ -206,6 +212,7 @@ class Spec(Form):
     probe: Probe = Probe()
 
     _document: Document | None = PrivateAttr(default=None)
+    _signal_path: Path = PrivateAttr(default=("signal",))
 
     def model_post_init(self, context: Any) -> None:
         """Keeps the document that the pass gave as validation context."""
@@ -222,6 +229,27 @@ class Spec(Form):
         if self._document is None:
             raise ValueError("this spec was not read from a document")
         return self._document
+
+    @property
+    def signal_path(self) -> Path:
+        """Where in the document the signal stands."""
+        return self._signal_path
+
+    def for_variant(self, name: str) -> Spec:
+        """Returns the spec with the signal of a variant: itself, where the variant has the same.
+
+        Args:
+            name: A key of `teacache.variants`.
+
+        Raises:
+            KeyError: There is no such variant.
+        """
+        signal = self.teacache.variants[name].signal
+        if signal is None or signal == self.signal:
+            return self
+        other = self.model_copy(update={"signal": signal})
+        other._signal_path = ("teacache", "variants", name, "signal")
+        return other
 
     @property
     def class_name(self) -> str:

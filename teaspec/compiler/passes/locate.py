@@ -271,7 +271,9 @@ class _Locator:
         if signal not in known:
             message = f"`{self.forward.title}` binds no `{signal}` before its blocks"
             label = self._label(self.body[first], "the blocks begin here")
-            self._mistake("unknown-signal", message, ("signal",), label, help_lines=did_you_mean(signal, known))
+            self._mistake(
+                "unknown-signal", message, self.spec.signal_path, label, help_lines=did_you_mean(signal, known)
+            )
         return signal
 
     def _bound_before(self, end: int) -> set[str]:

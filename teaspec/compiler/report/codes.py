@@ -29,6 +29,7 @@ READ_CODES = {
 """What can be wrong with the text."""
 
 CHECK_CODES = {
+    "ambiguous-match": "Two calibrations can be meant for one checkpoint, and none of them is the more specific.",
     "bad-dim": "A dim of the probe is not an integer or a pair of integers in order.",
     "bad-embed": "`embed` is not of the form `call -> name`.",
     "bad-import-path": "`model` does not name a module and a class in it.",
@@ -38,6 +39,7 @@ CHECK_CODES = {
     "duplicate-input": "An input of the probe is given twice, with and without `?`.",
     "empty-case": "A case of the probe changes nothing.",
     "empty-list": "A list is empty where at least one item is needed.",
+    "empty-match": "A `match` asks for nothing.",
     "impossible-size": "A size is negative, or divides by zero, for dims that the probe allows.",
     "literal-names-a-dim": "A literal text in the probe is spelt like one of its dims.",
     "misplaced-absent": "`absent` stands where there is no input to leave out.",
@@ -48,6 +50,7 @@ CHECK_CODES = {
     "not-a-name": "A text that should be a Python name, or a dotted path of them, is not.",
     "number-too-small": "A number is below the smallest that makes sense.",
     "repeated-name": "A name is given twice where each counts once.",
+    "reserved-name": "A variant has the name that stands for the spec's own calibration.",
     "several-value-kinds": "A value of the probe has the keys of more than one kind of value.",
     "status-mismatch": "`status` does not agree with whether coefficients are given.",
     "tried-after-all": "An argument is listed as untried although the probe passes it.",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from itertools import combinations
 from typing import Any
 
 from teaspec.compiler.forms.document import Path
-from teaspec.compiler.forms.spec import Blocks, CheckpointFacts, Streams, TeaCacheFacts
+from teaspec.compiler.forms.match import Match, Plain
+from teaspec.compiler.forms.spec import BASE, Blocks, CheckpointFacts, Streams, TeaCacheFacts
 from teaspec.compiler.rules.finding import Finding
 
 
@@ -33,7 +36,7 @@ def check_streams(streams: Streams) -> Iterator[Finding]:
 
 
 def check_teacache(teacache: TeaCacheFacts) -> Iterator[Finding]:
-    """Finds contradictions between coefficients, status and source, of the model and of each variant.
+    """Finds contradictions between coefficients, status and source, of the model and of each variant, and between them.
 
     Args:
         teacache: The form.
@@ -41,6 +44,35 @@ def check_teacache(teacache: TeaCacheFacts) -> Iterator[Finding]:
     yield from _check_calibration(teacache, ("teacache",))
     for name, variant in teacache.variants.items():
         yield from _check_calibration(variant, ("teacache", "variants", name))
+        if name == BASE:
+            message = f"`{name}` is what the spec's own calibration is called"
+            yield Finding(("teacache", "variants", name), "reserved-name", message, at_key=True)
+    yield from _check_matches(teacache)
+
+
+def _check_matches(teacache: TeaCacheFacts) -> Iterator[Finding]:
+    """Finds pairs of calibrations of which neither is the more specific where both match."""
+    sets: list[tuple[str, Path, Match]] = [(BASE, ("teacache",), teacache.match)]
+    sets += [(name, ("teacache", "variants", name), facts.match) for name, facts in teacache.variants.items()]
+    for (name, path, match), (other, other_path, other_match) in combinations(sets, 2):
+        if match and len(match) == len(other_match) and _can_agree(match, other_match):
+            message = f"`{name}` and `{other}` can both match one checkpoint, and neither asks for more keys"
+            also = ((*path, "match"), f"this one is `{name}`'s")
+            help_line = "add a key to the more special one, or one that tells them apart to both"
+            where, here = (*other_path, "match"), f"this one is `{other}`'s"
+            yield Finding(where, "ambiguous-match", message, here, (help_line,), at_key=True, also=also)
+
+
+def _can_agree(match: Match, other: Match) -> bool:
+    """Whether one config can satisfy both. Two different patterns are taken to exclude each other."""
+    shared = match.keys() & other.keys()
+    return all(any(_is_met(a, b) or _is_met(b, a) for a in match[key] for b in other[key]) for key in shared)
+
+
+def _is_met(wanted: Plain, found: Plain) -> bool:
+    if isinstance(wanted, str) and isinstance(found, str):
+        return fnmatchcase(found.lower(), wanted.lower())
+    return wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
 
 
 def _check_calibration(facts: CheckpointFacts, path: Path) -> Iterator[Finding]:

@@ -126,11 +126,11 @@ class CastsBeforeHead(SingleModel):
     lambda draw: [draw.dual()],
     spec={"loops": "single_transformer_blocks", "norm": "single_transformer_blocks.0.norm1"},
     attention="single_transformer_blocks.0.attn",
-    carried=None,
-    residual=False,
+    reused=(*(name for name in SINGLE if "." not in name), "context_embedder", "single_transformer_blocks.0.norm1"),
+    with_blocks=(),
 )
 class JointEntry(DualModel):
-    """The joint stream enters the blocks, only its image part leaves them: entry and exit differ in shape."""
+    """The joint stream enters the only loop; its text part is cut off behind it, in the postlude (Krea 2)."""
 
     def forward(self, hidden_states, timestep, encoder_hidden_states):
         temb = self.time_embed(timestep)

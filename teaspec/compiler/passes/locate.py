@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import Literal
 
+from teaspec.compiler.analysis.extent import Extent
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import parameters_of, self_path
 from teaspec.compiler.analysis.search import (
@@ -56,7 +57,9 @@ class _Locator:
         first, last_loop = indices[0], indices[-1]
         embed = self._embed(first)
         head, head_index = self._head(first, last_loop)
-        last = self._last_of_blocks(last_loop, head_index)
+        names, streams = frozenset(name for name, _ in loops), self.spec.streams
+        extent = Extent(self.source.model, self.body, names, first, last_loop, streams.hidden, streams.encoder)
+        last = extent.end(head_index)
         self._streams(first, last)
         self._style(loops, first, last)
         signal = self._signal(first)
@@ -206,14 +209,6 @@ class _Locator:
             help_lines=did_you_mean(head, after),
         )  # fmt: skip
         return None, len(self.body)
-
-    def _last_of_blocks(self, last_loop: int, head: int) -> int:
-        last = last_loop
-        streams = {self.spec.streams.hidden, self.spec.streams.encoder}
-        for index in range(last_loop + 1, min(head, len(self.body))):
-            if effects_of(self.body[index], self.source.model.summaries, self.self_name).binds & streams:
-                last = index
-        return last
 
     # Claims of the spec that the source can contradict
 

@@ -1,0 +1,96 @@
+"""Where the blocks end: with the stream in the shape in which it entered them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from teaspec.compiler.analysis.loops import find_loops
+from teaspec.compiler.analysis.names import root_names
+from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.forms.source import ModuleSource
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where the block loops of a forward stand, and which streams they thread.
+
+    Attributes:
+        model: The model's class.
+        body: The statements of its forward.
+        loops: The lists of blocks.
+        first: Index of the first statement that holds a block loop.
+        last_loop: Index of the last one.
+        hidden: Name of the hidden stream.
+        encoder: What the forward would call an encoder stream.
+    """
+
+    model: ModuleSource
+    body: Sequence[ast.stmt]
+    loops: frozenset[str]
+    first: int
+    last_loop: int
+    hidden: str
+    encoder: str
+
+    def end(self, head: int) -> int:
+        """The index of the last statement of the blocks: the last one before the head that rebinds a stream.
+
+        A loop hands what a block returns to the next block, so the stream keeps its shape on the way through. Where
+        it is made longer or shorter between the loops (FLUX.2 appends it to the text there), what stands behind them
+        undoes that and belongs to the blocks. Else the blocks end before the first statement that changes its shape:
+        text tokens that enter with the stream and are cut off behind the loops (Krea 2) are the postlude's business.
+
+        Args:
+            head: Index of the statement that calls the head.
+        """
+        keeps_shape = self.hidden in self._binds(self.body[self.last_loop]) and not any(
+            self._reshapes(statement) for statement in self._outside_loops(self.body[self.first : self.last_loop + 1])
+        )
+        last = self.last_loop
+        for index in range(self.last_loop + 1, min(head, len(self.body))):
+            if keeps_shape and self._reshapes(self.body[index]):
+                break
+            if self._binds(self.body[index]) & {self.hidden, self.encoder}:
+                last = index
+        return last
+
+    def _binds(self, statement: ast.stmt) -> frozenset[str]:
+        return effects_of(statement, self.model.summaries, self.model.forward.self_name).binds
+
+    def _reshapes(self, statement: ast.stmt) -> bool:
+        """Whether a statement binds the hidden stream to a part of it, a longer one, or one of another form."""
+        return self.hidden in self._binds(statement) and any(
+            self.hidden in _reshaped(node) for node in ast.walk(statement)
+        )
+
+    def _outside_loops(self, suite: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+        """The statements without a suite of their own that stand in no loop over blocks."""
+        for statement in suite:
+            inner = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
+            if not inner:
+                yield statement
+            elif not (isinstance(statement, ast.For) and self._is_over_blocks(statement)):
+                yield from self._outside_loops(inner)
+
+    def _is_over_blocks(self, statement: ast.For) -> bool:
+        model = self.model
+        return any(find_loops(statement, name, model.forward, model.methods) for name in self.loops)
+
+
+def _reshaped(node: ast.AST) -> frozenset[str]:
+    """The names whose values come out of an expression in another shape."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.value, ast.Attribute):  # `x.shape[1]` is a number
+        return frozenset(root_names(node.value))
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in _RESHAPES:
+            return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    return frozenset()
+
+
+_RESHAPES = frozenset(
+    "cat concat concatenate stack hstack vstack split tensor_split chunk narrow unbind select index_select gather pad "
+    "reshape view flatten unflatten permute transpose movedim squeeze unsqueeze repeat repeat_interleave expand".split()
+)

@@ -7,10 +7,11 @@ import random
 import zlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
+from teaspec.compiler.forms.numbers import DType
 from teaspec.compiler.forms.probe import (
     Choice,
     Constant,
@@ -136,6 +137,8 @@ class _Maker:
     def _tensor(self, value: Tensor) -> torch.Tensor:
         shape = [size.evaluate(self._example.dims) for size in value.shape]
         dtype = self._dtype(value.dtype)
+        if dtype.is_complex:
+            return torch.randn(shape, generator=self._numbers, dtype=dtype)
         if not dtype.is_floating_point:
             lowest, highest = value.range or (0, 1)
             return torch.randint(int(lowest), int(highest) + 1, shape, generator=self._numbers).to(dtype)
@@ -158,7 +161,4 @@ class _Maker:
         return self._example.dtype if name == "float" else _DTYPES[name]
 
 
-_DTYPES = {
-    name: getattr(torch, name)
-    for name in ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
-}
+_DTYPES = {name: getattr(torch, name) for name in get_args(DType) if name != "float"}

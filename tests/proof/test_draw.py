@@ -116,6 +116,8 @@ def test_tensors():
     assert whole.dtype == torch.bfloat16 and set(whole.tolist()) == {0, 1, 2, 3}
     integers = one_value("{tensor: [200], dtype: int64, range: [5, 7]}")
     assert integers.dtype == torch.int64 and set(integers.tolist()) == {5, 6, 7}
+    turns = one_value("{tensor: [200], dtype: complex64}")
+    assert turns.dtype == torch.complex64 and turns.real.unique().numel() > 1 and turns.imag.unique().numel() > 1
     truths = one_value("{tensor: [200], dtype: bool}")
     assert truths.dtype == torch.bool and set(truths.tolist()) == {True, False}
     assert one_value("[]").shape == ()

@@ -12,8 +12,9 @@ from teaspec.compiler.forms.frozen import describe
 from teaspec.compiler.forms.mistake import mistake
 
 DType = Literal[
-    "float", "float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"
-]
+    "float", "float16", "bfloat16", "float32", "float64", "complex64",
+    "int8", "uint8", "int16", "int32", "int64", "bool",
+]  # fmt: skip
 """`float` is the dtype that the proof draws for the whole probe."""
 
 MAX_DIM = 4096

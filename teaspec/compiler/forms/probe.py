@@ -28,8 +28,8 @@ class Tensor(Form):
     Attributes:
         shape: One size per dimension; none for a tensor of one number.
         dtype: Its dtype; `float` is the dtype drawn for the whole probe.
-        range: Lowest and highest value, uniform between them, both included. Without one, floats are standard normal
-            and bools are drawn evenly.
+        range: Lowest and highest value, uniform between them, both included. Without one, floats and complex
+            numbers are standard normal and bools are drawn evenly.
         integer: Whether a float tensor holds whole numbers only.
     """
 

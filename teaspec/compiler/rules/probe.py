@@ -34,6 +34,7 @@ _INTEGER_LIMITS = {
     "int32": (-(2**31), 2**31 - 1),
     "int64": (-(2**63), 2**63 - 1),
 }
+_UNRANGED = {"bool": "bools", "complex64": "complex numbers"}
 _MAX_VARIED_DIMS = 6
 
 
@@ -172,9 +173,10 @@ class _Checker:
 def _range(path: Path, tensor: Tensor) -> Iterator[Finding]:
     limits = _INTEGER_LIMITS.get(tensor.dtype)
     is_whole = limits is not None or tensor.integer
-    if tensor.dtype == "bool":
+    unranged = _UNRANGED.get(tensor.dtype)
+    if unranged is not None:
         if tensor.range is not None:
-            yield Finding((*path, "range"), "bad-range", "a tensor of bools has no range")
+            yield Finding((*path, "range"), "bad-range", f"a tensor of {unranged} has no range")
     elif tensor.range is None:
         if is_whole:
             message = "a tensor of integers needs a range"

@@ -11,8 +11,10 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import parameter_names
 from teaspec.compiler.analysis.names import self_path, target_names
+from teaspec.compiler.analysis.truncate import settled
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 FollowInto = Callable[[FunctionSource, "AttentionCut", ast.Call, FunctionSource], "ast.expr | None"]
@@ -46,7 +48,9 @@ class AttentionCut:
         self.self_name = function.self_name
         self.found = False
         self.norm_call: ast.Call | None = None
-        self.body, self.ends = self._suite(function.node.body, start or Trail())
+        known = Known(module.absent, self.self_name)
+        body = settled(function.node.body, lambda test: decided(test, known))
+        self.body, self.ends = self._suite(body, start or Trail())
 
     def _suite(self, suite: Sequence[ast.stmt], trail: Trail) -> tuple[list[ast.stmt], bool]:
         out: list[ast.stmt] = []

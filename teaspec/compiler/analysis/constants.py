@@ -1,17 +1,34 @@
-"""Numbers that the first turn of a loop is known by, and tests whose outcome follows from them."""
+"""What is known before anything runs, and tests whose outcome follows from it."""
 
 from __future__ import annotations
 
 import ast
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 
 _COMPARE = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt,
     ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known in one function.
+
+    Attributes:
+        absent: Attributes of its module that hold None.
+        self_name: What it calls its module.
+        numbers: Local names that hold a number, as in the first turn of a loop.
+    """
+
+    absent: frozenset[str]
+    self_name: str
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 def numbers_of(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
@@ -31,30 +48,37 @@ def numbers_of(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
     }
 
 
-def decided(test: ast.expr, constants: Mapping[str, int]) -> bool | None:
-    """Which way a test goes, given the values of some names; None where they do not tell.
+def decided(test: ast.expr, known: Known) -> bool | None:
+    """Which way a test goes; None where what is known does not tell.
 
     Args:
-        test: The test: comparisons of numbers and names, `not`, `and`, `or`.
-        constants: The known values.
+        test: The test: comparisons of numbers and names, of attributes with None, `not`, `and`, `or`.
+        known: What is known where it stands.
     """
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        inner = decided(test.operand, constants)
+        inner = decided(test.operand, known)
         return None if inner is None else not inner
     if isinstance(test, ast.BoolOp):
-        ways = [decided(value, constants) for value in test.values]
+        ways = [decided(value, known) for value in test.values]
         stops = isinstance(test.op, ast.Or)
         if ways[0] is stops:
             return stops
         return not stops if all(way is (not stops) for way in ways) else None
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
-        left, right = _number(test.left, constants), _number(test.comparators[0], constants)
-        compare = _COMPARE.get(type(test.ops[0]))
-        return None if left is None or right is None or compare is None else bool(compare(left, right))
+        return _compared(test.left, test.ops[0], test.comparators[0], known)
     return None
 
 
-def _number(node: ast.expr, constants: Mapping[str, int]) -> int | None:
+def _compared(left: ast.expr, operation: ast.cmpop, right: ast.expr, known: Known) -> bool | None:
+    if isinstance(operation, (ast.Is, ast.IsNot)):
+        is_none = isinstance(right, ast.Constant) and right.value is None
+        return isinstance(operation, ast.Is) if is_none and self_path(left, known.self_name) in known.absent else None
+    first, second = _number(left, known.numbers), _number(right, known.numbers)
+    compare = _COMPARE.get(type(operation))
+    return None if first is None or second is None or compare is None else bool(compare(first, second))
+
+
+def _number(node: ast.expr, numbers: Mapping[str, int]) -> int | None:
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return node.value
-    return constants.get(node.id) if isinstance(node, ast.Name) else None
+    return numbers.get(node.id) if isinstance(node, ast.Name) else None

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
 from teaspec.compiler.analysis.attention import AttentionCut, calls_in_order
-from teaspec.compiler.analysis.constants import decided, numbers_of
+from teaspec.compiler.analysis.constants import Known, decided, numbers_of
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
 from teaspec.compiler.analysis.first_turn import bind_first_item, first_turn
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in
@@ -180,7 +180,8 @@ class _Slicer:
                     return self._call(inner, first, call.args[1:], call.keywords, call, function)
             return None
 
-        suite, ends = truncate(body, leaf, enter_loop, lambda test: decided(test, constants))
+        known = Known(model.absent, function.self_name, constants)
+        suite, ends = truncate(body, leaf, enter_loop, lambda test: decided(test, known))
         made = self._function(name, model, function, suite, ends)
         for statement in made.body:
             if any(True for _ in loops_in(statement, function, model.methods)):
@@ -209,7 +210,8 @@ class _Slicer:
                     return self._call(inner, entered, call.args, call.keywords, call, function)
             return None
 
-        suite, ends = truncate(body, leaf, _into_no_loop)
+        known = Known(module.absent, function.self_name)
+        suite, ends = truncate(body, leaf, _into_no_loop, lambda test: decided(test, known))
         return self._function(name, module, function, suite, ends)
 
     def _call(

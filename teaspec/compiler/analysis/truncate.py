@@ -47,6 +47,22 @@ def truncate(
     return out, False
 
 
+def settled(suite: Sequence[ast.stmt], decide: Decide) -> list[ast.stmt]:
+    """A suite without the branches whose way is known: what they lead to stands in their place."""
+    out: list[ast.stmt] = []
+    for statement in suite:
+        way = decide(statement.test) if isinstance(statement, ast.If) else None
+        if isinstance(statement, ast.If) and way is not None:
+            out += settled(statement.body if way else statement.orelse, decide)
+        elif isinstance(statement, ast.If):
+            body = settled(statement.body, decide) or [ast.copy_location(ast.Pass(), statement)]
+            left = ast.If(test=statement.test, body=body, orelse=settled(statement.orelse, decide))
+            out.append(ast.copy_location(left, statement))
+        else:
+            out.append(statement)
+    return out
+
+
 def _statement(node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry, decide: Decide) -> tuple[list[ast.stmt], bool]:
     if isinstance(node, ast.If):
         found = leaf(node.test)

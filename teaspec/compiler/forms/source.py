@@ -105,6 +105,7 @@ class ModuleSource:
             dimensions.
         random_children: Paths of submodules that draw random numbers.
         stateful_children: Paths of submodules that change themselves when called.
+        absent: Its attributes that hold None for good: submodules that others of its class may have.
     """
 
     class_name: str
@@ -114,6 +115,7 @@ class ModuleSource:
     children: Mapping[str, bool] = field(repr=False)
     random_children: frozenset[str] = field(repr=False)
     stateful_children: frozenset[str] = field(repr=False)
+    absent: frozenset[str] = field(repr=False)
 
 
 @dataclass(frozen=True)

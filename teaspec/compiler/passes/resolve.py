@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from teaspec.compiler.analysis.absent import absent_names, none_names
 from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.definitions import (
     find_definition,
@@ -93,8 +94,9 @@ def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
         path = _norm_path_modules(spec, module)
     except SpecError:
         return ()
+    key.append(none_names(module))
     for frame in path[2]:
-        key.append(type(frame))
+        key += [type(frame), none_names(frame)]
         key.append(tuple((name, type(child)) for name, child in frame.named_modules()))
     return tuple(key)
 
@@ -171,6 +173,7 @@ def _module_source(spec: Spec, module: torch.nn.Module, method: str, where: tupl
         children=children,
         random_children=random,
         stateful_children=_matching_children(module, _keeps_state),
+        absent=absent_names(module, nodes),
     )
 
 

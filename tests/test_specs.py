@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import statistics
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from teaspec.compiler import compile_spec, load_spec
 from teaspec.compiler.forms.probe import Tensor
-from teaspec.compiler.forms.spec import IDENTITY
+from teaspec.compiler.forms.spec import BASE, IDENTITY, CheckpointFacts, Spec
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.proof.compare import named_tensors, same_value
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
@@ -25,9 +27,9 @@ EXAMPLES = 20
 
 
 @cache
-def subject_of(name: str) -> Subject:
+def subject_of(name: str, variant: str | None = None) -> Subject:
     spec = load_spec(SPECS[name])
-    return Subject(spec, import_model(spec), compile_spec)
+    return Subject(spec if variant is None else spec.for_variant(variant), import_model(spec), compile_spec)
 
 
 def lines_above_probe(path: Path) -> int:
@@ -120,94 +122,72 @@ def test_the_keys_stand_in_one_order(name):
     assert keys == [key for key in ORDER if key in keys]
 
 
-# Copied by hand from the sources that the specs name: status, accumulation, signal, coefficients, thresholds.
-PUBLISHED = {
-    "cogvideox": (
-        "published",
-        "signed",
-        "temb",
-        (-1538.80483, 843.202495, -134.363087, 7.97131516, -0.0523162339),
-        (),
-    ),
-    "flux": (
-        "published",
-        "signed",
-        "norm",
-        (498.651651, -283.781631, 55.8554382, -3.82021401, 0.264230861),
-        ((0.25, 1.5), (0.4, 1.8), (0.6, 2.0), (0.8, 2.25)),
-    ),
-    "hunyuan_video": (
-        "published",
-        "signed",
-        "norm",
-        (733.226126, -401.131952, 67.5869174, -3.149878, 0.0961237896),
-        ((0.1, 1.6), (0.15, 2.1)),
-    ),
-    "ltx": (
-        "published",
-        "signed",
-        "norm",
-        (21.4700694, -12.8016453, 2.31279151, 0.792487521, 0.00969274326),
-        ((0.03, 1.6), (0.05, 2.1)),
-    ),
-    "lumina2": (
-        "borrowed",
-        "signed",
-        "norm",
-        (393.76566581, -603.50993606, 209.10239044, -23.00726601, 0.86377344),
-        ((0.2, 1.25), (0.3, 1.5625), (0.4, 2.0833), (0.5, 2.5)),
-    ),
-    "qwen_image": (
-        "borrowed",
-        "absolute",
-        "norm",
-        (-450.0, 280.0, -45.0, 3.2, -0.02),
-        ((0.2, 1.5), (0.4, 1.8), (0.6, 2.0), (0.8, 2.25)),
-    ),
-    "sd3": (
-        "borrowed",
-        "signed",
-        "norm",
-        (498.651651, -283.781631, 55.8554382, -3.82021401, 0.264230861),
-        ((0.6, None),),
-    ),
-    "wan": (
-        "published",
-        "signed",
-        "temb",
-        (2396.76752, -1311.10545, 201.331979, -8.29855975, 0.137887774),
-        ((0.05, None), (0.07, None), (0.08, None), (0.08, 1.6)),
-    ),
-}
+PUBLISHED = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
+
+
+def sets_of(name: str) -> dict[str, CheckpointFacts]:
+    facts = load_spec(SPECS[name]).teacache
+    return {BASE: facts, **facts.variants}
+
+
+def as_published(spec: Spec, one: CheckpointFacts) -> dict[str, object]:
+    """A set of a spec in the words of the table."""
+    found = {
+        "status": one.status,
+        "accumulate": one.accumulate,
+        "signal": getattr(one, "signal", None) or spec.signal,
+        "warmup_steps": one.warmup_steps,
+        "thresholds": [[threshold.thresh, threshold.speedup] for threshold in one.thresholds],
+    }
+    return found if one.status == "none" else found | {"coefficients": list(one.coefficients), "source": one.source}
+
+
+def test_the_table_of_what_was_published_is_about_specs():
+    assert PUBLISHED.keys() <= SPECS.keys()
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_default_set_is_the_published_one(name):
+def test_every_set_is_the_published_one(name):
     spec = load_spec(SPECS[name])
-    facts = spec.teacache
-    if name not in PUBLISHED:
-        assert (facts.status, facts.coefficients, facts.thresholds, facts.source) == ("none", IDENTITY, (), None)
-        return
-    thresholds = tuple((threshold.thresh, threshold.speedup) for threshold in facts.thresholds)
-    assert (facts.status, facts.accumulate, spec.signal, facts.coefficients, thresholds) == PUBLISHED[name]
+    found = {key: as_published(spec, one) for key, one in sets_of(name).items()}
+    if BASE not in PUBLISHED.get(name, {}):
+        base = found.pop(BASE)
+        assert (base["status"], base["thresholds"], spec.teacache.source) == ("none", [], None)
+        assert spec.teacache.coefficients == IDENTITY
+    assert found == PUBLISHED.get(name, {})
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_every_set_names_its_source_down_to_the_commit(name):
-    facts = load_spec(SPECS[name]).teacache
-    for one in (facts, *facts.variants.values()):
+    for one in sets_of(name).values():
         if one.status == "none":
             assert (one.coefficients, one.source) == (IDENTITY, None)
             continue
-        assert one.source is not None
         repository, path, commit = one.source.split(" ", 2)
-        known = "/" in repository and path.endswith(".py") and commit.startswith("@") and len(commit) == 9
+        known = "/" in repository and path.endswith(".py")
+        known &= commit == "(commit not known)" or (commit.startswith("@") and len(commit) == 9)
         assert known or one.source.endswith("(repository not known)"), one.source
 
 
-def test_variants_that_only_differ_in_retention_compute_their_first_five_steps():
-    variants = load_spec(SPECS["wan"]).teacache.variants
-    for name, variant in variants.items():
-        is_retained = name.endswith("-ret")
-        assert variant.warmup_steps == (5 if is_retained else 0), name
-        assert variant.signal == ("timestep_proj" if is_retained or name == "wan2.2" else None), name
+@pytest.mark.parametrize("name", SPECS)
+def test_what_a_match_asks_for_is_in_the_config(name):
+    """A key that the config lacks never fits. diffusers adds the place that a model was loaded from."""
+    known = {*inspect.signature(import_model(load_spec(SPECS[name])).__init__).parameters, "_name_or_path"}
+    for key, one in sets_of(name).items():
+        assert set(one.match) <= known, key
+
+
+OTHER_SIGNALS = {  # of each signal one variant: the others have the same extractor
+    (name, signal): key
+    for name in SPECS
+    for key, one in load_spec(SPECS[name]).teacache.variants.items()
+    if (signal := one.signal) not in (None, load_spec(SPECS[name]).signal)
+}
+
+
+@pytest.mark.parametrize("item", PROPERTIES, ids=lambda item: item.name)
+@pytest.mark.parametrize(("name", "signal"), OTHER_SIGNALS)
+def test_property_with_the_signal_of_a_variant(name, signal, item):
+    with surroundings():
+        result = prove(subject_of(name, OTHER_SIGNALS[name, signal]), item, examples=5, seed=0)
+    assert result.passed, f"{item.claim}\n{result.message}\n{result.minimal_example}"

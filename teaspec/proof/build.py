@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,11 +21,12 @@ class ProbeError(Exception):
 
 
 def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: torch.dtype, seed: int) -> nn.Module:
-    """Builds one instance with reproducible weights, in evaluation mode.
+    """Builds one instance with reproducible weights, in evaluation mode and frozen.
 
     Diffusion transformers are initialised as an identity: gates, modulations and output projections are zero, norms
     are one. With such weights a forward that loses its blocks or its modulation still gives the right output. Every
-    constant parameter is therefore filled with noise around its value.
+    constant parameter is therefore filled with noise around its value. What a constructor leaves uninitialised, for a
+    checkpoint to fill, is noise around zero.
 
     Args:
         model_class: The class of the model.
@@ -39,7 +42,7 @@ def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: to
         ProbeError: The constructor refuses the configuration.
     """
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _uninitialised_is_nan():
         torch.manual_seed(seed)
         try:
             module = model_class(**config)
@@ -49,10 +52,21 @@ def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: to
             ) from error
     with torch.no_grad():
         for parameter in module.parameters():
-            if _is_constant(parameter):
-                parameter.add_(_SPREAD * torch.randn(parameter.shape, generator=generator).to(parameter.dtype))
-    module.eval()
-    return _cast(module, dtype)
+            if _is_constant(parameter) or bool(parameter.isnan().any()):
+                noise = _SPREAD * torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
+                parameter.nan_to_num_(0.0).add_(noise)
+    return _cast(module.eval().requires_grad_(False), dtype)
+
+
+@contextmanager
+def _uninitialised_is_nan() -> Iterator[None]:
+    """Within it, `torch.empty` gives NaNs in place of what happens to stand in memory."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def _is_constant(parameter: torch.Tensor) -> bool:

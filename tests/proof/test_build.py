@@ -35,6 +35,22 @@ def test_a_constant_is_kept_as_the_middle_of_its_noise():
     assert module.norm_out.weight.mean().item() == pytest.approx(1.0, abs=0.02)
 
 
+class Unfinished(torch.nn.Module):
+    """Leaves its weights for a checkpoint to fill."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts = torch.nn.Parameter(torch.empty(3, 64, 64))
+
+
+def test_what_a_constructor_leaves_uninitialised_is_noise():
+    torch.full((3, 64, 64), 7.0)  # what the next allocation may find in memory
+    first, second = (build_module(Unfinished, {}, torch.float32, seed).experts for seed in (0, 0))
+    assert torch.equal(first, second)
+    assert first.std().item() == pytest.approx(0.2, abs=0.02)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_the_seed_decides_and_the_global_random_state_does_not():
     torch.manual_seed(1)
     first = build_module(SmallTransformer, {}, torch.float32, 5).state_dict()
@@ -50,6 +66,7 @@ def test_the_seed_decides_and_the_global_random_state_does_not():
 def test_evaluation_mode_and_the_parts_that_stay_in_float32():
     module = build_module(SmallTransformer, {}, torch.bfloat16, 0)
     assert not module.training
+    assert not any(parameter.requires_grad for parameter in module.parameters())
     dtypes = {name: parameter.dtype for name, parameter in module.named_parameters()}
     assert dtypes["embed.weight"] == dtypes["embed.bias"] == torch.float32
     assert {dtype for name, dtype in dtypes.items() if not name.startswith("embed")} == {torch.bfloat16}

@@ -117,6 +117,15 @@ def test_validate_fails_on_something_else_than_a_context():
     assert result.message == "the extractor returned a tuple, not a CacheContext"
 
 
+def test_validate_leaves_the_context_of_a_bypassed_call_alone():
+    def only_if_scaled(context, module, kwargs):
+        return replace(context, temb=None) if kwargs.get("scale") is not None else context
+
+    bypassing = SPEC.replace("probe:", "bypass: [scale]\nprobe:")
+    assert outcome("validate", only_if_scaled, text=bypassing).passed
+    assert not outcome("validate", only_if_scaled).passed
+
+
 OF_THE_EMBEDDING = SPEC.replace("head: norm_out", "head: norm_out\nsignal: temb")
 
 

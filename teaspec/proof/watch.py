@@ -64,7 +64,7 @@ def watch_signal(spec: Spec, module: nn.Module) -> Iterator[Watch]:
         handles.append(
             block.register_forward_pre_hook(lambda _, args, kwargs: watch.add(args, kwargs), with_kwargs=True)
         )
-        embedding = dict(module.named_modules()).get(spec.embed.call)
+        embedding = dict(module.named_modules()).get(spec.embed.call) if spec.embed else None
         if embedding is not None:
             handles.append(embedding.register_forward_hook(lambda _, args, output: watch.add(output)))
     try:

@@ -22,7 +22,7 @@ class CacheContext:
             it with the stream behind the blocks before `postprocess` runs.
         encoder_hidden_states: The text stream where it enters the blocks, or None where the model has no second stream
             or nothing behind the blocks reads it.
-        temb: The timestep embedding.
+        temb: The timestep embedding; where the model has none before its blocks, the modulated input.
         run_transformer_blocks: Runs the blocks. Takes nothing; returns `(hidden_states,)`, or
             `(hidden_states, encoder_hidden_states)`, or with live values (below) `(hidden_states, *values)`.
         postprocess: Turns the processed hidden states (and the live values) into what the forward returns.

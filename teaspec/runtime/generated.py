@@ -43,6 +43,11 @@ def entry_of(value: Any) -> torch.Tensor | None:
     return value if isinstance(value, torch.Tensor) and value.is_floating_point() else None
 
 
+def first_given(*values: Any) -> Any:
+    """The first value that is neither None nor left unbound: modes of a forward bind different names."""
+    return next((value for value in values if value is not None and value is not UNBOUND), None)
+
+
 class HandedOn:
     """A call that a forward hands on to the method that holds its blocks.
 

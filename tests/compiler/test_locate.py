@@ -84,11 +84,11 @@ def test_blocks_end_with_the_last_rebinding_before_the_head():
     assert ast.unparse(landmarks.body[landmarks.last]) == "hidden_states = hidden_states * length"
 
 
-@pytest.mark.parametrize(("signal", "expected"), [("norm", None), ("temb", "emb"), ("t_emb", "t_emb")])
+@pytest.mark.parametrize(("signal", "expected"), [("norm", None), ("temb", ("emb",)), ("t_emb", ("t_emb",))])
 def test_the_signal_is_the_norm_the_embedding_or_a_name(signal, expected):
     text = SPECS["cogvideox"].read_text(encoding="utf-8").replace("signal: temb", f"signal: {signal}")
     landmarks = locate(load_spec(text), source_of("cogvideox"))
-    assert (landmarks.temb, landmarks.signal) == ("emb", expected)
+    assert (landmarks.temb, landmarks.signal) == (("emb",), expected)
 
 
 def test_a_single_stream_model_has_no_encoder_stream():
@@ -111,7 +111,7 @@ class OtherNames(SingleModel):
 def test_the_forward_may_call_its_model_and_its_streams_as_it_likes():
     spec = toy_spec(OtherNames, embed="time_embed -> vec", more="streams: {hidden: x}")
     landmarks = locate(spec, resolve(spec, OtherNames()))
-    assert (landmarks.hidden, landmarks.temb) == ("x", "vec")
+    assert (landmarks.hidden, landmarks.temb) == ("x", ("vec",))
     assert [landmark.role for landmark in landmarks.found] == ["embed", "norm", "loop", "head"]
 
 

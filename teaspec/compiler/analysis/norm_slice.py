@@ -170,12 +170,10 @@ class _Slicer:
 
         def leaf(node: ast.AST) -> ast.expr | None:
             for call in calls_in_order(node):
-                callee = call.func
-                if isinstance(callee, ast.Attribute) and callee.attr == "forward":
-                    callee = callee.value
+                callee = _called_module(call.func)
                 if isinstance(callee, ast.Name) and callee.id in block_names:
                     return self._call(inner, callee, call.args, call.keywords, call, function)
-                first = call.args[0] if call.args else None
+                first = _called_module(call.args[0]) if call.args else None
                 if isinstance(first, ast.Name) and first.id in block_names and _is_checkpointing(call.func):
                     return self._call(inner, first, call.args[1:], call.keywords, call, function)
             return None
@@ -274,6 +272,11 @@ def _text(function: Function) -> str:
 
 def _into_no_loop(loop: ast.For) -> list[ast.stmt] | None:
     return None
+
+
+def _called_module(func: ast.expr) -> ast.expr:
+    """The module that is called by `module(...)`, `module.forward(...)` or `module.__call__(...)`."""
+    return func.value if isinstance(func, ast.Attribute) and func.attr in {"forward", "__call__"} else func
 
 
 def _is_checkpointing(func: ast.expr) -> bool:

@@ -37,8 +37,9 @@ class Landmarks:
         last: Index of the last statement of *blocks*.
         hidden: Name of the hidden stream.
         encoder: Name of the encoder stream, None for a single-stream model.
-        temb: Name of the timestep embedding.
-        signal: Name of the value that decides; None where it is the modulated input behind the norm.
+        temb: Names of the timestep embedding, of which the first that is not None counts; none where the forward has no
+            embedding call.
+        signal: Names of the value that decides, in the same way; None where it is the modulated input behind the norm.
     """
 
     found: tuple[Landmark, ...]
@@ -47,5 +48,5 @@ class Landmarks:
     last: int
     hidden: str
     encoder: str | None
-    temb: str
-    signal: str | None
+    temb: tuple[str, ...]
+    signal: tuple[str, ...] | None

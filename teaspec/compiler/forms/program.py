@@ -85,6 +85,8 @@ class GeneratedNames:
     handed_on: str
     default_of: str
     entry_of: str
+    first_given: str
+    signal: str
 
     @classmethod
     def avoiding(cls, taken: set[str]) -> GeneratedNames:
@@ -107,6 +109,8 @@ class GeneratedNames:
             "handed_on": "HandedOn",
             "default_of": "default_of",
             "entry_of": "entry_of",
+            "first_given": "first_given",
+            "signal": "signal",
         }
         return cls(**{key: _fresh(name, taken) for key, name in wished.items()})
 
@@ -133,9 +137,10 @@ class Program:
         live: What crosses from blocks to postlude, the hidden stream first.
         hidden: The hidden stream's name.
         encoder: The encoder stream's name where it is live, else None.
-        temb: The timestep embedding's name.
         signal: What decides: the path of the norm, or a name.
         modulated: The expression that computes the modulated input behind the prelude.
+        temb: The expression for the timestep embedding; None where the forward has none, and the modulated input is the
+            first value that knows the time.
         names: The names that the extractor adds.
         extract: The prelude.
         blocks_function: What sank, and the blocks.
@@ -156,9 +161,9 @@ class Program:
     live: tuple[LiveValue, ...]
     hidden: str
     encoder: str | None
-    temb: str
     signal: str
     modulated: ast.expr = field(repr=False)
+    temb: ast.expr | None = field(repr=False)
     names: GeneratedNames = field(repr=False)
     extract: Function = field(repr=False)
     blocks_function: Function = field(repr=False)

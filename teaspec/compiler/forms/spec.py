@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -37,26 +38,32 @@ Coefficients = Annotated[Sequence[float], BeforeValidator(_coefficients)]
 
 
 class Embed(Form):
-    """The first landmark, written `call -> name`.
+    """The first landmark, written `call -> name`, or `call -> name or name`.
 
     Attributes:
         call: The submodule or method that is called.
-        name: What the forward binds its result to.
+        names: What the forward binds its result to. Several where its modes bind different names; in one call the first
+            that is not None is the embedding.
     """
 
     call: DottedName
-    name: Identifier
+    names: Sequence[Identifier]
+
+    def __str__(self) -> str:
+        """As the spec writes it."""
+        return f"{self.call} -> {' or '.join(self.names)}"
 
 
 def _embed(raw: object) -> object:
-    if isinstance(raw, Embed):
-        return raw
+    if isinstance(raw, Embed) or raw == "none":
+        return None if raw == "none" else raw
     if not isinstance(raw, str):
         raise mistake("wrong-type", f"expected a text, found {describe(raw)}", _EMBED_HELP)
-    call, arrow, name = (part.strip() for part in raw.partition("->"))
-    if not arrow or not call or not name:
+    call, arrow, bound = (part.strip() for part in raw.partition("->"))
+    names = [name.strip() for name in re.split(r"\bor\b", bound)]
+    if not arrow or not call or not all(names):
         raise mistake("bad-embed", f"`{raw}` does not say what is called and what its result is bound to", _EMBED_HELP)
-    return {"call": call, "name": name}
+    return {"call": call, "names": names}
 
 
 _EMBED_HELP = "write `call -> name`, for example `time_text_embed -> temb`"
@@ -184,7 +191,7 @@ class Spec(Form):
     Attributes:
         teaspec: Version of the spec language.
         model: Import path of the model's class; the class name is the registry key.
-        embed: First landmark, the embedding call.
+        embed: First landmark, the embedding call; None where the forward has none before its blocks.
         norm: Second landmark, the path of the first block's norm.
         blocks: Third landmark, how the blocks are iterated.
         head: Fourth landmark, the first submodule of the output head.
@@ -199,7 +206,7 @@ class Spec(Form):
 
     teaspec: Annotated[Literal[1], BeforeValidator(_version)]
     model: ImportPath
-    embed: Annotated[Embed, BeforeValidator(_embed)]
+    embed: Annotated[Embed | None, BeforeValidator(_embed)]
     norm: NormPath
     blocks: Blocks
     head: DottedName

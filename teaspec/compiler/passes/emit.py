@@ -108,7 +108,7 @@ class _Emitter:
         generated = [
             ("Extractor", names.extractor), ("HandedOn", names.handed_on), ("Part", names.part),
             ("UNBOUND", names.unbound), ("current_phase", names.phase),
-            ("default_of", names.default_of), ("entry_of", names.entry_of),
+            ("default_of", names.default_of), ("entry_of", names.entry_of), ("first_given", names.first_given),
         ]  # fmt: skip
         for module, wished in (("context", context), ("generated", generated)):
             used = [n + _given(n, given) for n, given in wished if n in _ALWAYS or given in text]
@@ -142,16 +142,18 @@ class _Emitter:
         if live != [program.hidden]:
             entries = ", ".join(f"{v.name!r}: {self._entry_of(v)}" for v in program.live[1:])
             extra = f"{{'live': {{{entries}}}}}"
+        modulated = ast.unparse(program.modulated)
+        first = [] if program.temb else [f"{names.signal} = {modulated}"]
         fields = {
-            "modulated_input": ast.unparse(program.modulated),
+            "modulated_input": modulated if program.temb else names.signal,
             "hidden_states": program.hidden,
             "encoder_hidden_states": str(program.encoder),
-            "temb": program.temb,
+            "temb": ast.unparse(program.temb) if program.temb else names.signal,
             "run_transformer_blocks": f"{names.partial}({blocks})",
             "postprocess": f"{names.partial}({postlude})",
             "extra_states": extra,
         }
-        lines = [f"return {names.context}(", *(f"    {name}={value}," for name, value in fields.items()), ")"]
+        lines = [*first, f"return {names.context}(", *(f"    {name}={value}," for name, value in fields.items()), ")"]
         return "\n".join(lines)
 
     def _entry_of(self, value: LiveValue) -> str:

@@ -73,7 +73,7 @@ class _Locator:
             last=last,
             hidden=self.spec.streams.hidden,
             encoder=self.spec.streams.encoder if self.spec.blocks.style == "dual" else None,
-            temb=self.spec.embed.name,
+            temb=self.spec.embed.names if self.spec.embed else (),
             signal=signal,
         )
 
@@ -117,29 +117,28 @@ class _Locator:
     # Landmark 1, the embedding call
 
     def _embed(self, end: int) -> Landmark | None:
-        call, name = self.spec.embed.call, self.spec.embed.name
-        bound: list[tuple[ast.Call, frozenset[str]]] = []
-        for statement in simple_statements(self.body[:end]):
-            for node in calls_of(statement, call, self.self_name):
-                binds = effects_of(statement, self_name=self.self_name).binds
-                if name in binds:
-                    return self._landmark_at("embed", f"{call} -> {name}", node)
-                bound.append((node, binds))
+        if self.spec.embed is None:
+            return None
+        call, names = self.spec.embed.call, self.spec.embed.names
+        bound = [
+            (node, effects_of(statement, self_name=self.self_name).binds)
+            for statement in simple_statements(self.body[:end])
+            for node in calls_of(statement, call, self.self_name)
+        ]
+        missing = [name for name in names if not any(name in binds for _, binds in bound)]
+        if not missing:
+            node = next(node for node, binds in bound if names[0] in binds)
+            return self._landmark_at("embed", str(self.spec.embed), node)
         if bound:
             node, binds = bound[0]
-            names = ", ".join(f"`{n}`" for n in sorted(binds)) or "nothing"
-            message = f"`self.{call}(...)` does not bind `{name}` in `{self.forward.title}`"
+            found = ", ".join(f"`{n}`" for n in sorted(binds)) or "nothing"
+            message = f"`self.{call}(...)` does not bind `{missing[0]}` in `{self.forward.title}`"
             self._mistake(
-                "embed-binds-other-name", message, ("embed",), self._label(node, f"binds {names}"),
-                help_lines=did_you_mean(name, binds),
+                "embed-binds-other-name", message, ("embed",), self._label(node, f"binds {found}"),
+                help_lines=did_you_mean(missing[0], binds),
             )  # fmt: skip
             return None
-        calls = {
-            path: node
-            for statement in self.body[:end]
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Call) and (path := self_path(node.func, self.self_name))
-        }
+        calls = self._called_in(self.body[:end])
         help_lines = did_you_mean(call, calls)
         near = [n for p, n in calls.items() if help_lines and f"`{p}`" in help_lines[0]]
         label = (
@@ -198,10 +197,7 @@ class _Locator:
                 message = f"`self.{head}` is called before the block loops have ended"
                 self._mistake("head-before-blocks", message, ("head",), self._label(early[0], "called here"))
             return None, len(self.body)
-        after = {
-            p: n for s in self.body[last_loop + 1 :] for n in ast.walk(s) if isinstance(n, ast.Call)
-            and (p := self_path(n.func, self.self_name))
-        }  # fmt: skip
+        after = self._called_in(self.body[last_loop + 1 :])
         labels = [self._label(n, "called after the blocks") for n in list(after.values())[:3]]
         message = f"no call of `self.{head}` after the blocks in `{self.forward.title}`"
         self._mistake(
@@ -256,24 +252,28 @@ class _Locator:
             message = f"the block loops bind `{encoder}` as well, so the style is not `single`"
             self._mistake("style-mismatch", message, where, *labels, help_lines=("use `style: dual`",))
 
-    def _signal(self, first: int) -> str | None:
+    def _signal(self, first: int) -> tuple[str, ...] | None:
         signal = self.spec.signal
         if signal == "norm":
             return None
-        if signal == "temb":
-            return self.spec.embed.name  # the embedding's own landmark has checked it
+        if signal == "temb" and self.spec.embed is not None:
+            return self.spec.embed.names  # the embedding's own landmark has checked it
         known = self._bound_before(first)
         if signal not in known:
             message = f"`{self.forward.title}` binds no `{signal}` before its blocks"
             label = self._label(self.body[first], "the blocks begin here")
-            self._mistake(
-                "unknown-signal", message, self.spec.signal_path, label, help_lines=did_you_mean(signal, known)
-            )
-        return signal
+            near = did_you_mean(signal, known)
+            self._mistake("unknown-signal", message, self.spec.signal_path, label, help_lines=near)
+        return (signal,)
 
     def _bound_before(self, end: int) -> set[str]:
         bound = effects_of(self.body[:end], self_name=self.self_name).binds
         return {*parameters_of(self.forward.node.args), *(name for name in bound if "." not in name)}
+
+    def _called_in(self, statements: Sequence[ast.stmt]) -> dict[str, ast.Call]:
+        nodes = (node for statement in statements for node in ast.walk(statement))
+        calls = ((self_path(node.func, self.self_name), node) for node in nodes if isinstance(node, ast.Call))
+        return {path: node for path, node in calls if path}
 
     # Labels
 

@@ -76,7 +76,8 @@ class _Slicer:
         versions = {save.version for save in sinking.saves}
         blocks = self._blocks_function(sinking, crossing, available | versions, assigned | versions)
         postlude_function = self._postlude_function(postlude, needed_behind, crossing, available, assigned)
-        crossed = {*blocks.parameters, *postlude_function.parameters} & available
+        several = {name for names in (self.landmarks.temb, self.landmarks.signal or ()) if names[1:] for name in names}
+        crossed = {*blocks.parameters, *postlude_function.parameters, *several} & available
         unbound = tuple(name for name in self._ordered(crossed) if name not in assigned)
         live = tuple(value.name for value in crossing.live)
         return Program(
@@ -91,9 +92,9 @@ class _Slicer:
             live=crossing.live,
             hidden=self.landmarks.hidden,
             encoder=self.landmarks.encoder if self.landmarks.encoder in live else None,
-            temb=self.landmarks.temb,
-            signal=self.landmarks.signal or self.spec.norm,
+            signal=" or ".join(self.landmarks.signal or (self.spec.norm,)),
             modulated=self._modulated(norm),
+            temb=self._given(self.landmarks.temb) if self.landmarks.temb else None,
             names=self.names,
             extract=self._extract_function(sinking, unbound),
             blocks_function=blocks,
@@ -132,17 +133,22 @@ class _Slicer:
 
     def _wanted(self, norm: Sequence[Function], crossing: Crossing, needed_behind: frozenset[str]) -> frozenset[str]:
         live = {value.name for value in crossing.live}
-        wanted = {self.landmarks.hidden, self.landmarks.temb}
+        wanted = {self.landmarks.hidden, *self.landmarks.temb}
         wanted |= {value.name for value in crossing.live if value.kind == "stream"}
         wanted |= needed_behind - live
-        wanted |= set(norm[-1].parameters) if norm else {self.landmarks.signal or ""}
+        wanted |= set(norm[-1].parameters) if norm else set(self.landmarks.signal or ())
         return frozenset(wanted)
 
     def _modulated(self, norm: Sequence[Function]) -> ast.expr:
         if not norm:
-            return ast.Name(self.landmarks.signal or self.landmarks.temb, ast.Load())
+            return self._given(self.landmarks.signal or ())
         arguments = [ast.Name(name, ast.Load()) for name in (self.forward.self_name, *norm[-1].parameters)]
         return ast.Call(ast.Name(self.names.modulated_input, ast.Load()), list(arguments), [])
+
+    def _given(self, names: Sequence[str]) -> ast.expr:
+        """The value of a name; of several, the first that this call gives a value."""
+        values: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names]
+        return values[0] if len(values) == 1 else ast.Call(ast.Name(self.names.first_given, ast.Load()), values, [])
 
     # The functions of the extractor
 

@@ -129,7 +129,7 @@ class _Maker:
         if isinstance(value, TupleOf):
             return tuple(self.make(item) for item in value.items)
         if isinstance(value, DictOf):
-            return {key: self.make(item) for key, item in value.items.items()}
+            return {int(key) if value.integer else key: self.make(item) for key, item in value.items.items()}
         if isinstance(value, Constant):
             return value.value
         raise TypeError(f"no value can be made from a {type(value).__name__}")

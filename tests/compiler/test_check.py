@@ -139,7 +139,7 @@ def mistakes_in(data: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_small_spec_has_the_documented_defaults() -> None:
     spec = spec_from(SMALL)
-    assert spec.embed == Embed(call="time_embed", name="temb")
+    assert spec.embed == Embed(call="time_embed", names=("temb",))
     assert (spec.class_name, spec.forward, spec.signal, spec.bypass, spec.aliases) == (
         "Model",
         "forward",
@@ -322,6 +322,9 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
         ({"norm": "self.blocks.0.norm"}, "not-a-name", '"self.blocks.0.norm"'),
         ({"embed": "a.b -> c"}, None, None),
         ({"embed": "a->b"}, None, None),
+        ({"embed": "a -> b or c or orb"}, None, None),
+        ({"embed": "none"}, None, None),
+        ({"embed": "a -> or b"}, "bad-embed", '"a -> or b"'),
         ({"embed": "a -> b -> c"}, "not-a-name", '"a -> b -> c"'),
         ({"embed": "a() -> b"}, "not-a-name", '"a() -> b"'),
         ({"embed": ""}, "bad-embed", '""'),

@@ -151,6 +151,7 @@ def test_structures_and_plain_values():
     assert shapes == [[(1, 5)], [(1, 5)]]
     nested = one_value("{dict: {scale: 0.5, x: {tuple: [[batch], [text]]}}}")
     assert nested["scale"] == 0.5 and [len(item) for item in nested["x"]] == [2, 5]
+    assert list(one_value('{dict: {"0": [batch], "-1": a}, integer: true}')) == [0, -1]
     assert {one_value("{choice: [a, b, null]}", seed=seed) for seed in range(30)} == {"a", "b", None}
     first, second = one_value("{repeat: batch, of: [text]}")
     assert not torch.equal(first, second)

@@ -8,10 +8,11 @@ The forms say what to draw, not how: nothing here knows torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, Text, describe
 from teaspec.compiler.forms.mistake import mistake
@@ -120,9 +121,18 @@ class DictOf(Form):
 
     Attributes:
         items: What it holds.
+        integer: Whether its keys are whole numbers, which YAML has as texts.
     """
 
     items: Mapping[str, Value] = Field(alias="dict")
+    integer: bool = False
+
+    @model_validator(mode="after")
+    def _keys_are_numbers(self) -> DictOf:
+        bad = next((key for key in self.items if self.integer and not re.fullmatch("-?[0-9]+", key)), None)
+        if bad is not None:
+            raise mistake("wrong-value", f"expected a whole number as key, found `{bad}`")
+        return self
 
 
 class Constant(Form):

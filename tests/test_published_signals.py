@@ -70,6 +70,17 @@ def flux(seen: Seen) -> torch.Tensor:
     return module.transformer_blocks[0].norm1(hidden_states, emb=temb)[0]
 
 
+@published("chroma")
+def chroma(seen: Seen) -> torch.Tensor:
+    """vladmandic/sdnext modules/teacache/teacache_chroma.py: transformer_blocks[0].norm1(h, emb=input_vec)[0].
+
+    That script is unfinished: its `input_vec` is the output of time_text_embed, which this norm cannot take, for it
+    wants the six modulations of the block. The signal deliberately is what the block computes from the first six of its
+    own.
+    """
+    return seen.block.norm1(seen.module.x_embedder(seen.call["hidden_states"]), emb=seen.inputs["temb"][:, :6])[0]
+
+
 @published("hunyuan_video")
 def hunyuan_video(seen: Seen) -> torch.Tensor:
     """TeaCache4HunyuanVideo/teacache_sample_video.py: modulate(img_norm1(img), shift, scale), shift and scale of vec.
@@ -115,6 +126,12 @@ def ltx(seen: Seen) -> torch.Tensor:
     values = table[None, None] + temb.reshape(batch, temb.size(1), table.shape[0], -1)
     shift_msa, scale_msa, *_ = values.unbind(dim=2)
     return block.norm1(hidden_states) * (1 + scale_msa) + shift_msa
+
+
+@published("lumina_next")
+def lumina_next(seen: Seen) -> torch.Tensor:
+    """TeaCache4Lumina-T2X/teacache_lumina_next.py: layers[0].norm1(hidden_states, temb)[0]."""
+    return seen.block.norm1(seen.inputs["hidden_states"], seen.inputs["temb"])[0]
 
 
 @published("lumina2")
@@ -186,6 +203,15 @@ def sd3(seen: Seen) -> torch.Tensor:
     module, call = seen.module, seen.call
     temb = module.time_text_embed(call["timestep"], call["pooled_projections"])
     return module.transformer_blocks[0].norm1(module.pos_embed(call["hidden_states"]), emb=temb)[0]
+
+
+@published("longcat_image")
+def longcat_image(seen: Seen) -> torch.Tensor:
+    """vllm-project/vllm-omni extractors.py: transformer_blocks[0].norm1(hidden_states, emb=temb)[0]."""
+    module, call = seen.module, seen.call
+    hidden_states = module.x_embedder(call["hidden_states"])
+    temb = module.time_embed(call["timestep"].to(hidden_states.dtype) * 1000, hidden_states.dtype)
+    return module.transformer_blocks[0].norm1(hidden_states, emb=temb)[0]
 
 
 @published("stable_audio")

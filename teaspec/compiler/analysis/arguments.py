@@ -38,7 +38,7 @@ def argument_for(
         call: The call, for the message.
 
     Raises:
-        UnmappableArgumentError: It is passed by `*` or `**`, or left to a default that is no constant.
+        UnmappableArgumentError: It is passed by `*`, or perhaps by `**`, or left to a default that is no constant.
     """
     for keyword in keywords:
         if keyword.arg == parameter:
@@ -51,9 +51,13 @@ def argument_for(
             raise UnmappableArgumentError(parameter, call)
         if index < len(positional):
             return positional[index]
-    if any(keyword.arg is None for keyword in keywords):
-        raise UnmappableArgumentError(parameter, call)
     default = _default(parameter, arguments)
+    spread = [keyword.value for keyword in keywords if keyword.arg is None]
+    has_to_be_given = default is None and parameter in [*names, *(a.arg for a in arguments.kwonlyargs)]
+    if len(spread) == 1 and isinstance(spread[0], ast.Name) and has_to_be_given:
+        return ast.copy_location(ast.Subscript(spread[0], ast.Constant(parameter), ast.Load()), call)
+    if spread:
+        raise UnmappableArgumentError(parameter, call)
     if not isinstance(default, ast.Constant):
         raise UnmappableArgumentError(parameter, call)
     return default

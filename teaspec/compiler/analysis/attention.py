@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from teaspec.compiler.analysis.constants import Known, decided
-from teaspec.compiler.analysis.dataflow import parameter_names
+from teaspec.compiler.analysis.dataflow import Reader, parameter_names
 from teaspec.compiler.analysis.names import self_path, target_names
+from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import settled
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
@@ -23,10 +24,21 @@ FollowInto = Callable[[FunctionSource, "AttentionCut", ast.Call, FunctionSource]
 
 @dataclass
 class Trail:
-    """What is known at one point of a function: whether the norm was called, and which names hold what it returned."""
+    """What is known at one point of a function.
+
+    Attributes:
+        seen: Whether the norm was called.
+        held: The names that hold what it returned.
+        items: For a dict that holds it, the key that it was put under first.
+    """
 
     seen: bool = False
     held: set[str] = field(default_factory=set)
+    items: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> Trail:
+        """A trail that goes its own way from here."""
+        return Trail(self.seen, set(self.held), dict(self.items))
 
 
 class AttentionCut:
@@ -80,13 +92,14 @@ class AttentionCut:
         if received is not None:
             self.found = True
             return ast.copy_location(ast.Return(value=received), node), True
-        then, other = Trail(trail.seen, set(trail.held)), Trail(trail.seen, set(trail.held))
+        then, other = trail.copy(), trail.copy()
         body, body_ends = self._suite(node.body, then)
         orelse, else_ends = self._suite(node.orelse, other)
         going_on = [t for t, ends in ((then, body_ends), (other, else_ends)) if not ends]
         if going_on:
             trail.seen = any(t.seen for t in going_on)
             trail.held = set().union(*(t.held for t in going_on))
+            trail.items = dict(set.intersection(*(set(t.items.items()) for t in going_on)))
         left = ast.copy_location(ast.If(test=node.test, body=body, orelse=orelse), node)
         return left, body_ends and else_ends
 
@@ -101,8 +114,7 @@ class AttentionCut:
                 continue
             if not trail.seen:
                 continue
-            arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
-            held = [argument for argument in arguments if self._holds(argument, trail)]
+            held = [argument for argument in self._given(call, trail) if self._holds(argument, trail)]
             if held and self.module.children.get(path):
                 return held[0]
             if held and path in self.module.methods:
@@ -110,6 +122,19 @@ class AttentionCut:
                 if inside is not None:
                     return inside
         return None
+
+    def _given(self, call: ast.Call, trail: Trail) -> list[ast.expr]:
+        """What a call is given; of a dict that it spreads, the item that holds what the norm returned."""
+        positional, keywords = without_spreading(Reader.of(self.module, self.function), call)
+        return [*positional, *(self._item(k.value, trail) if k.arg is None else k.value for k in keywords)]
+
+    @staticmethod
+    def _item(spread: ast.expr, trail: Trail) -> ast.expr:
+        key = trail.items.get(spread.id) if isinstance(spread, ast.Name) else None
+        if key is None:
+            return spread
+        item = ast.copy_location(ast.Subscript(spread, ast.Constant(key), ast.Load()), spread)
+        return ast.fix_missing_locations(item)
 
     def _inside(self, method: FunctionSource, call: ast.Call, trail: Trail) -> ast.expr | None:
         names = parameter_names(method.node.args)
@@ -134,10 +159,20 @@ class AttentionCut:
             value = part.value
             targets = part.targets if isinstance(part, ast.Assign) else [part.target]
             names = {name for target in targets for name in target_names(target)}
+            key = self._key(value, trail) if isinstance(value, ast.Dict) else None
+            trail.items = {name: known for name, known in trail.items.items() if name not in names}
+            trail.items |= dict.fromkeys(names, key) if key is not None else {}
             if self._holds(value, trail):
                 trail.held |= names
             elif not isinstance(part, ast.AugAssign):
                 trail.held -= names
+
+    def _key(self, display: ast.Dict, trail: Trail) -> str | None:
+        """The first key of a dict display whose item holds what the norm returned."""
+        for key, value in zip(display.keys, display.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str) and self._holds(value, trail):
+                return key.value
+        return None
 
 
 def calls_in_order(node: ast.AST) -> Iterator[ast.Call]:

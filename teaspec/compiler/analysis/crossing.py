@@ -54,7 +54,7 @@ def crossing_values(
     parameters = parameter_names(reader.function.node.args)
     arguments = set(parameters).difference(*(one.kills for one in before))
     changed = _changed_locals(prelude, blocks, effects, arguments)
-    recomputable = _recomputable(blocks, effects, holds_loop)
+    recomputable = _recomputable(blocks, effects, holds_loop, reader.containers)
     recomputed = _needed_of(recomputable, blocks, effects, reader.effects(rest).reads)
     read = reader.effects([*(blocks[index] for index in recomputed), *rest]).reads if rest else frozenset()
     crossing = {name for name in read & (bound | changed) if "." not in name}
@@ -94,13 +94,15 @@ def _changed_locals(
     return found
 
 
-def _recomputable(blocks: Sequence[ast.stmt], effects: Sequence[Effects], holds_loop: Sequence[bool]) -> list[int]:
-    aliases = Aliases(effects)
+def _recomputable(
+    blocks: Sequence[ast.stmt], effects: Sequence[Effects], holds_loop: Sequence[bool], containers: frozenset[str]
+) -> list[int]:
+    aliases = Aliases(effects, containers)
     found: list[int] = []
     for index, one in enumerate(effects):
         others = [e for i, e in enumerate(effects) if i != index]
         elsewhere = {name for i, e in enumerate(effects) if i != index and i not in found for name in e.binds}
-        changed = aliases.closure(name for e in others for name in e.changes)
+        changed = aliases.changed({name for e in others for name in e.changes})
         busy = one.external or one.random or one.raises or one.returns or one.changes or one.captures
         rebinds = one.binds & {name for e in others for name in e.binds}
         if not holds_loop[index] and not busy and not rebinds and not (one.reads | one.binds) & (elsewhere | changed):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
+from teaspec.compiler.analysis.containers import own_containers
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
@@ -31,11 +32,13 @@ class Reader:
         module: The module that the function belongs to.
         function: The function.
         locals: Its local names: parameters and whatever it binds.
+        containers: Those of them that hold containers of its own.
     """
 
     module: ModuleSource
     function: FunctionSource
     locals: frozenset[str]
+    containers: frozenset[str] = frozenset()
     _read: dict[int, tuple[ast.stmt, Effects]] = field(default_factory=dict, repr=False, compare=False)
     """Effects that were read before, by the statement's identity; with the statement, so that it stays alive."""
 
@@ -44,7 +47,7 @@ class Reader:
         """A reader for a function of a module."""
         bound = effects_of(function.node.body, module.summaries, function.self_name).binds
         names = frozenset(parameter_names(function.node.args)) | {name for name in bound if "." not in name}
-        return cls(module, function, names)
+        return cls(module, function, names, own_containers(function.node, module.summaries, function.self_name))
 
     def effects(self, statements: ast.stmt | Iterable[ast.stmt]) -> Effects:
         """The effects of statements on local names and attributes of the model.
@@ -94,8 +97,9 @@ class Reader:
 class Aliases:
     """Which names may share an object, at any time in the function (flow-insensitive, so never too few)."""
 
-    def __init__(self, effects: Iterable[Effects]) -> None:
-        """Joins the alias pairs of all statements."""
+    def __init__(self, effects: Iterable[Effects], containers: frozenset[str] = frozenset()) -> None:
+        """Joins the alias pairs of all statements; `containers` are the function's own."""
+        self._containers = containers
         self._parent: dict[str, str] = {}
         for one in effects:
             for a, b in one.aliases:
@@ -112,6 +116,11 @@ class Aliases:
         if not roots:
             return frozenset()
         return frozenset(n for n in {*self._parent, *roots, *names} if self._root(n) in roots)
+
+    def changed(self, names: Iterable[str]) -> frozenset[str]:
+        """The names whose values may be changed by changing the objects of some in place."""
+        filled = self._containers.intersection(names)
+        return filled | self.closure({*names} - filled)
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ class Definitions:
         for index, one in enumerate(effects):
             before.append(dict(current))
             own = frozenset({index})
-            for name in one.binds | aliases.closure(one.changes):
+            for name in one.binds | aliases.changed(one.changes):
                 replaced = name in one.kills and name not in one.changes
                 current[name] = own if replaced else current.get(name, frozenset()) | own
         return cls(tuple(before), current)

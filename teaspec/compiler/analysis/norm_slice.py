@@ -19,6 +19,7 @@ from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated
 from teaspec.compiler.analysis.names import outside_functions, self_path
 from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.slice_effects import NormSliceError, refuse_effects
+from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten, truncate
 from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
@@ -79,7 +80,7 @@ class _Slicer:
         self, frame: ModuleSource, method: FunctionSource, cut: AttentionCut, call: ast.Call, caller: FunctionSource
     ) -> ast.expr:
         inner = self._function(f"{self.name}_in_{method.node.name}", frame, method, cut.body, cut.ends)
-        return self._call(inner, ast.Name(caller.self_name, ast.Load()), call.args, call.keywords, call, caller)
+        return self._call(inner, ast.Name(caller.self_name, ast.Load()), call, Reader.of(frame, caller))
 
     def _functions_calling(self, frame: ModuleSource, step: str) -> Iterator[FunctionSource]:
         others = [m for m in frame.methods.values() if m.node is not frame.forward.node]
@@ -172,10 +173,10 @@ class _Slicer:
             for call in calls_in_order(node):
                 callee = _called_module(call.func)
                 if isinstance(callee, ast.Name) and callee.id in block_names:
-                    return self._call(inner, callee, call.args, call.keywords, call, function)
+                    return self._call(inner, callee, call, Reader.of(model, function))
                 first = _called_module(call.args[0]) if call.args else None
                 if isinstance(first, ast.Name) and first.id in block_names and _is_checkpointing(call.func):
-                    return self._call(inner, first, call.args[1:], call.keywords, call, function)
+                    return self._call(inner, first, call, Reader.of(model, function), skip=1)
             return None
 
         known = Known(model.absent, function.self_name, constants)
@@ -205,31 +206,26 @@ class _Slicer:
                 if self_path(call.func, function.self_name) == path:
                     is_method = path in module.methods and path not in module.children
                     entered = ast.Name(function.self_name, ast.Load()) if is_method else call.func
-                    return self._call(inner, entered, call.args, call.keywords, call, function)
+                    return self._call(inner, entered, call, Reader.of(module, function))
             return None
 
         known = Known(module.absent, function.self_name)
         suite, ends = truncate(body, leaf, _into_no_loop, lambda test: decided(test, known))
         return self._function(name, module, function, suite, ends)
 
-    def _call(
-        self,
-        inner: Function,
-        module: ast.expr,
-        positional: Sequence[ast.expr],
-        keywords: Sequence[ast.keyword],
-        call: ast.Call,
-        source: FunctionSource,
-    ) -> ast.expr:
-        arguments = inner.source.node.args
+    def _call(self, inner: Function, entered: ast.expr, call: ast.Call, reader: Reader, skip: int = 0) -> ast.expr:
+        """The call of a slice in the place of a call in the model; `skip` leaves positional arguments out."""
+        positional, keywords = without_spreading(reader, call)
         try:
-            values = [argument_for(p, arguments, positional, keywords, call) for p in inner.parameters]
+            values = [
+                argument_for(p, inner.source.node.args, positional[skip:], keywords, call) for p in inner.parameters
+            ]
         except UnmappableArgumentError as error:
             message = (
                 f"the norm needs `{error.parameter}` of `{inner.source.title}`, and this call does not show its value"
             )
-            raise NormSliceError("unmappable-argument", message, source, error.node) from error
-        made = ast.Call(func=ast.Name(inner.name, ast.Load()), args=[module, *values], keywords=[])
+            raise NormSliceError("unmappable-argument", message, reader.function, error.node) from error
+        made = ast.Call(func=ast.Name(inner.name, ast.Load()), args=[entered, *values], keywords=[])
         return ast.copy_location(made, call)
 
     def _function(
@@ -248,10 +244,13 @@ class _Slicer:
         body, _ = prune(suite, reader, lambda effects: False)
         body, needed = prune(merge_equal_branches(body), reader, lambda effects: False)
         refuse_effects(reader, source, body)
-        names = [*parameter_names(source.node.args), *sorted(reader.locals)]
-        parameters = tuple(dict.fromkeys(n for n in names if n in needed))
-        unknown = [p for p in parameters if p not in parameter_names(source.node.args)]
+        taken = parameter_names(source.node.args)
         is_whole = source is not self.source.model.forward or name != self.name
+        if is_whole:
+            # What the slice binds itself, though not on every way, is unbound there just where it is in the function.
+            needed -= reader.effects(body).binds.difference(taken)
+        parameters = tuple(dict.fromkeys(n for n in [*taken, *sorted(reader.locals)] if n in needed))
+        unknown = [p for p in parameters if p not in taken]
         if unknown and is_whole:
             message = f"`{unknown[0]}` may be unbound on the way to the norm in `{source.title}`"
             raise NormSliceError("norm-not-always-reached", message, source, source.node)

@@ -31,7 +31,7 @@ def prune(
         What is left, and the names whose values it needs from before.
     """
     if aliases is None:
-        aliases = Aliases(reader.effects(statement) for statement in suite)
+        aliases = Aliases((reader.effects(statement) for statement in suite), reader.containers)
     return _Pruner(reader, aliases, must_stay).suite(suite, frozenset())
 
 
@@ -57,11 +57,10 @@ class _Pruner:
         effects = self.reader.effects(node)
         if effects.ends:
             return node, effects.reads
-        changed = self.aliases.closure(effects.changes)
         # What shares an object with a wanted value may be changed through another name.
-        wanted = live | (self.aliases.closure(live) if changed else frozenset())
+        changed = self.aliases.changed(effects.changes)
         stays = self.must_stay(replace(effects, changes=changed))
-        if effects.returns or stays or effects.binds & live or changed & wanted:
+        if effects.returns or stays or (effects.binds | changed) & live:
             return node, (live - effects.kills) | effects.reads
         return None, live
 

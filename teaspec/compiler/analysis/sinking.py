@@ -51,6 +51,7 @@ def split_prelude(
     read_behind: frozenset[str],
     parameters: Sequence[str],
     taken: frozenset[str],
+    containers: frozenset[str] = frozenset(),
 ) -> Sinking:
     """Split a prelude into what stays and what sinks.
 
@@ -60,10 +61,11 @@ def split_prelude(
         read_behind: The names that anything behind the prelude reads.
         parameters: The forward's parameters.
         taken: Names that must not be used for saved values.
+        containers: Names that hold containers of the forward's own.
     """
-    aliases = Aliases(effects)
+    aliases = Aliases(effects, containers)
     definitions = Definitions.of(effects, parameters, aliases)
-    changed = [aliases.closure(one.changes) for one in effects]
+    changed = [aliases.changed(one.changes) for one in effects]
     outside = frozenset(parameters)
 
     def has_to_stay(index: int) -> bool:

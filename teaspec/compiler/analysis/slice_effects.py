@@ -42,7 +42,7 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
         NormSliceError: `norm-slice-has-effects`.
     """
     every = [reader.effects(statement) for statement in body]
-    aliases = Aliases(every)
+    aliases = Aliases(every, reader.containers)
     made_here: set[str] = set()
     computed: set[str] = set()
     for statement, effects in zip(body, every, strict=True):
@@ -53,8 +53,8 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
             computed |= effects.kills
         made_here |= effects.kills
         _refuse_foreign_contexts(source, statement)
-        outside = {n for n in aliases.closure(effects.changes) if n not in made_here}
-        outside |= set(parameter_names(source.node.args)) & aliases.closure(effects.changes)
+        changed = aliases.changed(effects.changes)
+        outside = (changed - made_here) | (changed & set(parameter_names(source.node.args)))
         stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
         stateful = reader.called_children([statement]) & reader.module.stateful_children
         if effects.random or outside or stores or stateful:

@@ -49,7 +49,8 @@ class _Slicer:
         self.spec, self.source, self.landmarks = spec, source, landmarks
         self.forward = source.model.forward
         self.reader = Reader.of(source.model, self.forward)
-        self.aliases = Aliases(self.reader.effects(statement) for statement in landmarks.body)
+        every = (self.reader.effects(statement) for statement in landmarks.body)
+        self.aliases = Aliases(every, self.reader.containers)
         self.parameters = parameter_names(self.forward.node.args)
         first, last = landmarks.first, landmarks.last
         self.prelude = landmarks.body[:first]
@@ -68,7 +69,8 @@ class _Slicer:
         self._refuse_changed_live_values(crossing, postlude)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
-        sinking = split_prelude(effects, wanted, behind, self.parameters, frozenset(_all_names(self.source)))
+        names = frozenset(_all_names(self.source))
+        sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
         self._refuse_rebound_closures(sinking)
         kept = [effects[index] for index in sinking.kept]
         available = {*self.parameters, *(name for one in kept for name in one.binds if "." not in name)}

@@ -47,7 +47,8 @@ class CacheContext:
 
         Raises:
             TypeError: If a field has the wrong type.
-            ValueError: If the tensors disagree in batch size or device, are empty, or hidden states are not floating.
+            ValueError: If the tensors disagree in batch size (streams `[tokens, channels]` have none) or device, are
+                empty, or hidden states are not floating.
             RuntimeError: If the blocks or the postprocessing fail, or the blocks return something else than documented.
         """
         check_types(self)

@@ -45,7 +45,8 @@ def check_tensors(context: CacheContext) -> None:
             raise ValueError(f"CacheContext.{name} must hold at least one batch entry, found shape {_shape(tensor)}")
     if not hidden.is_floating_point():
         raise ValueError(f"CacheContext.hidden_states must be of a floating dtype, found {hidden.dtype}")
-    for name in ("modulated_input", ENCODER):
+    # Packed streams [tokens, channels] have no batch dimension: each has a length of its own.
+    for name in ("modulated_input", ENCODER) if hidden.ndim > 2 else ():
         tensor = tensors.get(name, hidden)
         if tensor.shape[0] != hidden.shape[0]:
             raise ValueError(

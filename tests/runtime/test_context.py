@@ -54,6 +54,12 @@ def test_the_fields_are_the_documented_ones_in_order() -> None:
         {"extra_states": {"other": 1}},
         {"modulated_input": torch.ones(BATCH, 1)},
         {"temb": torch.ones(1)},
+        {  # packed streams, each of a length of its own
+            "hidden_states": torch.ones(TOKENS, WIDTH),
+            "modulated_input": torch.ones(TOKENS, WIDTH),
+            "encoder_hidden_states": torch.ones(1, WIDTH),
+            "run_transformer_blocks": lambda: (torch.ones(TOKENS, WIDTH), torch.ones(1, WIDTH)),
+        },
         {"run_transformer_blocks": lambda: (torch.ones(BATCH, TOKENS, WIDTH), torch.ones(BATCH, 1, WIDTH))},
         {
             "run_transformer_blocks": lambda: (torch.ones(BATCH, TOKENS, WIDTH), torch.ones(BATCH), None),

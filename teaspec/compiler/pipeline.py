@@ -3,6 +3,7 @@
 read     YAML text      -> document
 check    document       -> spec
 resolve  spec + module  -> model source
+inline   model source   -> model source
 locate   model source   -> landmarks
 slice    landmarks      -> program
 emit     program        -> Python source
@@ -19,6 +20,7 @@ from teaspec.compiler.forms.extractor import CompiledExtractor
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.passes.check import check
 from teaspec.compiler.passes.emit import emit
+from teaspec.compiler.passes.inline import inline
 from teaspec.compiler.passes.load import load
 from teaspec.compiler.passes.locate import locate
 from teaspec.compiler.passes.read import read
@@ -79,7 +81,7 @@ def compile_anew(spec: Spec, module: torch.nn.Module) -> CompiledExtractor:
     Raises:
         SpecError: As `compile_spec`.
     """
-    source = resolve(spec, module)
+    source = inline(spec, resolve(spec, module))
     landmarks = locate(spec, source)
     program = slice_forward(spec, source, landmarks)
     text = emit(program, spec.document.name)

@@ -17,6 +17,7 @@ from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.program import Program
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.passes.inline import inline
 from teaspec.compiler.passes.locate import locate
 from teaspec.compiler.passes.resolve import import_model, resolve
 from teaspec.compiler.passes.slice import slice_forward
@@ -42,7 +43,7 @@ def build(name: str, **config: Any) -> nn.Module:
 
 @cache
 def source_of(name: str) -> ModelSource:
-    return resolve(spec_of(name), build(name))
+    return inline(spec_of(name), resolve(spec_of(name), build(name)))
 
 
 @cache
@@ -63,5 +64,5 @@ def toy_spec(model: type[nn.Module], **spec: str) -> Spec:
 def cut(model: nn.Module, **spec: str) -> Program:
     """What slice makes of an instance of a class of a test file."""
     made = toy_spec(type(model), **spec)
-    source = resolve(made, model)
+    source = inline(made, resolve(made, model))
     return slice_forward(made, source, locate(made, source))

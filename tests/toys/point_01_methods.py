@@ -39,8 +39,7 @@ class HelperMethod(CrossModel):
 @TOYS.good(
     lambda draw: [draw.dual()],
     spec={"style": "dual", "more": "streams: {hidden: gen_seq, encoder: und_seq}"},
-    carried=None,
-    may_refuse=True,
+    carried={"und_seq": True},
 )
 class HelperTuple(DualModel):
     """The helper returns both streams, which get other names in `forward` (Cosmos3)."""
@@ -59,7 +58,7 @@ class HelperTuple(DualModel):
         return self.proj_out(self.norm_out(last, temb))
 
 
-@TOYS.good(lambda draw: [draw.single()], spec={"head": "proj_out"}, carried=None, may_refuse=True)
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE)
 class HelperWithNorm(SingleModel):
     """The helper also applies the final norm (Cosmos3); a local of the helper has the name of a local of `forward`."""
 

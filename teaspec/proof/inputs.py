@@ -116,8 +116,9 @@ class _Maker:
         if isinstance(value, Mask):
             return self._mask(value)
         if isinstance(value, Indices):
-            count, below = (size.evaluate(self._example.dims) for size in (value.count, value.below))
-            return torch.tensor(sorted(self._structure.sample(range(below), count)), dtype=torch.int64)
+            sizes = (value.count, value.start, value.below)
+            count, start, below = (size.evaluate(self._example.dims) for size in sizes)
+            return torch.tensor(sorted(self._structure.sample(range(start, below), count)), dtype=torch.int64)
         if isinstance(value, Dim):
             return value.size.evaluate(self._example.dims)
         if isinstance(value, Choice):

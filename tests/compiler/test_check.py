@@ -359,6 +359,8 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
         ({"probe.inputs.x": {"dim": "1 - batch"}}, None, None),
         ({"probe.inputs.x": {"dim": "1 // (batch - 1)"}}, "impossible-size", '"1 // (batch - 1)"'),
         ({"probe.inputs.x": {"repeat": "batch - 2", "of": 1}}, "impossible-size", '"batch - 2"'),
+        ({"probe.inputs.x": {"indices": 2, "below": 3, "from": "batch"}}, "impossible-size", "3"),
+        ({"probe.inputs.x": {"indices": 1, "below": 3, "from": "batch - 2"}}, "impossible-size", '"batch - 2"'),
         ({"probe.inputs.x": {"mask": [1], "dim": 1}}, "several-value-kinds", block({"mask": [1], "dim": 1}, 6)),
         ({"probe.inputs.x": {"tensor": [], "integer": True}}, "missing-range",
          block({"tensor": [], "integer": True}, 6)),

@@ -141,6 +141,7 @@ def test_indices_are_different_and_rise():
     assert {tuple(indices.tolist()) for indices in drawn} == {(a, b) for b in range(5) for a in range(b)}
     assert drawn[0].dtype == torch.int64
     assert one_value("{indices: text, below: text}").tolist() == [0, 1, 2, 3, 4]
+    assert one_value("{indices: batch, from: text, below: text + batch}").tolist() == [5, 6]
 
 
 def test_structures_and_plain_values():

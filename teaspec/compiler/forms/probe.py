@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from teaspec.compiler.forms.expression import parse_expression
 from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, Text, describe
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import Identifier
@@ -21,6 +22,7 @@ from teaspec.compiler.forms.numbers import DimRange, DType, Range, Size
 from teaspec.compiler.report import did_you_mean
 
 MAX_CASES = 64
+_ZERO = parse_expression("0")
 
 
 class Tensor(Form):
@@ -56,12 +58,14 @@ class Indices(Form):
     """A tensor of different whole numbers in rising order: which rows of a longer sequence something takes.
 
     Attributes:
-        count: How many; at most `below`.
+        count: How many; at most as many as there are.
         below: The first number that is too large.
+        start: The smallest number, 0 unless the spec says otherwise.
     """
 
     count: Size = Field(alias="indices")
     below: Size
+    start: Size = Field(default=_ZERO, alias="from")
 
 
 class Dim(Form):

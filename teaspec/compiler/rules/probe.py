@@ -99,11 +99,7 @@ class _Checker:
             for size in value.shape[-1:]:
                 yield from self._size((*path, "mask", len(value.shape) - 1), size, smallest=1)
         elif isinstance(value, Indices):
-            yield from self._size((*path, "indices"), value.count)
-            yield from self._size((*path, "below"), value.below)
-            left = Expression(f"{value.below} - ({value.count})", Binary("-", value.below.tree, value.count.tree))
-            if not any(self._size(path, value.count)) and not any(self._size(path, value.below)):
-                yield from self._size((*path, "below"), left)
+            yield from self._indices(path, value)
         elif isinstance(value, Dim):
             yield from self._size((*path, "dim"), value.size, smallest=None)
         elif isinstance(value, Choice):
@@ -124,6 +120,14 @@ class _Checker:
         else:
             help_line = "only a case can leave out an input: `cases: [{inputs: {name: {absent: true}}}]`"
             yield Finding(path, "misplaced-absent", "`absent` has nothing to leave out here", help=(help_line,))
+
+    def _indices(self, path: Path, value: Indices) -> Iterator[Finding]:
+        sizes = {"indices": value.count, "below": value.below, "from": value.start}
+        for key, size in sizes.items():
+            yield from self._size((*path, key), size)
+        if not any(finding for size in sizes.values() for finding in self._size(path, size)):
+            there = value.below if str(value.start) == "0" else _minus(value.below, value.start)
+            yield from self._size((*path, "below"), _minus(there, value.count))
 
     def _shape(self, path: Path, shape: tuple[Expression, ...]) -> Iterator[Finding]:
         for index, size in enumerate(shape):
@@ -168,6 +172,10 @@ class _Checker:
         for step in locate_in(self.document, path).path:
             value = value[step]  # type: ignore[index]
         return value if isinstance(value, dict) else {}
+
+
+def _minus(left: Expression, right: Expression) -> Expression:
+    return Expression(f"{left} - ({right})", Binary("-", left.tree, right.tree))
 
 
 def _range(path: Path, tensor: Tensor) -> Iterator[Finding]:

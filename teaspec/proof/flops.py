@@ -14,8 +14,15 @@ def count_flops(step: Callable[[], Any]) -> int:
 
     Only the operations that PyTorch has a formula for are counted: matrix products, convolutions and attention. Those
     are nearly all of a transformer's.
+
+    Raises:
+        Exception: What the step raises. Flex attention, which compiles itself, cannot run while it is watched.
     """
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        step()
+    try:
+        with torch.no_grad(), counter:
+            step()
+    except Exception:
+        torch._dynamo.reset()  # it would remember what could not be compiled
+        raise
     return int(counter.get_total_flops())

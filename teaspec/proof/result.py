@@ -90,7 +90,7 @@ class CheckReport:
         landmarks: The landmarks in the order loop, embed, norm, head.
         cached: What the state holds after a computed step, for the probe's base configuration.
         sunk: Statements that only computed steps execute.
-        flops: Operations of a full and of a reused step, or None where a property failed.
+        flops: Operations of a full and of a reused step, or None where a property failed or they cannot be counted.
         untried: Parameters of the forward that no case of the probe passes, each with the reason that the spec gives.
         not_exercised: Parameters that no case of the probe passes, without a reason.
         properties: One result per property, in the order in which they ran.

@@ -141,8 +141,11 @@ def _largest(subject: Subject) -> Example:
     return Example(0, torch.float32, largest, frozenset(), None, 0, 0)
 
 
-def _flops(subject: Subject, example: Example) -> Flops:
-    full = count_flops(lambda: subject.call(example, subject.arguments(example)))
+def _flops(subject: Subject, example: Example) -> Flops | None:
+    try:
+        full = count_flops(lambda: subject.call(example, subject.arguments(example)))
+    except ProbeError:
+        return None  # the forward runs, but not while its operations are counted
     with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
         call(module, subject.arguments(example))
         reused = count_flops(lambda: call(module, subject.arguments(example)))

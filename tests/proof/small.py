@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 
 @dataclass
@@ -68,6 +69,21 @@ class Constant(SmallTransformer):
 class Dice(SmallTransformer):
     def forward(self, hidden_states, encoder_hidden_states, timestep, scale=None, options=None, return_dict=True):
         return Output(torch.randn_like(hidden_states))
+
+
+class Unwatched(nn.Linear):
+    """Does not run while its operations are counted, as flex attention, which compiles itself."""
+
+    def forward(self, hidden_states):
+        if _get_current_dispatch_mode() is not None:
+            raise TypeError("watched")
+        return super().forward(hidden_states)
+
+
+class UnwatchedTransformer(SmallTransformer):
+    def __init__(self, width: int = 8, layers: int = 2) -> None:
+        super().__init__(width, layers)
+        self.proj_out = Unwatched(width, 3)
 
 
 SPEC = """\

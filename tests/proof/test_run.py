@@ -63,6 +63,12 @@ def test_the_operations_are_those_of_the_largest_call(report):
     assert report.flops.ratio == report.flops.reused / report.flops.full
 
 
+def test_operations_that_cannot_be_counted_are_left_out(interpreter):
+    text = SPEC.replace("small:SmallTransformer", "small:UnwatchedTransformer")
+    report = check_spec(load_spec(text), examples=1, interpreter=interpreter)
+    assert (report.passed, report.flops, report.as_dict()["flops"]) == (True, None, None)
+
+
 def test_the_same_seed_gives_the_same_report(report, interpreter):
     told = []
     again = check_spec(load_spec(SPEC), examples=4, progress=told.append, interpreter=interpreter)

@@ -83,11 +83,14 @@ def _reshaped(node: ast.AST) -> frozenset[str]:
     """The names whose values come out of an expression in another shape."""
     if isinstance(node, ast.Subscript) and not isinstance(node.value, ast.Attribute):  # `x.shape[1]` is a number
         return frozenset(root_names(node.value))
-    if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in _RESHAPES:
-            return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    # A plain function may give back anything.
+    if isinstance(node, ast.Call) and (isinstance(node.func, ast.Name) or _attribute(node.func) in _RESHAPES):
+        return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
     return frozenset()
+
+
+def _attribute(function: ast.expr) -> str | None:
+    return function.attr if isinstance(function, ast.Attribute) else None
 
 
 _RESHAPES = frozenset(

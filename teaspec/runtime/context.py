@@ -17,9 +17,9 @@ class CacheContext:
 
     Attributes:
         modulated_input: Tensor whose change from step to step decides, usually the first block's input after norm and
-            modulation. Floating, batch first.
-        hidden_states: The image or latent stream where it enters the blocks. Floating, batch first. The hook replaces
-            it with the stream behind the blocks before `postprocess` runs.
+            modulation. Floating; its first axis is that of `hidden_states`, or it has the same axes in another order.
+        hidden_states: The image or latent stream where it enters the blocks. Floating, as a rule batch first. The hook
+            replaces it with the stream behind the blocks before `postprocess` runs.
         encoder_hidden_states: The text stream where it enters the blocks, or None where the model has no second stream
             or nothing behind the blocks reads it.
         temb: The timestep embedding; where the model has none before its blocks, the modulated input.

@@ -48,7 +48,8 @@ def check_tensors(context: CacheContext) -> None:
     # Packed streams [tokens, channels] have no batch dimension: each has a length of its own.
     for name in ("modulated_input", ENCODER) if hidden.ndim > 2 else ():
         tensor = tensors.get(name, hidden)
-        if tensor.shape[0] != hidden.shape[0]:
+        # Some blocks work on [tokens, batch, width] and turn the axes for their attention.
+        if tensor.shape[0] != hidden.shape[0] and sorted(tensor.shape) != sorted(hidden.shape):
             raise ValueError(
                 f"CacheContext.{name} has batch size {tensor.shape[0]} (shape {_shape(tensor)}), expected "
                 f"{hidden.shape[0]} as in hidden_states (shape {_shape(hidden)})"

@@ -53,6 +53,7 @@ def test_the_fields_are_the_documented_ones_in_order() -> None:
         {"extra_states": {}},
         {"extra_states": {"other": 1}},
         {"modulated_input": torch.ones(BATCH, 1)},
+        {"modulated_input": torch.ones(TOKENS, BATCH, WIDTH)},
         {"temb": torch.ones(1)},
         {  # packed streams, each of a length of its own
             "hidden_states": torch.ones(TOKENS, WIDTH),

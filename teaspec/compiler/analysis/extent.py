@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import find_loops
-from teaspec.compiler.analysis.names import root_names
+from teaspec.compiler.analysis.names import parameters_of, root_names
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import ModuleSource
 
@@ -42,22 +43,37 @@ class Extent:
         undoes that and belongs to the blocks. Else the blocks end before the first statement that changes its shape:
         text tokens that enter with the stream and are cut off behind the loops (Krea 2) are the postlude's business.
 
+        A check of an argument that the blocks use up, such as a list they pop from, belongs to them as well: where they
+        do not run, it would find the argument as the caller passed it.
+
         Args:
             head: Index of the statement that calls the head.
         """
         keeps_shape = self.hidden in self._binds(self.body[self.last_loop]) and not any(
             self._reshapes(statement) for statement in self._outside_loops(self.body[self.first : self.last_loop + 1])
         )
+        used_up = self._arguments_used_up()
         last = self.last_loop
         for index in range(self.last_loop + 1, min(head, len(self.body))):
             if keeps_shape and self._reshapes(self.body[index]):
                 break
-            if self._binds(self.body[index]) & {self.hidden, self.encoder}:
+            effects = self._effects([self.body[index]])
+            is_check = effects.raises and not effects.binds
+            if effects.binds & {self.hidden, self.encoder} or (is_check and effects.reads & used_up):
                 last = index
         return last
 
+    def _arguments_used_up(self) -> frozenset[str]:
+        """The arguments that the blocks change in place, beside the streams."""
+        arguments = frozenset(parameters_of(self.model.forward.node.args)) - {self.hidden, self.encoder}
+        changed = self._effects(self.body[self.first : self.last_loop + 1]).changes
+        return changed & arguments - self._effects(self.body[: self.first]).binds
+
+    def _effects(self, statements: Sequence[ast.stmt]) -> Effects:
+        return effects_of(statements, self.model.summaries, self.model.forward.self_name)
+
     def _binds(self, statement: ast.stmt) -> frozenset[str]:
-        return effects_of(statement, self.model.summaries, self.model.forward.self_name).binds
+        return self._effects([statement]).binds
 
     def _reshapes(self, statement: ast.stmt) -> bool:
         """Whether a statement binds the hidden stream to a part of it, a longer one, or one of another form."""

@@ -60,7 +60,7 @@ class SpecExtractor:
 
     @property
     def bypass(self) -> tuple[str, ...]:
-        """Arguments with which a call runs the uncached forward."""
+        """Which arguments send a call past the cache, as the spec writes it."""
         return tuple(self.spec.bypass)
 
     def compiled_for(self, module: torch.nn.Module, variant: str | None = None) -> CompiledExtractor:

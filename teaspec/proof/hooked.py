@@ -31,7 +31,7 @@ def hooked(
     Args:
         module: The probe.
         extractor: The extractor under proof, whatever the registry holds for the module's class.
-        bypass: Arguments with which a call runs the uncached forward.
+        bypass: Which arguments send a call past the cache.
         config: Decides whether steps are computed or reused.
 
     Yields:

@@ -25,6 +25,7 @@ from teaspec.proof.hooked import ALWAYS_COMPUTE, ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.subject import Subject
 from teaspec.proof.watch import watch_signal
+from teaspec.runtime.bypass import Bypass
 from teaspec.runtime.context import CacheContext, Finished
 
 # A residual is a difference that is added back: three roundings of float32, and what the output head makes of them.
@@ -176,7 +177,7 @@ def _hooked(subject: Subject, example: Example, config: Any) -> Any:
 
 def _bypassed(subject: Subject, example: Example) -> bool:
     given = _by_name(subject, subject.arguments(example))
-    return any(given.get(name) is not None for name in subject.spec.bypass)
+    return any(rule.holds_for(given.get(rule.argument)) for rule in map(Bypass.parse, subject.spec.bypass))
 
 
 def _by_name(subject: Subject, arguments: Arguments) -> dict[str, Any]:

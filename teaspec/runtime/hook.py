@@ -13,6 +13,7 @@ from torch import nn
 
 from teaspec.runtime.arguments import ArgumentFinder
 from teaspec.runtime.branches import BranchStates
+from teaspec.runtime.bypass import Bypass
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext, Finished
 from teaspec.runtime.decision import Polynomial, Verdict, decide, relative_l1
@@ -52,7 +53,7 @@ class TeaCacheHook(ModelHook):
         self.extractor_fn: Callable[..., Any] | None = extractor
         self.state_manager = BranchStates()
         self._arguments = ArgumentFinder({})
-        self._bypass: tuple[str, ...] = ()
+        self._bypass: tuple[Bypass, ...] = ()
         self._calls = CallOrder(self._arguments)
         self._watch = OverwriteWatch()
         self._log = DecisionLog()
@@ -98,7 +99,7 @@ class TeaCacheHook(ModelHook):
         Raises:
             TypeError: If the extractor returns no `CacheContext`.
         """
-        if any(self._arguments.find(name, args, kwargs) is not None for name in self._bypass):
+        if any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self._bypass):
             original_forward: Any = self.fn_ref.original_forward
             return original_forward(*args, **kwargs)
         branch, call = self._identify(args, kwargs)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from teaspec.runtime.bypass import Bypass
 from teaspec.runtime.calibration import BASE, Defaults
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.decision import Polynomial
@@ -27,13 +28,13 @@ class Resolved:
         config: A copy of the user's config with every choice made.
         extractor: Serves this very module: a spec's extractor is compiled for it by now.
         polynomial: Rescales the distance.
-        bypass: Arguments whose presence sends a call past the cache.
+        bypass: Which arguments send a call past the cache.
     """
 
     config: TeaCacheConfig
     extractor: Callable[..., Any]
     polynomial: Polynomial
-    bypass: tuple[str, ...]
+    bypass: tuple[Bypass, ...]
 
 
 def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any] | None = None) -> Resolved:
@@ -51,6 +52,7 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
     transformer_type = _resolve_type(config, module) if given is None else type(module).__name__
     extractor: Any = get_extractor(transformer_type) if given is None else given
     compiled_for = getattr(extractor, "compiled_for", None)
+    bypass = tuple(map(Bypass.parse, getattr(extractor, "bypass", ())))
     defaults = getattr(given, "defaults", None) or find_defaults(find_type(type(module)) or transformer_type)
     choice = choose(
         defaults or Defaults(),
@@ -68,7 +70,7 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
         config=settled,
         extractor=extractor,
         polynomial=Polynomial(tuple(settled.coefficients)),
-        bypass=tuple(getattr(extractor, "bypass", ())),
+        bypass=bypass,
     )
 
 

@@ -70,6 +70,20 @@ def _submodule_parts(text: str) -> list[str]:
     return text.split(".")
 
 
+def _bypass_rule(text: str) -> str:
+    path, equals, value = (part.strip() for part in text.partition("="))
+    for position, part in enumerate(path.split(".")):
+        fault = find_fault(part)
+        if fault is not None and not (position > 0 and _INDEX.fullmatch(part)):
+            raise mistake("bad-bypass", f"`{text}` is no rule for an argument: its part `{part}` {fault}", _BYPASS_HELP)
+    if equals and not value:
+        raise mistake("bad-bypass", f"`{text}` does not say with which value a call runs uncached", _BYPASS_HELP)
+    return text
+
+
+_BYPASS_HELP = "write `name`, `name = value` or `name.attribute.0 = value`"
+
+
 def _import_path(text: str) -> str:
     module, colon, qualified_name = text.partition(":")
     if not colon:
@@ -97,3 +111,6 @@ NormPath = Annotated[_Text, AfterValidator(_norm_path)]
 
 ImportPath = Annotated[_Text, AfterValidator(_import_path)]
 """A class and the module that it is imported from."""
+
+BypassRule = Annotated[_Text, AfterValidator(_bypass_rule)]
+"""An argument, perhaps a way from it to what it holds, and perhaps a value."""

@@ -12,7 +12,7 @@ from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.frozen import Form, Sequence, Text, describe
 from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
-from teaspec.compiler.forms.names import DottedName, Identifier, ImportPath, NormPath
+from teaspec.compiler.forms.names import BypassRule, DottedName, Identifier, ImportPath, NormPath
 from teaspec.compiler.forms.probe import Probe
 
 Status = Literal["published", "borrowed", "none"]
@@ -197,7 +197,7 @@ class Spec(Form):
         head: Fourth landmark, the first submodule of the output head.
         streams: Names of the streams.
         signal: The value that decides: `norm`, `temb`, or a name that is bound where the blocks begin.
-        bypass: Arguments with which a call runs the uncached forward.
+        bypass: Which arguments send a call past the cache: `name`, `name = value` or `name.attribute.0 = value`.
         aliases: Further registry keys with the same landmarks.
         forward: The method that holds the loops.
         teacache: Coefficients and thresholds.
@@ -212,7 +212,7 @@ class Spec(Form):
     head: DottedName
     streams: Streams = Streams()
     signal: Identifier = "norm"
-    bypass: Sequence[Identifier] = ()
+    bypass: Sequence[BypassRule] = ()
     aliases: Sequence[Identifier] = ()
     forward: Identifier = "forward"
     teacache: TeaCacheFacts = TeaCacheFacts()

@@ -30,6 +30,7 @@ READ_CODES = {
 
 CHECK_CODES = {
     "ambiguous-match": "Two calibrations can be meant for one checkpoint, and none of them is the more specific.",
+    "bad-bypass": "An entry of `bypass` is no argument, or asks for it in a way that is not understood.",
     "bad-dim": "A dim of the probe is not an integer or a pair of integers in order.",
     "bad-embed": "`embed` is not of the form `call -> name`.",
     "bad-import-path": "`model` does not name a module and a class in it.",

@@ -1,0 +1,42 @@
+"""Which calls run past the cache."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from teaspec.runtime.bypass import Bypass
+
+CACHES = [SimpleNamespace(mode="write")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "passed", "expected"),
+    [
+        ("cache", None, False),
+        ("cache", [], True),
+        ("cache", False, True),
+        ("mode = extract", None, False),
+        ("mode = extract", "cached", False),
+        ("mode=extract", "extract", True),
+        ("flag = True", True, True),
+        ("flag = True", False, False),
+        ("caches.0.mode = write", None, False),
+        ("caches.0.mode = write", CACHES, True),
+        ("caches.0.mode = read", CACHES, False),
+        ("caches.0.mode", CACHES, True),
+        ("caches.0.mode", [SimpleNamespace(mode=None)], False),
+        ("caches.0.mode = write", [None], False),
+        ("caches.0.mode = write", [], True),
+        ("caches.0.mode = write", [3], True),
+        ("caches.0.mode = write", 3, True),
+    ],
+)
+def test_a_rule(rule: str, passed: Any, expected: bool) -> None:
+    assert Bypass.parse(rule).holds_for(passed) is expected
+
+
+def test_the_argument_of_a_rule() -> None:
+    assert [Bypass.parse(rule).argument for rule in ("a", "b.c.0", "d = e", "f.0 = g")] == ["a", "b", "d", "f"]

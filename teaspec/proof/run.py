@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from teaspec.compiler import compile_spec
+from teaspec.compiler import SpecError, compile_spec
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.compiler.report import did_you_mean
+from teaspec.compiler.rules.config import check_config_keys
 from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.falsify import falsify
@@ -62,13 +63,22 @@ def check_spec(
     with surroundings():
         # compiled first of all: what the compiler has to say comes before any proof
         generated = sources(subject)
-        for variant in spec.teacache.variants:
-            compile_spec(spec.for_variant(variant), subject.module(_largest(subject)))
+        _require_variants(subject)
         answer = interpreter.request(spec)
         results = [prove(subject, item, examples=examples, seed=seed, progress=progress) for item in PROPERTIES]
         progress("deterministic")
         results.append(prove_deterministic(generated, interpreter, answer))
         return _report(subject, tuple(results))
+
+
+def _require_variants(subject: Subject) -> None:
+    """Refuses variants whose signal is nowhere, and a `match` that could never fit."""
+    spec, module = subject.spec, subject.module(_largest(subject))
+    findings = check_config_keys(spec, dict(getattr(module, "config", {})))
+    if mistakes := [finding.diagnose(spec.document) for finding in findings]:
+        raise SpecError(mistakes)
+    for variant in spec.teacache.variants:
+        compile_spec(spec.for_variant(variant), module)
 
 
 def prove(

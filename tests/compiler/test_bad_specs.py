@@ -52,11 +52,15 @@ def compile_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Imported here because only these specs need torch and a model.
     from teaspec.compiler import compile_spec, load_spec
     from teaspec.compiler.passes.resolve import import_model
+    from teaspec.compiler.rules.config import check_config_keys
 
     monkeypatch.chdir(path.parent)  # so that messages show the file name alone
     spec = load_spec(Path(path.name))
     model = import_model(spec)
     module = model(**spec.probe.config)
+    findings = check_config_keys(spec, dict(getattr(module, "config", {})))
+    if mistakes := [finding.diagnose(spec.document) for finding in findings]:
+        raise SpecError(mistakes)
     for one in (spec, *map(spec.for_variant, spec.teacache.variants)):
         compile_spec(one, module)
 
@@ -99,7 +103,7 @@ def test_every_code_about_the_model_has_a_bad_spec() -> None:
 
 
 # Nothing of the model can be shown where there is no class or no source, or where a name is nowhere in it.
-WITHOUT_SOURCE = {"model-mismatch", "no-source", "unknown-forward-method", "unknown-model"}
+WITHOUT_SOURCE = {"model-mismatch", "no-source", "unknown-config-key", "unknown-forward-method", "unknown-model"}
 NOWHERE = {"norm-outside-first-loop--refiner", "unknown-norm-path--index", "unknown-norm-path--list"}
 
 

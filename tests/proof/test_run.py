@@ -126,3 +126,18 @@ def test_numbers_that_json_does_not_know():
     data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert data["properties"][0]["max_abs_difference"] == "nan" and data["flops"]["ratio"] == "nan"
     assert "source" not in data and data["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("variant", "code", "shown"),
+    [
+        ("{signal: tmb}", "unknown-signal", "did you mean `temb`?"),
+        ("{match: {layers: 3}}", "unknown-config-key", "the config of `SmallTransformer` has no `layers`"),
+    ],
+)
+def test_variants_that_could_never_be_used_end_a_check(variant, code, shown, interpreter):
+    spec = load_spec(SPEC.replace("probe:", f"teacache: {{variants: {{other: {variant}}}}}\nprobe:"))
+    with pytest.raises(SpecError) as caught:  # the small model has no config at all
+        check_spec(spec, examples=2, interpreter=interpreter)
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
+    assert shown in str(caught.value)

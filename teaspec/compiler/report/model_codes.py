@@ -29,6 +29,7 @@ MODEL_CODES = {
     "stream-not-live": "The output head does not depend on the hidden stream.",
     "style-mismatch": "The block loops do not thread the streams that the spec's style says.",
     "unknown-block-loop": "The forward has no loop over a list that the spec names.",
+    "unknown-config-key": "A `match` asks for a key that the model's config does not have.",
     "unknown-embed-call": "The forward does not call the embedding that the spec names before its blocks.",
     "unknown-forward-method": "The model has no method of the name that the spec gives as `forward`.",
     "unknown-head": "The forward does not call the output head that the spec names after its blocks.",

@@ -2,7 +2,8 @@
 
 The value that a norm returns is followed through assignments, scale and shift, helper methods, into whichever branch of
 an `if`, up to the first submodule with weights (of two or more dimensions: projections, not norms or embeddings of
-positions) that receives it. What that submodule is given is the modulated input.
+positions) that receives it, itself or together with it in a function. What that submodule is given is the modulated
+input.
 """
 
 from __future__ import annotations
@@ -107,15 +108,15 @@ class AttentionCut:
         """What the first attention in a statement or expression is given, if there is one."""
         for call in calls_in_order(node):
             path = self_path(call.func, self.self_name)
-            if path is None:
-                continue
             if path == self.norm:
                 self.norm_call, trail.seen = call, True
                 continue
             if not trail.seen:
                 continue
-            held = [argument for argument in self._given(call, trail) if self._holds(argument, trail)]
-            if held and self.module.children.get(path):
+            given = self._given(call, trail)
+            held = [argument for argument in given if self._holds(argument, trail)]
+            # A function that takes the submodule, too, calls it: `_chunked_feed_forward(self.ff, x)`.
+            if held and any(self._has_weights(callee) for callee in (call.func, *given)):
                 return held[0]
             if held and path in self.module.methods:
                 inside = self._inside(self.module.methods[path], call, trail)
@@ -135,6 +136,9 @@ class AttentionCut:
             return spread
         item = ast.copy_location(ast.Subscript(spread, ast.Constant(key), ast.Load()), spread)
         return ast.fix_missing_locations(item)
+
+    def _has_weights(self, expression: ast.expr) -> bool:
+        return self.module.children.get(self_path(expression, self.self_name) or "", False)
 
     def _inside(self, method: FunctionSource, call: ast.Call, trail: Trail) -> ast.expr | None:
         names = parameter_names(method.node.args)

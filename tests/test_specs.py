@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from teaspec.compiler import compile_spec, load_spec
-from teaspec.compiler.forms.probe import Tensor
 from teaspec.compiler.forms.spec import BASE, IDENTITY, CheckpointFacts, Spec
+from teaspec.compiler.forms.values import Concat, Tensor
 from teaspec.compiler.passes.resolve import import_model
 from teaspec.proof.compare import named_tensors, same_value
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
@@ -70,6 +70,8 @@ WITHOUT_EFFECT = {"attention_kwargs", "joint_attention_kwargs"}
 
 
 def is_constant(value):
+    if isinstance(value, Concat):
+        return all(map(is_constant, value.parts))
     return isinstance(value, Tensor) and value.range is not None and value.range[0] == value.range[1]
 
 

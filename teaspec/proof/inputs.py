@@ -12,15 +12,16 @@ from typing import Any, get_args
 import torch
 
 from teaspec.compiler.forms.numbers import DType
-from teaspec.compiler.forms.probe import (
+from teaspec.compiler.forms.probe import Probe
+from teaspec.compiler.forms.values import (
     Choice,
+    Concat,
     Constant,
     DictOf,
     Dim,
     Indices,
     ListOf,
     Mask,
-    Probe,
     Repeat,
     Tensor,
     TupleOf,
@@ -119,6 +120,8 @@ class _Maker:
             sizes = (value.count, value.start, value.below)
             count, start, below = (size.evaluate(self._example.dims) for size in sizes)
             return torch.tensor(sorted(self._structure.sample(range(start, below), count)), dtype=torch.int64)
+        if isinstance(value, Concat):
+            return torch.cat([self.make(part) for part in value.parts], dim=-1)
         if isinstance(value, Dim):
             return value.size.evaluate(self._example.dims)
         if isinstance(value, Choice):

@@ -15,24 +15,7 @@ from hypothesis import strategies as st
 
 from teaspec.compiler.forms.expression import Expression, parse_expression
 from teaspec.compiler.forms.frozen import Form
-from teaspec.compiler.forms.probe import (
-    KINDS,
-    MAX_CASES,
-    Absent,
-    Case,
-    Choice,
-    Constant,
-    DictOf,
-    Dim,
-    Indices,
-    Input,
-    ListOf,
-    Mask,
-    Probe,
-    Repeat,
-    Tensor,
-    TupleOf,
-)
+from teaspec.compiler.forms.probe import MAX_CASES, Case, Input, Probe
 from teaspec.compiler.forms.spec import (
     IDENTITY,
     Blocks,
@@ -43,6 +26,21 @@ from teaspec.compiler.forms.spec import (
     TeaCacheFacts,
     Threshold,
     Variant,
+)
+from teaspec.compiler.forms.values import (
+    KINDS,
+    Absent,
+    Choice,
+    Concat,
+    Constant,
+    DictOf,
+    Dim,
+    Indices,
+    ListOf,
+    Mask,
+    Repeat,
+    Tensor,
+    TupleOf,
 )
 from teaspec.compiler.passes.check import check
 from teaspec.compiler.passes.read import read
@@ -90,6 +88,7 @@ FULL: dict[str, Any] = {
             "ids": {"tensor": [], "dtype": "int64", "range": [0, 8]},
             "mask": {"mask": ["batch", "text"], "dtype": "int64"},
             "rows": {"indices": "text", "below": "2 * text"},
+            "layout": {"concat": [["batch", 2], {"mask": ["batch", "text"]}]},
             "height": {"dim": "2 * text"},
             "mode": {"choice": ["a", 1, None]},
             "num_frames": 3,
@@ -213,6 +212,7 @@ def test_values_of_the_probe_have_their_kinds() -> None:
         "ids": Tensor(tensor=(), dtype="int64", range=(0.0, 8.0)),
         "mask": Mask(mask=(batch, text), dtype="int64"),
         "rows": Indices(indices=text, below=parse_expression("2 * text")),
+        "layout": Concat(concat=(Tensor(tensor=(batch, parse_expression("2"))), Mask(mask=(batch, text)))),
         "height": Dim(dim=parse_expression("2 * text")),
         "mode": Choice(choice=("a", 1, None)),
         "num_frames": Constant(literal=3),
@@ -369,6 +369,7 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
         ({"probe.inputs.x": {"tensor": [], "integer": True}}, "missing-range",
          block({"tensor": [], "integer": True}, 6)),
         ({"probe.inputs.x": {"tensor": [1], "dtype": "bool"}}, None, None),
+        ({"probe.inputs.x": {"tensor": [1], "dtype": "bool", "range": [1, 1]}}, None, None),
         ({"probe.inputs.x": {"list": [{"absent": True}]}}, "misplaced-absent", block({"absent": True}, 10)),
     ],
 )  # fmt: skip
@@ -445,8 +446,8 @@ def test_unknown_keys_of_list_items_are_found(path: tuple[str | int, ...]) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_keys_of_values_are_offered_the_keys_of_their_kind(kind: str) -> None:
     content: dict[str, Any] = {
-        "tensor": [1], "mask": [1], "indices": 1, "dim": 1, "choice": [1], "repeat": 1, "list": [], "tuple": [],
-        "dict": {}, "literal": 1, "absent": True,
+        "tensor": [1], "mask": [1], "indices": 1, "concat": [[1]], "dim": 1, "choice": [1], "repeat": 1, "list": [],
+        "tuple": [], "dict": {}, "literal": 1, "absent": True,
     }  # fmt: skip
     value = {kind: content[kind], **{"repeat": {"of": 1}, "indices": {"below": 1}}.get(kind, {}), "zzz": 1}
     with pytest.raises(SpecError) as caught:

@@ -136,6 +136,13 @@ def test_masks_keep_a_beginning_of_at_least_one():
     assert one_value("{mask: [text]}").dtype == torch.bool
 
 
+def test_joined_tensors_stand_in_their_order():
+    off, on = "{tensor: [2, text], dtype: bool, range: [0, 0]}", "{tensor: [2, 2], dtype: bool, range: [1, 1]}"
+    joined = one_value(f"{{concat: [{off}, {on}]}}")
+    assert joined.dtype == torch.bool
+    assert joined.tolist() == [[False] * 5 + [True] * 2] * 2
+
+
 def test_indices_are_different_and_rise():
     drawn = [one_value("{indices: batch, below: text}", seed=seed) for seed in range(40)]
     assert {tuple(indices.tolist()) for indices in drawn} == {(a, b) for b in range(5) for a in range(b)}

@@ -118,7 +118,7 @@ class AttentionCut:
             # A function that takes the submodule, too, calls it: `_chunked_feed_forward(self.ff, x)`.
             if held and any(self._has_weights(callee) for callee in (call.func, *given)):
                 return held[0]
-            if held and path in self.module.methods:
+            if held and path is not None and path in self.module.methods:
                 inside = self._inside(self.module.methods[path], call, trail)
                 if inside is not None:
                     return inside

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 
 from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.expression import Binary, Expression
-from teaspec.compiler.forms.probe import (
+from teaspec.compiler.forms.probe import Case, Probe
+from teaspec.compiler.forms.values import (
     Absent,
-    Case,
     Choice,
+    Concat,
     Constant,
     DictOf,
     Dim,
     Indices,
     ListOf,
     Mask,
-    Probe,
     Repeat,
     Tensor,
     TupleOf,
@@ -27,14 +27,14 @@ from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.finding import Finding
 from teaspec.compiler.rules.locations import locate_in
 
-_INTEGER_LIMITS = {
+_LIMITS = {
+    "bool": (0, 1),
     "int8": (-(2**7), 2**7 - 1),
     "uint8": (0, 2**8 - 1),
     "int16": (-(2**15), 2**15 - 1),
     "int32": (-(2**31), 2**31 - 1),
     "int64": (-(2**63), 2**63 - 1),
 }
-_UNRANGED = {"bool": "bools", "complex64": "complex numbers"}
 _MAX_VARIED_DIMS = 6
 
 
@@ -100,6 +100,8 @@ class _Checker:
                 yield from self._size((*path, "mask", len(value.shape) - 1), size, smallest=1)
         elif isinstance(value, Indices):
             yield from self._indices(path, value)
+        elif isinstance(value, Concat):
+            yield from self._concat((*path, "concat"), value)
         elif isinstance(value, Dim):
             yield from self._size((*path, "dim"), value.size, smallest=None)
         elif isinstance(value, Choice):
@@ -128,6 +130,15 @@ class _Checker:
         if not any(finding for size in sizes.values() for finding in self._size(path, size)):
             there = value.below if str(value.start) == "0" else _minus(value.below, value.start)
             yield from self._size((*path, "below"), _minus(there, value.count))
+
+    def _concat(self, path: Path, value: Concat) -> Iterator[Finding]:
+        if not value.parts:
+            yield Finding(path, "empty-list", "expected at least one tensor, found an empty list")
+        for index, part in enumerate(value.parts):
+            if isinstance(part, Tensor | Mask | Indices | Concat):
+                yield from self.check((*path, index), part)
+            else:
+                yield Finding((*path, index), "wrong-value", "expected a tensor, which can be joined to others")
 
     def _shape(self, path: Path, shape: tuple[Expression, ...]) -> Iterator[Finding]:
         for index, size in enumerate(shape):
@@ -179,14 +190,12 @@ def _minus(left: Expression, right: Expression) -> Expression:
 
 
 def _range(path: Path, tensor: Tensor) -> Iterator[Finding]:
-    limits = _INTEGER_LIMITS.get(tensor.dtype)
+    limits = _LIMITS.get(tensor.dtype)
     is_whole = limits is not None or tensor.integer
-    unranged = _UNRANGED.get(tensor.dtype)
-    if unranged is not None:
-        if tensor.range is not None:
-            yield Finding((*path, "range"), "bad-range", f"a tensor of {unranged} has no range")
+    if tensor.dtype == "complex64" and tensor.range is not None:
+        yield Finding((*path, "range"), "bad-range", "a tensor of complex numbers has no range")
     elif tensor.range is None:
-        if is_whole:
+        if is_whole and tensor.dtype != "bool":
             message = "a tensor of integers needs a range"
             yield Finding(path, "missing-range", message, help=("add `range: [lowest, highest]`",))
     elif is_whole and not all(end.is_integer() for end in tensor.range):

@@ -12,8 +12,9 @@ from pydantic_core import ErrorDetails
 
 from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.frozen import SYNTHETIC, Form, describe
-from teaspec.compiler.forms.probe import KINDS, Case, Probe
+from teaspec.compiler.forms.probe import Case, Probe
 from teaspec.compiler.forms.spec import Blocks, Spec, Streams, TeaCacheFacts, Threshold, Variant
+from teaspec.compiler.forms.values import KINDS
 from teaspec.compiler.report import CODES, did_you_mean
 from teaspec.compiler.rules.finding import Finding
 from teaspec.compiler.rules.locations import locate_in

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
-from teaspec.compiler.analysis.names import self_path, target_names
+from teaspec.compiler.analysis.names import bound_names, self_path, target_names
 from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import settled
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
@@ -31,15 +31,17 @@ class Trail:
         seen: Whether the norm was called.
         held: The names that hold what it returned.
         items: For a dict that holds it, the key that it was put under first.
+        tensors: Names that certainly hold a tensor.
     """
 
     seen: bool = False
     held: set[str] = field(default_factory=set)
     items: dict[str, str] = field(default_factory=dict)
+    tensors: frozenset[str] = frozenset()
 
     def copy(self) -> Trail:
         """A trail that goes its own way from here."""
-        return Trail(self.seen, set(self.held), dict(self.items))
+        return Trail(self.seen, set(self.held), dict(self.items), self.tensors)
 
 
 class AttentionCut:
@@ -61,15 +63,22 @@ class AttentionCut:
         self.self_name = function.self_name
         self.found = False
         self.norm_call: ast.Call | None = None
-        known = Known(module.absent, self.self_name)
-        body = settled(function.node.body, lambda test: decided(test, known))
+        self.known = Known(module.absent, self.self_name)
+        body = settled(function.node.body, lambda test: decided(test, self.known))
         self.body, self.ends = self._suite(body, start or Trail())
 
     def _suite(self, suite: Sequence[ast.stmt], trail: Trail) -> tuple[list[ast.stmt], bool]:
         out: list[ast.stmt] = []
         for statement in suite:
-            left, ends = self._statement(statement, trail)
-            out.append(left)
+            known = replace(self.known, tensors=trail.tensors)
+            way = decided(statement.test, known) if isinstance(statement, ast.If) else None
+            if isinstance(statement, ast.If) and way is not None:
+                taken, ends = self._suite(statement.body if way else statement.orelse, trail)
+                out += taken
+            else:
+                left, ends = self._statement(statement, trail)
+                out.append(left)
+                trail.tensors -= bound_names([statement])
             if ends:
                 return out, True
         return out, False

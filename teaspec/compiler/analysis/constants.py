@@ -24,11 +24,13 @@ class Known:
         absent: Attributes of its module that hold None.
         self_name: What it calls its module.
         numbers: Local names that hold a number, as in the first turn of a loop.
+        tensors: Local names that hold a tensor, so not None.
     """
 
     absent: frozenset[str]
     self_name: str
     numbers: Mapping[str, int] = field(default_factory=dict)
+    tensors: frozenset[str] = frozenset()
 
 
 def numbers_of(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
@@ -52,7 +54,7 @@ def decided(test: ast.expr, known: Known) -> bool | None:
     """Which way a test goes; None where what is known does not tell.
 
     Args:
-        test: The test: comparisons of numbers and names, of attributes with None, `not`, `and`, `or`.
+        test: The test: comparisons of numbers and names, of attributes and names with None, `not`, `and`, `or`.
         known: What is known where it stands.
     """
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -71,8 +73,11 @@ def decided(test: ast.expr, known: Known) -> bool | None:
 
 def _compared(left: ast.expr, operation: ast.cmpop, right: ast.expr, known: Known) -> bool | None:
     if isinstance(operation, (ast.Is, ast.IsNot)):
-        is_none = isinstance(right, ast.Constant) and right.value is None
-        return isinstance(operation, ast.Is) if is_none and self_path(left, known.self_name) in known.absent else None
+        if not (isinstance(right, ast.Constant) and right.value is None):
+            return None
+        if isinstance(left, ast.Name) and left.id in known.tensors:
+            return isinstance(operation, ast.IsNot)
+        return isinstance(operation, ast.Is) if self_path(left, known.self_name) in known.absent else None
     first, second = _number(left, known.numbers), _number(right, known.numbers)
     compare = _COMPARE.get(type(operation))
     return None if first is None or second is None or compare is None else bool(compare(first, second))

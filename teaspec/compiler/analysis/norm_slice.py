@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
-from teaspec.compiler.analysis.attention import AttentionCut, calls_in_order
+from teaspec.compiler.analysis.attention import AttentionCut, Trail, calls_in_order
 from teaspec.compiler.analysis.constants import Known, decided, numbers_of
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
+from teaspec.compiler.analysis.entering import called_block, stream_parameters
 from teaspec.compiler.analysis.first_turn import bind_first_item, first_turn
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import outside_functions, self_path
@@ -25,12 +26,13 @@ from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
 
 
-def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], name: str) -> tuple[Function, ...]:
+def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], hidden: str, name: str) -> tuple[Function, ...]:
     """Slice the modulated input out of the model.
 
     Args:
         source: The model's source.
         blocks: The statements of *blocks*, which begin with the first block loop.
+        hidden: Name of the hidden stream.
         name: The name of the outermost function.
 
     Returns:
@@ -41,13 +43,14 @@ def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], name: str) -
         NormSliceError: `norm-reaches-no-attention`, `norm-not-always-reached`, `norm-slice-has-effects`,
             `unmappable-argument` or `loop-in-unknown-place`.
     """
-    return _Slicer(source, name).slice(blocks)
+    return _Slicer(source, name, stream_parameters(source, blocks, hidden)).slice(blocks)
 
 
 class _Slicer:
-    def __init__(self, source: ModelSource, name: str) -> None:
+    def __init__(self, source: ModelSource, name: str, entering: frozenset[str]) -> None:
         self.source = source
         self.name = name
+        self.entering = entering
         self.functions: list[Function] = []
 
     def slice(self, blocks: Sequence[ast.stmt]) -> tuple[Function, ...]:
@@ -69,7 +72,8 @@ class _Slicer:
                 frame.forward,
                 frame.forward.node,
             )
-        cut = AttentionCut(frame, found, step, lambda *inside: self._follow(frame, *inside))
+        start = Trail(tensors=self.entering if depth == 0 and found.node is frame.forward.node else frozenset())
+        cut = AttentionCut(frame, found, step, lambda *inside: self._follow(frame, *inside), start)
         if not cut.found:
             message = f"what `self.{step}` returns in `{found.title}` reaches no submodule with weights"
             raise NormSliceError("norm-reaches-no-attention", message, found, cut.norm_call or found.node)
@@ -171,12 +175,10 @@ class _Slicer:
 
         def leaf(node: ast.AST) -> ast.expr | None:
             for call in calls_in_order(node):
-                callee = _called_module(call.func)
-                if isinstance(callee, ast.Name) and callee.id in block_names:
-                    return self._call(inner, callee, call, Reader.of(model, function))
-                first = _called_module(call.args[0]) if call.args else None
-                if isinstance(first, ast.Name) and first.id in block_names and _is_checkpointing(call.func):
-                    return self._call(inner, first, call, Reader.of(model, function), skip=1)
+                called = called_block(call, block_names)
+                if called is not None:
+                    block, skip = called
+                    return self._call(inner, block, call, Reader.of(model, function), skip)
             return None
 
         known = Known(model.absent, function.self_name, constants)
@@ -271,13 +273,3 @@ def _text(function: Function) -> str:
 
 def _into_no_loop(loop: ast.For) -> list[ast.stmt] | None:
     return None
-
-
-def _called_module(func: ast.expr) -> ast.expr:
-    """The module that is called by `module(...)`, `module.forward(...)` or `module.__call__(...)`."""
-    return func.value if isinstance(func, ast.Attribute) and func.attr in {"forward", "__call__"} else func
-
-
-def _is_checkpointing(func: ast.expr) -> bool:
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    return "checkpoint" in name

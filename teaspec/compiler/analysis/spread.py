@@ -15,9 +15,9 @@ Items = dict[int | str, ast.expr]
 def without_spreading(reader: Reader, call: ast.Call) -> tuple[list[ast.expr], list[ast.keyword]]:
     """The arguments of a call, with known items in the place of what it spreads.
 
-    An item is known by the name or constant that it was made from, as long as that name still means the same; an item
-    of a tuple is otherwise known as what it is, `args[2]`. A dict may hold more than is known of it, so `**kwargs`
-    stays, behind the others.
+    An item is known by the name, the constant or the tuple of those that it was made from, as long as the names still
+    mean the same; an item of a tuple is otherwise known as what it is, `args[2]`. A dict may hold more than is known of
+    it, so `**kwargs` stays, behind the others.
 
     Args:
         reader: Reads effects in the function that the call stands in.
@@ -78,7 +78,7 @@ def _note(reader: Reader, statement: ast.stmt, names: set[str], known: dict[str,
         elif name in effects.changes:
             known[name] = _filled(statement, name, known.get(name, {})) if name in reader.containers else {}
         for key, value in list(known.get(name, {}).items()):
-            if isinstance(value, ast.Name) and value.id in effects.binds:
+            if any(isinstance(node, ast.Name) and node.id in effects.binds for node in ast.walk(value)):
                 del known[name][key]
                 if isinstance(key, int):
                     known[name][key] = _item(name, key, value)
@@ -122,6 +122,8 @@ def _simple(items: Mapping[Any, ast.expr]) -> Items:
 
 
 def _is_simple(value: ast.expr) -> bool:
+    if isinstance(value, ast.Tuple):
+        return all(_is_simple(item) for item in value.elts)
     return isinstance(value, (ast.Name, ast.Constant))
 
 

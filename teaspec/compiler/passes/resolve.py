@@ -119,11 +119,16 @@ def _norm_path_modules(
         message = f"`{loop}` of this `{type(module).__name__}` holds no block `{index}`"
         help_lines = (f"it holds {', '.join(list(items)[:8]) or 'no block at all'}",)
         raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines)
-    frames = [items[index]]
+    frames, called, path = [items[index]], list[str](), ""
     for step in steps[:-1]:
-        frames.append(_descend(spec, frames[-1], [step]))
-    _descend(spec, frames[-1], [steps[-1]])
-    return loop, index, tuple(frames), steps
+        found = _descend(spec, frames[-1], [*path.split("."), step] if path else [step])
+        path = f"{path}.{step}".lstrip(".")
+        # Nobody calls a module without a forward of its own: who holds it calls what it holds.
+        if type(found).forward is not torch.nn.Module.forward:
+            frames, called, path = [*frames, found], [*called, path], ""
+    path = f"{path}.{steps[-1]}".lstrip(".")
+    _descend(spec, frames[-1], path.split("."))
+    return loop, index, tuple(frames), (*called, path)
 
 
 def _norm_path(spec: Spec, module: torch.nn.Module) -> NormPath:
@@ -136,12 +141,10 @@ def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool 
     for name in names:
         children = dict(current.named_children())
         if name not in children:
-            known = list(children)
             message = f"`{type(current).__name__}` has no submodule `{name}`"
-            shown = (
-                _function_label(type(current).forward, f"the forward of `{type(current).__name__}`") if inside else None
-            )
-            help_lines = did_you_mean(name, known) or _known(known)
+            title = f"the forward of `{type(current).__name__}`"
+            shown = _function_label(type(current).forward, title) if inside else None
+            help_lines = did_you_mean(name, children) or _known(list(children))
             raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, shown)
         current = children[name]
     return current

@@ -112,7 +112,7 @@ class _Slicer:
         if self.landmarks.signal is not None:
             return ()
         try:
-            return norm_functions(self.source, self.blocks, self.names.modulated_input)
+            return norm_functions(self.source, self.blocks, self.landmarks.hidden, self.names.modulated_input)
         except NormSliceError as error:
             raise self._error(error.code, error.message, ("norm",), error.source, error.node) from error
 

@@ -152,29 +152,28 @@ def _largest(subject: Subject) -> Example:
 
 
 def _flops(subject: Subject, example: Example) -> Flops | None:
-    try:
-        full = count_flops(lambda: subject.call(example, subject.arguments(example)))
-    except ProbeError:
-        return None  # the forward runs, but not while its operations are counted
+    full = count_flops(lambda: call(subject.module(example), subject.arguments(example)))
     with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
         call(module, subject.arguments(example))
         reused = count_flops(lambda: call(module, subject.arguments(example)))
-    return Flops(full, reused)
+    return None if full is None or reused is None else Flops(full, reused)
 
 
 @contextmanager
 def surroundings() -> Iterator[None]:
-    """What a proof runs in: one thread, and without diffusers' warnings.
+    """What a proof runs in: one thread, nothing compiled, and without diffusers' warnings.
 
-    The tensors of a probe are far too small to share among threads, which would mostly wait for each other. The
-    warnings are about deprecated and ineffective arguments, which a probe passes on purpose.
+    The tensors of a probe are far too small to share among threads, which would mostly wait for each other, and its
+    calls too many to compile: flex attention compiles itself wherever it is called. The warnings are about deprecated
+    and ineffective arguments, which a probe passes on purpose.
     """
     logger = logging.getLogger("diffusers")
     level, threads = logger.level, torch.get_num_threads()
     logger.setLevel(logging.ERROR)
     torch.set_num_threads(1)
     try:
-        yield
+        with torch.compiler.set_stance("force_eager"):
+            yield
     finally:
         torch.set_num_threads(threads)
         logger.setLevel(level)

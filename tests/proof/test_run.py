@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention.flex_attention import flex_attention
 
 from teaspec.compiler import SpecError, load_spec
 from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter
+from teaspec.proof.flops import count_flops
 from teaspec.proof.render import render_report
 from teaspec.proof.result import CachedState, CheckReport, Flops, PropertyResult
 from teaspec.proof.run import check_spec, surroundings
@@ -115,6 +117,7 @@ def test_surroundings_are_put_back():
     with pytest.raises(ZeroDivisionError), surroundings():
         assert torch.get_num_threads() == 1
         assert not logger.isEnabledFor(logging.WARNING)
+        assert torch.compile(lambda: torch.compiler.is_compiling())() is False
         raise ZeroDivisionError
     assert (logger.level, torch.get_num_threads()) == (level, threads)
 
@@ -141,3 +144,11 @@ def test_variants_that_could_never_be_used_end_a_check(variant, code, shown, int
         check_spec(spec, examples=2, interpreter=interpreter)
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
     assert shown in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_operations_that_the_counter_does_not_let_through_are_not_counted():
+    query = torch.ones(1, 1, 16, 16)
+    with surroundings():
+        assert count_flops(lambda: flex_attention(query, query, query)) is None
+    assert count_flops(lambda: query @ query) == 2 * 16**3

@@ -112,4 +112,6 @@ def _item(container: ast.expr, key: int | str) -> ast.expr:
 
 
 def _first(iterable: ast.expr) -> ast.expr:
+    if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.func.id == "range":
+        return iterable.args[0] if len(iterable.args) > 1 else ast.Constant(0)
     return ast.Call(ast.Name("next", ast.Load()), [ast.Call(ast.Name("iter", ast.Load()), [iterable], [])], [])

@@ -168,7 +168,9 @@ class _Slicer:
                 raise NormSliceError("norm-outside-first-loop", message, function, loop)
             if turn is None:
                 inside = any(find_loops(s, path.loop, function, model.methods) for s in loop.body)
-                return [bind_first_item(loop)] if inside else None
+                bindings = [bind_first_item(loop)] if inside else []
+                constants.update(numbers_of(bindings, loop))
+                return bindings or None
             block_names.append(turn.block)
             constants.update(numbers_of(turn.bindings, loop))
             return turn.bindings

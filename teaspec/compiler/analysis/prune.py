@@ -9,6 +9,7 @@ from dataclasses import replace
 from teaspec.compiler.analysis.dataflow import Aliases, Reader
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import outside_functions
+from teaspec.compiler.analysis.parallel import joined, parts_of
 
 Names = frozenset[str]
 
@@ -57,12 +58,20 @@ class _Pruner:
         effects = self.reader.effects(node)
         if effects.ends:
             return node, effects.reads
+        if not self._matters(effects, live):
+            return None, live
+        parts = parts_of(node)
+        wanted = [part for part in parts if self._matters(self.reader.effects(part), live)]
+        if len(wanted) < len(parts):
+            node = joined(wanted, node)
+            effects = self.reader.effects(node)
+        return node, (live - effects.kills) | effects.reads
+
+    def _matters(self, effects: Effects, live: Names) -> bool:
         # What shares an object with a wanted value may be changed through another name.
         changed = self.aliases.changed(effects.changes)
         stays = self.must_stay(replace(effects, changes=changed))
-        if effects.returns or stays or (effects.binds | changed) & live:
-            return node, (live - effects.kills) | effects.reads
-        return None, live
+        return effects.returns or stays or bool((effects.binds | changed) & live)
 
     def _branches(self, node: ast.If, live: Names) -> tuple[ast.stmt | None, Names]:
         body, live_body = self.suite(node.body, live)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.statement_effects import effects_of
 
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -36,6 +37,15 @@ def mentions_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute) and self_path(part, self_name) == path:
             yield part
+
+
+def made_of(names: Iterable[str], suite: Sequence[ast.stmt], self_name: str) -> set[str]:
+    """The names, and those that a suite makes of them: a loop over passes hands on what its block loop made."""
+    made = set(names)
+    for statement in simple_statements(suite):
+        effects = effects_of(statement, self_name=self_name)
+        made |= effects.binds if effects.reads & made else set()
+    return made
 
 
 def unanalysable(function: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:

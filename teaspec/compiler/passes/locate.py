@@ -9,8 +9,10 @@ from typing import Literal
 from teaspec.compiler.analysis.extent import Extent
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import parameters_of, self_path
+from teaspec.compiler.analysis.parallel import split_parallel
 from teaspec.compiler.analysis.search import (
     calls_of,
+    made_of,
     mentions_of,
     simple_statements,
     unanalysable,
@@ -43,7 +45,7 @@ class _Locator:
         self.source = source
         self.forward = source.model.forward
         self.self_name = self.forward.self_name
-        self.body = without_docstring(self.forward.node.body)
+        self.body = split_parallel(without_docstring(self.forward.node.body))
         self.mistakes: list[Diagnostic] = []
 
     def locate(self) -> Landmarks:
@@ -241,7 +243,7 @@ class _Locator:
         label = self._label(loops[0][1].node, "this loop") if loops[0][1].function is self.forward else None
         labels = [label or loops[0][1].function.file.label(loops[0][1].node, "this loop")]
         where = ("blocks", "style")
-        if hidden not in bound:
+        if hidden not in made_of(bound, self.body[first : last + 1], self.self_name):
             message = f"the block loops do not bind the hidden stream `{hidden}`"
             help_lines = (f"they bind {', '.join(f'`{n}`' for n in sorted(bound) if '.' not in n)}",)
             self._mistake("style-mismatch", message, where, *labels, help_lines=help_lines)

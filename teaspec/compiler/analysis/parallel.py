@@ -1,0 +1,66 @@
+"""Parallel assignments: `a, b = f(x), g(y)` is two assignments in one line, of which only one may be wanted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from teaspec.compiler.analysis.names import outside_functions
+
+
+def parts_of(node: ast.stmt) -> list[ast.stmt]:
+    """The single assignments that a parallel one consists of; none for any other statement."""
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return []
+    target, value = node.targets[0], node.value
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+        return []
+    names = {element.id for element in target.elts if isinstance(element, ast.Name)}
+    if len(names) != len(target.elts) or any(isinstance(element, ast.Starred) for element in value.elts):
+        return []
+    pairs = zip(target.elts, value.elts, strict=True)
+    return [ast.copy_location(ast.Assign(targets=[name], value=part), node) for name, part in pairs]
+
+
+def joined(parts: Sequence[ast.stmt], node: ast.stmt) -> ast.stmt:
+    """One assignment of some parts of a parallel one."""
+    kept = [part for part in parts if isinstance(part, ast.Assign)]
+    if len(kept) == 1:
+        return kept[0]
+    target = ast.Tuple([part.targets[0] for part in kept], ast.Store())
+    return ast.copy_location(ast.Assign([target], ast.Tuple([part.value for part in kept], ast.Load())), node)
+
+
+def split_parallel(body: Iterable[ast.stmt]) -> list[ast.stmt]:
+    """Write parallel assignments one under the other, where that is the same and one of them does some work.
+
+    It is the same if no value reads a name that one before it binds, itself or in a nested function that it may call.
+    """
+    suite = list(body)
+    nested = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+    captured = {
+        name
+        for statement in suite
+        for part in outside_functions(statement)
+        if isinstance(part, nested)
+        for name in _read(part)
+    }
+    out: list[ast.stmt] = []
+    for statement in suite:
+        parts = parts_of(statement)
+        works = any(isinstance(node, ast.Call) for part in parts for node in ast.walk(part))
+        bound: set[str] = set()
+        independent = True
+        for part in parts:
+            independent = independent and not bound & _read(part)
+            bound |= {node.id for node in ast.walk(part) if isinstance(node, ast.Name) and not _is_read(node)}
+        out += parts if works and independent and not bound & captured else [statement]
+    return out
+
+
+def _read(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and _is_read(part)}
+
+
+def _is_read(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)

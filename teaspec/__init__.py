@@ -14,9 +14,9 @@ from teaspec.catalog import register_shipped_specs
 if TYPE_CHECKING:
     from teaspec.compiler import SpecError, compile_spec, load_spec
     from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
-    from teaspec.runtime.backend import CacheBackend, DiffusionCacheConfig, TeaCacheBackend
+    from teaspec.runtime.backend import CacheBackend, TeaCacheBackend
     from teaspec.runtime.calibration import Calibration, Defaults
-    from teaspec.runtime.config import TeaCacheConfig
+    from teaspec.runtime.config import DiffusionCacheConfig, TeaCacheConfig
     from teaspec.runtime.context import CacheContext, Finished
     from teaspec.runtime.hook import TeaCacheHook
     from teaspec.runtime.registry import get_extractor, register_extractor
@@ -50,7 +50,7 @@ _HOMES = {
     "CacheContext": "teaspec.runtime.context",
     "Calibration": "teaspec.runtime.calibration",
     "Defaults": "teaspec.runtime.calibration",
-    "DiffusionCacheConfig": "teaspec.runtime.backend",
+    "DiffusionCacheConfig": "teaspec.runtime.config",
     "Finished": "teaspec.runtime.context",
     "SpecError": "teaspec.compiler",
     "TeaCacheBackend": "teaspec.runtime.backend",

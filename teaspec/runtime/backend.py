@@ -5,56 +5,17 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 from weakref import WeakSet
 
 from torch import nn
 
 from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.calibration import Accumulate
-from teaspec.runtime.config import TeaCacheConfig
-from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.runtime.config import DiffusionCacheConfig
+from teaspec.runtime.naming import listed
 from teaspec.runtime.registry import find_type, known_types
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class DiffusionCacheConfig:
-    """Cache settings of a pipeline; see `TeaCacheConfig` for their meaning.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    rel_l1_thresh: float = 0.2
-    coefficients: list[float] | None = None
-    accumulate: Accumulate | None = None
-    variant: str | None = None
-    warmup_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        """Checks the values as `TeaCacheConfig` does, before there is a pipeline."""
-        self.coefficients = self.to_teacache_config().coefficients
-
-    @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> DiffusionCacheConfig:
-        """Makes a config of a mapping.
-
-        Raises:
-            ValueError: If a key is unknown or a value is out of range.
-        """
-        known = [field.name for field in fields(cls)]
-        unknown = [key for key in settings if key not in known]
-        if unknown:
-            hints = " ".join(f"unknown cache setting {key!r}{did_you_mean(str(key), known)}" for key in unknown)
-            raise ValueError(f"{hints} Known: {listed(known)}")
-        return cls(**settings)
-
-    def to_teacache_config(self) -> TeaCacheConfig:
-        """Returns the config for one transformer, its type left to be found out."""
-        return TeaCacheConfig(**{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 class CacheBackend(ABC):
@@ -131,15 +92,16 @@ class TeaCacheBackend(CacheBackend):
 
         Args:
             pipeline: The pipeline.
-            num_inference_steps: Steps of the coming generation; TeaCache needs no number.
+            num_inference_steps: Steps of the generations to come, until the next refresh.
             verbose: Whether to log it.
 
         Raises:
-            ValueError: If TeaCache is not on for the pipeline.
+            ValueError: If TeaCache is not on for the pipeline, or `num_inference_steps` is no number of steps.
         """
         for module in _hooked_modules(pipeline):
             hook = find_teacache_hook(module)
             if hook is not None:
+                hook.expect(num_inference_steps)
                 hook.reset_state(module)
         if verbose:
             logger.info("TeaCache refreshed for %s (%d steps)", type(pipeline).__name__, num_inference_steps)

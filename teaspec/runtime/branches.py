@@ -18,6 +18,10 @@ class BranchStates(StateManager):
         """Returns the name given to `cache_context`, or None outside of one."""
         return None if self._context is None else str(self._context.name)
 
+    def find_place(self) -> tuple[int | None, int | None]:
+        """Returns the step and the number of steps that were given to `cache_context`, None where they were not."""
+        return (None, None) if self._context is None else (self._context.step_index, self._context.num_inference_steps)
+
     def find_state(self, branch: str) -> TeaCacheState | None:
         """Returns the branch's state, or None before its first step."""
         state: TeaCacheState | None = self._state_cache.get(branch)

@@ -1,19 +1,19 @@
-"""The user's settings for one transformer."""
+"""The user's settings: for a pipeline, and for one transformer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from numbers import Real
-from typing import Any, get_args
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import TYPE_CHECKING, Any, get_args
 
 from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
 from teaspec.runtime.calibration import Accumulate
 from teaspec.runtime.naming import did_you_mean, listed
 from teaspec.runtime.registry import known_types
+from teaspec.runtime.values import check, check_steps, checked_coefficients, is_count, is_finite_number
 
-COEFFICIENT_COUNT = 5
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class NotGiven(str):
@@ -29,48 +29,100 @@ NO_TRANSFORMER_TYPE = NotGiven(DOCUMENTED_TRANSFORMER_TYPE)
 
 
 @dataclass
-class TeaCacheConfig:
-    """Configuration of TeaCache for one transformer.
+class DiffusionCacheConfig:
+    """Cache settings of a pipeline; they hold for each of its transformers.
 
     Attributes:
         rel_l1_thresh: Threshold of the accumulated distance; below it the cached residual is reused. Higher is faster
             and less exact. What works depends on the model; specs list the published values.
         coefficients: Five coefficients of the polynomial that rescales the distance, highest degree first. None takes
             those of the variant.
-        transformer_type: Class name or registered type of the transformer. Where it is not given it reads as the
-            documented default and is found out from the module when the hook is applied.
         accumulate: `signed` adds rescaled distances as they are, `absolute` their magnitude. None takes the variant's
             own.
         variant: Which of the transformer type's calibrations is used: `base`, or the name of a variant. None lets the
             module's config tell; with `coefficients` of your own it means `base`.
-        warmup_steps: So many steps of each branch, from the beginning of a generation on, are always computed. None
-            takes the variant's own.
+        warmup_steps: So many steps of each branch, from the beginning of a generation on, are always computed: a count,
+            or a fraction of all steps. None takes the variant's own.
+        cooldown_steps: So many steps at the end of a generation are always computed: a count, or a fraction. None
+            computes the last step where the number of steps is known.
+        start: Steps before this fraction of a generation are always computed.
+        end: Steps from this fraction of a generation on are always computed.
+        max_consecutive_reuses: After so many reused steps of a branch in a row, one is computed. None sets no limit.
+        num_inference_steps: Steps of a generation. `TeaCacheBackend.refresh` and a pipeline that tells it by
+            `cache_context` know better. Fractions, `start`, `end` and the steps at the end need the number.
 
     Raises:
-        ValueError: If the threshold is not a finite number above 0, the coefficients are not five finite numbers,
-            `accumulate` is neither of the two, `variant` is no name, or `warmup_steps` no count.
-        KeyError: If nobody knows the given type and there are no coefficients for it.
+        ValueError: If a value is out of range.
     """
 
     rel_l1_thresh: float = 0.2
     coefficients: list[float] | None = None
-    transformer_type: str = NO_TRANSFORMER_TYPE
+    _: KW_ONLY
     accumulate: Accumulate | None = None
     variant: str | None = None
-    warmup_steps: int | None = None
+    warmup_steps: int | float | None = None
+    cooldown_steps: int | float | None = None
+    start: float = 0.0
+    end: float = 1.0
+    max_consecutive_reuses: int | None = None
+    num_inference_steps: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
-        if not _is_finite_number(self.rel_l1_thresh) or self.rel_l1_thresh <= 0:
-            raise ValueError(f"rel_l1_thresh must be a finite number above 0, found {self.rel_l1_thresh!r}")
+        above_zero = is_finite_number(self.rel_l1_thresh) and self.rel_l1_thresh > 0
+        check("rel_l1_thresh", self.rel_l1_thresh, above_zero, "a finite number above 0")
         if self.coefficients is not None:
-            self.coefficients = _checked_coefficients(self.coefficients)
-        if self.accumulate is not None and self.accumulate not in get_args(Accumulate):
-            raise ValueError(f"accumulate must be 'signed', 'absolute' or None, found {self.accumulate!r}")
-        if self.variant is not None and not (isinstance(self.variant, str) and self.variant):
-            raise ValueError(f"variant must be a name or None, found {self.variant!r}")
-        if self.warmup_steps is not None and not _is_count(self.warmup_steps):
-            raise ValueError(f"warmup_steps must be an integer of at least 0, or None, found {self.warmup_steps!r}")
+            self.coefficients = checked_coefficients(self.coefficients)
+        known = self.accumulate is None or self.accumulate in get_args(Accumulate)
+        check("accumulate", self.accumulate, known, "'signed', 'absolute' or None")
+        named = self.variant is None or (isinstance(self.variant, str) and self.variant != "")
+        check("variant", self.variant, named, "a name or None")
+        check_steps("warmup_steps", self.warmup_steps)
+        check_steps("cooldown_steps", self.cooldown_steps)
+        check("start", self.start, is_finite_number(self.start) and 0 <= self.start < 1, "a fraction from 0 to below 1")
+        after = is_finite_number(self.end) and self.start < self.end <= 1
+        check("end", self.end, after, f"a fraction above start ({self.start}) and at most 1")
+        for name in ("max_consecutive_reuses", "num_inference_steps"):
+            value = getattr(self, name)
+            check(name, value, value is None or is_count(value, 1), "an integer of at least 1, or None")
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Makes a config of a mapping.
+
+        Raises:
+            ValueError: If a key is unknown or a value is out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [key for key in settings if key not in known]
+        if unknown:
+            hints = " ".join(f"unknown cache setting {key!r}{did_you_mean(str(key), known)}" for key in unknown)
+            raise ValueError(f"{hints} Known: {listed(known)}")
+        return cls(**settings)
+
+    def to_teacache_config(self) -> TeaCacheConfig:
+        """Returns the config for one transformer, its type left to be found out."""
+        return TeaCacheConfig(**{field.name: getattr(self, field.name) for field in fields(DiffusionCacheConfig)})
+
+
+@dataclass
+class TeaCacheConfig(DiffusionCacheConfig):
+    """Configuration of TeaCache for one transformer: what `DiffusionCacheConfig` has, and the transformer's type.
+
+    Attributes:
+        transformer_type: Class name or registered type of the transformer. Where it is not given it reads as the
+            documented default and is found out from the module when the hook is applied.
+
+    Raises:
+        ValueError: If a value is out of range.
+        KeyError: If nobody knows the given type and there are no coefficients for it.
+    """
+
+    transformer_type: str = NO_TRANSFORMER_TYPE
+
+    def __post_init__(self) -> None:
+        """Checks the values and the type."""
+        super().__post_init__()
         if self.coefficients is None and self.is_type_given and self.transformer_type not in known_types():
             raise KeyError(
                 f"no coefficients for transformer type {self.transformer_type!r}"
@@ -82,22 +134,3 @@ class TeaCacheConfig:
     def is_type_given(self) -> bool:
         """Whether the caller named the transformer type."""
         return not isinstance(self.transformer_type, NotGiven)
-
-
-def _is_finite_number(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, Real) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _checked_coefficients(values: Any) -> list[float]:
-    found = list(values) if isinstance(values, Iterable) else [values]
-    if len(found) != COEFFICIENT_COUNT or not all(_is_finite_number(value) for value in found):
-        raise ValueError(
-            f"coefficients must be {COEFFICIENT_COUNT} finite numbers, highest degree first, found {values!r}"
-        )
-    return [float(value) for value in found]

@@ -23,7 +23,9 @@ from teaspec.runtime.record import Decision, DecisionLog, Generation, StepCounts
 from teaspec.runtime.residuals import Outcome, can_reuse, compute, layout_of, residuals_of, reuse
 from teaspec.runtime.resolve import resolve
 from teaspec.runtime.state import TeaCacheState
+from teaspec.runtime.steps import Place, forced
 from teaspec.runtime.streams import ENCODER, HIDDEN
+from teaspec.runtime.values import check, is_count
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,8 @@ class TeaCacheHook(ModelHook):
     Use `apply_teacache_hook`, which puts the hook in its place; the hook alone does not know of other hooks.
 
     Attributes:
-        config: The user's config; once the hook is on a module, a copy with every choice made. `rel_l1_thresh`,
-            `accumulate` and `warmup_steps` are read at each call.
+        config: The user's config; once the hook is on a module, a copy with every choice made. All but the
+            coefficients, the type and the variant is read at each call.
         rescale_func: The polynomial that rescales distances.
         state_manager: Holds one `TeaCacheState` per branch; diffusers' `cache_context(name)` reaches it.
         extractor_fn: `(module, *args, **kwargs) -> CacheContext`, for the module that carries the hook.
@@ -57,6 +59,7 @@ class TeaCacheHook(ModelHook):
         self._calls = CallOrder(self._arguments)
         self._watch = OverwriteWatch()
         self._log = DecisionLog()
+        self._num_inference_steps: int | None = None
         self._warned_of_non_finite = False
 
     def initialize_hook(self, module: nn.Module) -> nn.Module:
@@ -117,6 +120,19 @@ class TeaCacheHook(ModelHook):
         for state, verdict in steps:
             self._commit(branch, call, state, verdict)
         return output
+
+    def expect(self, num_inference_steps: int | None) -> None:
+        """Takes note of the number of steps of the generations to come.
+
+        Args:
+            num_inference_steps: The number; None forgets an earlier one, so that the config's counts again.
+
+        Raises:
+            ValueError: If it is neither None nor an integer of at least 1.
+        """
+        fits = num_inference_steps is None or is_count(num_inference_steps, 1)
+        check("num_inference_steps", num_inference_steps, fits, "an integer of at least 1, or None")
+        self._num_inference_steps = num_inference_steps
 
     def reset_state(self, module: nn.Module) -> nn.Module:
         """Forgets all branches; the next call starts a new generation.
@@ -187,6 +203,7 @@ class TeaCacheHook(ModelHook):
             _with_residuals(state, outcome),
             cnt=state.cnt + 1,
             accumulated_rel_l1_distance=verdict.carried,
+            consecutive_reuses=state.consecutive_reuses + 1 if verdict.choice == "reuse" else 0,
             previous_modulated_input=kept.value,
             kept_input=kept,
             layout=layout,
@@ -196,12 +213,14 @@ class TeaCacheHook(ModelHook):
     def _decide(
         self, state: TeaCacheState, context: CacheContext, same_layout: bool, residuals: dict[str, Any]
     ) -> Verdict:
+        # Before the first call, too: settings that cannot be met are an error of the first call, not of a later one.
+        reason = forced(self.config, self._place_of(state))
         kept: Kept | None = state.kept_input
         if kept is None:
             return Verdict("compute", "first call")
         self._watch.learn(INPUT, kept)
-        if state.cnt < (self.config.warmup_steps or 0):
-            return Verdict("compute", "warm-up")
+        if reason is not None:
+            return Verdict("compute", reason)
         previous = kept.find()
         if previous is None:
             return Verdict("compute", "previous input overwritten")
@@ -218,6 +237,15 @@ class TeaCacheHook(ModelHook):
             self.config.rel_l1_thresh,
             self.rescale_func,
             self.config.accumulate,
+        )
+
+    def _place_of(self, state: TeaCacheState) -> Place:
+        index, total = self.state_manager.find_place()
+        return Place(
+            seen=state.cnt,
+            index=state.cnt if index is None else index,
+            total=total or self._num_inference_steps or self.config.num_inference_steps,
+            reused=state.consecutive_reuses,
         )
 
     def _commit(self, branch: str, call: Call | None, state: TeaCacheState, verdict: Verdict) -> None:

@@ -22,6 +22,7 @@ class TeaCacheState:
     Attributes:
         cnt: Steps seen.
         accumulated_rel_l1_distance: Sum of the rescaled distances since the last computed step.
+        consecutive_reuses: Steps reused since the last computed one.
         previous_modulated_input: The last step's modulated input, detached; updated on computed and reused steps alike.
         previous_residual: Hidden states behind the blocks minus those before them, at the last computed step, detached.
         previous_residual_encoder: The same for the encoder stream, only where something behind the blocks reads it.
@@ -32,6 +33,7 @@ class TeaCacheState:
 
     cnt: int = 0
     accumulated_rel_l1_distance: float = 0.0
+    consecutive_reuses: int = 0
     previous_modulated_input: torch.Tensor | None = None
     previous_residual: torch.Tensor | None = None
     previous_residual_encoder: torch.Tensor | None = None

@@ -38,7 +38,9 @@ def test_enable_hands_its_settings_to_the_hook(config: Any) -> None:
     backend.enable(pipe)
     assert backend.is_enabled()
     resolved = find_teacache_hook(pipe.transformer).config
-    assert resolved == TeaCacheConfig(0.3, IDENTITY, "SingleStream", "absolute", "base", 2)
+    assert resolved == TeaCacheConfig(
+        0.3, IDENTITY, "SingleStream", accumulate="absolute", variant="base", warmup_steps=2
+    )
     assert find_teacache_hook(pipe.text_encoder) is None
     backend.disable(pipe)
     assert not backend.is_enabled()
@@ -141,4 +143,4 @@ def test_a_config_of_another_type_is_refused() -> None:
 
 
 def test_defaults_are_the_documented_ones() -> None:
-    assert TeaCacheBackend().config == DiffusionCacheConfig(0.2, None, None, None, None)
+    assert TeaCacheBackend().config == DiffusionCacheConfig(0.2, None)

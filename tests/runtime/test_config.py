@@ -23,7 +23,8 @@ def test_defaults_are_the_documented_ones() -> None:
     assert isinstance(config.transformer_type, str)
     assert config.accumulate is None
     assert config.variant is None
-    assert config.warmup_steps is None
+    assert (config.warmup_steps, config.cooldown_steps, config.start, config.end) == (None, None, 0.0, 1.0)
+    assert (config.max_consecutive_reuses, config.num_inference_steps) == (None, None)
 
 
 def test_a_type_that_was_given_is_told_from_the_default() -> None:
@@ -89,10 +90,28 @@ def test_a_variant_is_a_name(variant: Any) -> None:
         TeaCacheConfig(variant=variant)
 
 
-@pytest.mark.parametrize("steps", [-1, 1.0, True, "5"])
-def test_warmup_steps_are_a_count(steps: Any) -> None:
-    with pytest.raises(ValueError, match="warmup_steps must be an integer of at least 0, or None, found"):
-        TeaCacheConfig(warmup_steps=steps)
+@pytest.mark.parametrize("name", ["warmup_steps", "cooldown_steps"])
+@pytest.mark.parametrize("steps", [-1, 1.5, -0.1, math.nan, True, "5"])
+def test_steps_at_the_ends_are_a_count_or_a_fraction(name: str, steps: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least 0, a fraction .*, or None, found"):
+        TeaCacheConfig(**{name: steps})
+    assert getattr(TeaCacheConfig(**{name: 1.0}), name) == 1.0
+
+
+@pytest.mark.parametrize("name", ["max_consecutive_reuses", "num_inference_steps"])
+@pytest.mark.parametrize("steps", [0, -1, 1.0, True, "5"])
+def test_limits_are_counts(name: str, steps: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1, or None, found"):
+        TeaCacheConfig(**{name: steps})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "named"),
+    [(-0.1, 1.0, "start"), (1.0, 1.0, "start"), (None, 1.0, "start"), (0.5, 0.5, "end"), (0.0, 1.1, "end")],
+)
+def test_the_window_is_a_pair_of_fractions(start: Any, end: Any, named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{named} must be a fraction"):
+        TeaCacheConfig(start=start, end=end)
 
 
 def test_an_unknown_type_without_coefficients_lists_what_is_known() -> None:

@@ -126,3 +126,17 @@ def z_image(seen: Seen) -> torch.Tensor:
     else:
         scale_msa = modulation(inputs["adaln_input"]).unsqueeze(1).chunk(4, dim=2)[0]
     return seen.block.attention_norm1(inputs["x"]) * (1.0 + scale_msa)
+
+
+@published("hidream_image")
+def hidream_image(seen: Seen) -> torch.Tensor:
+    """TeaCache4HiDream-I1/teacache_hidream_i1.py: t_embedder(timesteps, dtype), without the pooled text."""
+    return seen.module.t_embedder(seen.call["timesteps"], seen.call["hidden_states"].dtype)
+
+
+@published("hidream_image", "dev")
+def hidream_image_dev(seen: Seen) -> torch.Tensor:
+    """welltop-cn/ComfyUI-TeaCache nodes.py: x_embedder(hidden_states), for the models Dev and Fast."""
+    module, hidden_states = seen.module, seen.call["hidden_states"]
+    is_packed = seen.call.get("hidden_states_masks") is not None
+    return module.x_embedder(hidden_states if is_packed else module.patchify(hidden_states)[0])

@@ -96,3 +96,65 @@ def minimax_h3(seen: Seen) -> torch.Tensor:
     inputs, rows = seen.inputs, seen.inputs["adaln_indices"]
     shift_msa, scale_msa, *_ = seen.block.adaln_proj(inputs["temb"])
     return seen.block.norm1(inputs["hidden_states"]) * (1.0 + scale_msa[rows]) + shift_msa[rows]
+
+
+@published("hunyuan_video_framepack")
+def hunyuan_video_framepack(seen: Seen) -> torch.Tensor:
+    """lllyasviel/FramePack diffusers_helper/models/hunyuan_video_packed.py: norm1(hidden_states, emb=temb)[0]."""
+    return seen.block.norm1(seen.inputs["hidden_states"], emb=seen.inputs["temb"])[0]
+
+
+@published("consisid")
+def consisid(seen: Seen) -> torch.Tensor:
+    """TeaCache4ConsisID/teacache_sample_video.py: emb."""
+    module, call = seen.module, seen.call
+    return module.time_embedding(module.time_proj(call["timestep"]).to(call["hidden_states"].dtype))
+
+
+@published("cosmos")
+def cosmos(seen: Seen) -> torch.Tensor:
+    """TeaCache4Cosmos/teacache_sample_video_t2v.py: norm_state(x) * (1 + scale) + shift, by adaLN_modulation and LoRA.
+
+    Where a model has learned positions, its blocks add them to x first.
+    """
+    inputs, norm = seen.inputs, seen.block.norm1
+    hidden_states = inputs["hidden_states"]
+    if inputs.get("extra_pos_emb") is not None:
+        hidden_states = hidden_states + inputs["extra_pos_emb"]
+    modulation = norm.linear_2(norm.linear_1(nn.functional.silu(inputs["embedded_timestep"])))
+    if inputs.get("temb") is not None:
+        modulation = modulation + inputs["temb"]
+    shift, scale, _ = (modulation[:, None] if modulation.ndim == 2 else modulation).chunk(3, dim=-1)
+    return norm.norm(hidden_states) * (1 + scale) + shift
+
+
+def tokens_of_a_frame(seen: Seen) -> int:
+    _, height, width = seen.module.config.patch_size
+    *_, rows, columns = seen.call["hidden_states"].shape
+    return (rows // height) * (columns // width)
+
+
+@published("skyreels_v2")
+def skyreels_v2(seen: Seen) -> torch.Tensor:
+    """SkyworkAI/SkyReels-V2 skyreels_v2_infer/modules/transformer.py: e, for each token where frames differ in time."""
+    e = wan_embedding(seen)
+    return e.repeat_interleave(tokens_of_a_frame(seen), dim=1) if seen.call.get("enable_diffusion_forcing") else e
+
+
+@published("skyreels_v2", "14b-ret")
+def skyreels_v2_retained(seen: Seen) -> torch.Tensor:
+    """The same with `use_ret_steps`: e0, with the frame rate where the model takes one."""
+    module, call = seen.module, seen.call
+    e0 = module.condition_embedder.time_proj(nn.functional.silu(wan_embedding(seen))).unflatten(-1, (6, -1))
+    if module.config.inject_sample_info:
+        e0 = e0 + module.fps_projection(module.fps_embedding(torch.tensor(call["fps"]))).unflatten(1, (6, -1))
+    if call.get("enable_diffusion_forcing"):
+        e0 = e0.repeat_interleave(tokens_of_a_frame(seen), dim=1).transpose(1, 2)
+    return e0
+
+
+@published("wan_vace")
+def wan_vace(seen: Seen) -> torch.Tensor:
+    """aigc-apps/VideoX-Fun with the sets of `use_ret_steps`: e0 = time_projection(e).unflatten(1, (6, dim))."""
+    e0 = seen.module.condition_embedder.time_proj(nn.functional.silu(wan_embedding(seen)))
+    return e0.unflatten(1, (6, -1))

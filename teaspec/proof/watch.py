@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -43,8 +45,8 @@ def watch_signal(spec: Spec, module: nn.Module) -> Iterator[Watch]:
     """Watches the places where the signal of a spec passes.
 
     For a modulated input these are the submodules of the first block that are called behind the norm: what the norm
-    returns may still be scaled and shifted, and only what arrives at a submodule went through all of that. For any
-    other signal they are the output of the embedding and the input of the first block.
+    returns may still be scaled and shifted, and only what arrives at a submodule went through all of that. A signal
+    with a name is what the model's own forward has under it when it calls the first block of a loop.
 
     Args:
         spec: The spec.
@@ -61,12 +63,9 @@ def watch_signal(spec: Spec, module: nn.Module) -> Iterator[Watch]:
     if spec.signal == "norm":
         handles += _behind(module.get_submodule(spec.norm), block, watch)
     else:
-        handles.append(
-            block.register_forward_pre_hook(lambda _, args, kwargs: watch.add(args, kwargs), with_kwargs=True)
-        )
-        embedding = dict(module.named_modules()).get(spec.embed.call) if spec.embed else None
-        if embedding is not None:
-            handles.append(embedding.register_forward_hook(lambda _, args, output: watch.add(output)))
+        first = (next(module.get_submodule(loop).children(), None) for loop in spec.blocks.loops)
+        reader = _NameReader(spec, module, watch)
+        handles += [other.register_forward_pre_hook(reader.read) for other in first if other is not None]
     try:
         yield watch
     finally:
@@ -87,3 +86,24 @@ def _behind(norm: nn.Module, block: nn.Module, watch: Watch) -> list[Any]:
         if submodule is not block and submodule not in inside:
             handles.append(submodule.register_forward_pre_hook(note, with_kwargs=True))
     return handles
+
+
+class _NameReader:
+    """Reads a named signal off the running forward of the model, once."""
+
+    def __init__(self, spec: Spec, module: nn.Module, watch: Watch) -> None:
+        is_embedding = spec.signal == "temb" and spec.embed is not None
+        self._names = spec.embed.names if is_embedding and spec.embed else (spec.signal,)
+        self._code = inspect.unwrap(getattr(type(module), spec.forward)).__code__
+        self._watch = watch
+        self._is_done = False
+
+    def read(self, *_: Any) -> None:
+        """Takes note of the signal; the hook in front of a block."""
+        frame = sys._getframe()
+        while frame.f_back is not None and frame.f_code is not self._code:
+            frame = frame.f_back
+        values = (frame.f_locals.get(name) for name in self._names)
+        if not self._is_done:
+            self._watch.add(next((value for value in values if value is not None), None))
+        self._is_done = True

@@ -142,8 +142,9 @@ def test_signal_holds_for_a_norm_and_for_a_name(text):
         (SPEC, lambda context, module: context.modulated_input.double()),
         (SPEC, lambda context, module: context.modulated_input * 1.001),
         (OF_THE_EMBEDDING, lambda context, module: context.temb * 2),
+        (OF_THE_EMBEDDING, lambda context, module: context.hidden_states),
     ],
-    ids=["before-the-norm", "before-the-modulation", "dtype", "nearly", "not-the-embedding"],
+    ids=["before-the-norm", "before-the-modulation", "dtype", "nearly", "not-the-embedding", "another-name"],
 )
 def test_signal_fails_on_what_the_model_does_not_compute_there(text, wrong):
     def change(context, module, kwargs):
@@ -151,7 +152,8 @@ def test_signal_fails_on_what_the_model_does_not_compute_there(text, wrong):
 
     result = outcome("signal", change, text=text)
     assert not result.passed
-    assert result.message.startswith("no submodule behind the landmark receives a tensor equal to modulated_input [1, ")
+    where = "no submodule behind the landmark receives" if text == SPEC else "the forward has not"
+    assert result.message.startswith(f"{where} a tensor equal to modulated_input [1, ")
 
 
 def test_arguments_fail_where_the_extractor_changes_a_dict_of_the_caller():

@@ -17,15 +17,19 @@ _FILLING = frozenset(
 )  # fmt: skip
 _DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_LOOKING = frozenset({"copy", "get"})
 _ONLY_LOOKS = frozenset({"len", "sum"})
 
 
 def own_containers(function: ast.FunctionDef, summaries: Mapping[str, CallSummary], self_name: str) -> frozenset[str]:
     """The names of a function that only ever hold a container which no other name holds.
 
-    Every binding is a display (or a slice of the container itself), and every use fills the container, takes items out,
-    spreads them into a call, or looks. What is not on this list, such as `other = parts` or `f(parts)`, might hand the
-    container on.
+    Every binding is a display or a copy (or a slice of the container itself), and every use fills the container, takes
+    items out, spreads them into a call, or looks. What is not on this list, such as `other = parts` or `f(parts)`,
+    might hand the container on.
+
+    An argument is such a name where the function first of all makes a container of its own out of it:
+    `kwargs = kwargs.copy() if kwargs is not None else {}`. What it may do with the caller's before is look.
 
     Args:
         function: The function.
@@ -34,10 +38,30 @@ def own_containers(function: ast.FunctionDef, summaries: Mapping[str, CallSummar
     """
     uses = _Uses(function, summaries, self_name)
     arguments = set(parameters_of(function.args))
-    kept: dict[str, bool] = {}
+    rebound, of_the_caller = _rebound(function, arguments)
+    kept: dict[str, bool] = dict.fromkeys(arguments - rebound, False)
     for node, inside in _names(function, inside=False):
-        kept[node.id] = kept.get(node.id, node.id not in arguments) and not inside and uses.keeps_it(node)
+        keeps = uses.only_looks(node) if id(node) in of_the_caller else uses.keeps_it(node)
+        kept[node.id] = kept.get(node.id, True) and not inside and keeps
     return frozenset(name for name, keeps in kept.items() if keeps and name in uses.bound)
+
+
+def _rebound(function: ast.FunctionDef, arguments: set[str]) -> tuple[set[str], set[int]]:
+    """The arguments that a statement of the function's own suite binds anew, and where they still are the caller's.
+
+    The places are given by the identity of the names that stand there.
+    """
+    rebound: set[str] = set()
+    places: set[int] = set()
+    waiting = set(arguments)
+    for statement in function.body:
+        plain = isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
+        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id in waiting]
+        bound = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
+        places |= {id(node) for node in names if isinstance(node.ctx, ast.Load)}
+        rebound |= bound if plain else set()
+        waiting -= bound
+    return rebound, places
 
 
 def _names(node: ast.AST, *, inside: bool) -> Iterator[tuple[ast.Name, bool]]:
@@ -46,6 +70,15 @@ def _names(node: ast.AST, *, inside: bool) -> Iterator[tuple[ast.Name, bool]]:
         if isinstance(child, ast.Name):
             yield child, inside
         yield from _names(child, inside=inside or isinstance(child, _SCOPES))
+
+
+def _is_new(value: ast.expr | None) -> bool:
+    """Whether an expression makes a container: a display, a copy, or one of both."""
+    if isinstance(value, ast.IfExp):
+        return _is_new(value.body) and _is_new(value.orelse)
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        return value.func.attr == "copy" and not value.args and not value.keywords
+    return isinstance(value, _DISPLAYS)
 
 
 class _Uses:
@@ -76,6 +109,18 @@ class _Uses:
             return self._is_fresh(parent.func) and self._reads(parent, node)
         return isinstance(parent, ast.Compare) or (isinstance(parent, ast.If) and parent.test is node)
 
+    def only_looks(self, node: ast.Name) -> bool:
+        """Whether a use leaves a container as it is and hands it to nobody."""
+        parent = self.parents[node]
+        if isinstance(parent, ast.Attribute):
+            call = self.parents[parent]
+            return isinstance(call, ast.Call) and call.func is parent and parent.attr in _LOOKING
+        if isinstance(parent, (ast.If, ast.IfExp)):
+            return parent.test is node
+        if isinstance(parent, ast.Subscript):
+            return parent.value is node and isinstance(parent.ctx, ast.Load)
+        return isinstance(parent, ast.Compare) or (isinstance(parent, ast.Dict) and node in parent.values)
+
     def _is_fresh(self, function: ast.expr) -> bool:
         if isinstance(function, ast.Attribute):
             return function.attr in FRESH_CALLS and self_attribute(function, self.self_name) is None
@@ -88,7 +133,7 @@ class _Uses:
         value = assignment.value
         sliced = isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Slice)
         itself = sliced and isinstance(value.value, ast.Name) and value.value.id == name  # type: ignore[union-attr]
-        return itself or isinstance(value, _DISPLAYS)
+        return itself or _is_new(value)
 
     def _item(self, item: ast.Subscript) -> bool:
         """`c[i] = x`, `del c[i]`, `x = c[i]`: an item changes places, and is left as it is."""

@@ -43,6 +43,7 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
     """
     every = [reader.effects(statement) for statement in body]
     aliases = Aliases(every, reader.containers)
+    arguments = set(parameter_names(source.node.args)) - reader.containers
     made_here: set[str] = set()
     computed: set[str] = set()
     for statement, effects in zip(body, every, strict=True):
@@ -54,7 +55,7 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
         made_here |= effects.kills
         _refuse_foreign_contexts(source, statement)
         changed = aliases.changed(effects.changes)
-        outside = (changed - made_here) | (changed & set(parameter_names(source.node.args)))
+        outside = (changed - made_here) | (changed & arguments)
         stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
         stateful = reader.called_children([statement]) & reader.module.stateful_children
         if effects.random or outside or stores or stateful:

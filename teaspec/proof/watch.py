@@ -92,8 +92,7 @@ class _NameReader:
     """Reads a named signal off the running forward of the model, once."""
 
     def __init__(self, spec: Spec, module: nn.Module, watch: Watch) -> None:
-        is_embedding = spec.signal == "temb" and spec.embed is not None
-        self._names = spec.embed.names if is_embedding and spec.embed else (spec.signal,)
+        self._names = spec.embed.names if spec.embed is not None and spec.signal == "temb" else (spec.signal,)
         self._code = inspect.unwrap(getattr(type(module), spec.forward)).__code__
         self._watch = watch
         self._is_done = False

@@ -87,7 +87,7 @@ def _told(usable: Mapping[str, Calibration], config: Mapping[str, Any], defaults
             "made for one with %s; pass `variant` or `coefficients` to change that. Known variants: %s",
             *(title, wording(defaults.match), listed(defaults.variants)),
         )
-    return Choice(BASE, defaults, "is taken where no variant's `match` fits")
+    return Choice(BASE, defaults, "is taken where no other fits" if defaults.variants else "is the only one")
 
 
 def matches(match: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:

@@ -34,6 +34,15 @@ def named_tensors(value: Any, name: str = "output") -> Iterator[tuple[str, torch
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from named_tensors(item, f"{name}[{index}]")
+    else:
+        for key, item in (attributes_of(value) or {}).items():
+            yield from named_tensors(item, f"{name}.{key}")
+
+
+def attributes_of(value: Any) -> dict[str, Any] | None:
+    """What an object holds that is nothing but its attributes, such as a cache; None for all other values."""
+    has_equality = any("__eq__" in vars(cls) for cls in type(value).__mro__[:-1])
+    return vars(value) if hasattr(value, "__dict__") and not has_equality and not callable(value) else None
 
 
 def require_same_form(expected: Any, actual: Any) -> None:
@@ -107,7 +116,7 @@ def max_abs_difference(left: torch.Tensor, right: torch.Tensor) -> float:
 
 
 def same_value(left: Any, right: Any) -> bool:
-    """Whether two arguments are equal in depth: tensors bit for bit, containers item by item."""
+    """Whether two arguments are equal in depth: tensors bit for bit, containers item by item, objects by attribute."""
     if isinstance(left, torch.Tensor) or isinstance(right, torch.Tensor):
         return (
             isinstance(left, torch.Tensor)
@@ -121,6 +130,8 @@ def same_value(left: Any, right: Any) -> bool:
         return list(left) == list(right) and all(same_value(left[key], right[key]) for key in left)
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(same_value, left, right))
+    if attributes_of(left) is not None:
+        return same_value(attributes_of(left), attributes_of(right))
     return bool(left == right)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from teaspec.compiler.forms.probe import Probe
 from teaspec.proof.build import DTYPES
+from teaspec.proof.compare import attributes_of
 from teaspec.proof.inputs import Arguments, Example
 
 _MAX_SEED = 2**16
@@ -89,4 +90,7 @@ def _show(value: Any) -> str:
         return f"({', '.join(map(_show, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_show(item)}" for key, item in value.items()) + "}"
+    attributes = attributes_of(value)
+    if attributes is not None:
+        return f"{type(value).__name__}({', '.join(f'{key}={_show(item)}' for key, item in attributes.items())})"
     return repr(value)

@@ -21,12 +21,20 @@ from tests.proof.small import Output
 ONE = torch.tensor([1.0, 2.0])
 
 
+class Store:
+    """An object of a model's own: it has attributes, and no equality of its own."""
+
+    def __init__(self, **held):
+        self.__dict__ = held
+
+
 def test_tensors_are_found_in_every_container():
-    value = {"a": [ONE, (ONE,)], "b": Output(ONE), "c": 3, "d": None}
+    value = {"a": [ONE, (ONE,)], "b": Output(ONE), "c": 3, "d": Store(kept=[ONE]), "e": len}
     assert [name for name, _ in named_tensors(value)] == [
         "output['a'][0]",
         "output['a'][1][0]",
         "output['b'].sample",
+        "output['d'].kept[0]",
     ]
 
 
@@ -87,6 +95,9 @@ def test_what_tells_something():
         ((1, 2), [1, 2], False),
         ([1, 2], [1], False),
         (1, True, False),
+        (Store(kept=[ONE], mode=None), Store(kept=[ONE.clone()], mode=None), True),
+        (Store(kept=[ONE]), Store(kept=[ONE + 1]), False),
+        (Store(kept=1), Store(), False),
     ],
 )
 def test_same_value(left, right, same):

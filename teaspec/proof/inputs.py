@@ -7,6 +7,7 @@ import random
 import zlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, get_args
 
 import torch
@@ -22,6 +23,7 @@ from teaspec.compiler.forms.values import (
     Indices,
     ListOf,
     Mask,
+    ObjectOf,
     Repeat,
     Tensor,
     TupleOf,
@@ -71,19 +73,25 @@ class Arguments:
     kwargs: dict[str, Any]
 
 
-def make_arguments(probe: Probe, example: Example, parameters: Mapping[str, inspect.Parameter]) -> Arguments:
+def make_arguments(
+    probe: Probe,
+    example: Example,
+    parameters: Mapping[str, inspect.Parameter],
+    classes: Mapping[str, type] = MappingProxyType({}),
+) -> Arguments:
     """Makes the arguments for one call.
 
     Args:
         probe: The alternative of the probe that the example was drawn for.
         example: What was drawn.
         parameters: The parameters of the forward, without `self`.
+        classes: What objects may be made of, by name.
 
     Returns:
         New values on each call, equal for equal examples.
     """
     values = {
-        name: _Maker(example, name).make(given.value)
+        name: _Maker(example, name, classes).make(given.value)
         for name, given in probe.inputs.items()
         if not given.optional or name in example.present
     }
@@ -106,8 +114,8 @@ def _arrange(values: dict[str, Any], positional: int, parameters: Mapping[str, i
 class _Maker:
     """Makes the values of one input. Each has its own random stream, so that dropping one leaves the others alone."""
 
-    def __init__(self, example: Example, name: str) -> None:
-        self._example = example
+    def __init__(self, example: Example, name: str, classes: Mapping[str, type]) -> None:
+        self._example, self._classes = example, classes
         self._numbers = torch.Generator().manual_seed(zlib.crc32(f"{example.seed}/{name}/{example.step}".encode()))
         self._structure = random.Random(f"{example.seed}/{name}")
 
@@ -134,6 +142,11 @@ class _Maker:
             return tuple(self.make(item) for item in value.items)
         if isinstance(value, DictOf):
             return {int(key) if value.integer else key: self.make(item) for key, item in value.items.items()}
+        if isinstance(value, ObjectOf):
+            made = self._classes[value.class_name](**{key: self.make(item) for key, item in value.arguments.items()})
+            for key, item in value.attributes.items():
+                setattr(made, key, self.make(item))
+            return made
         if isinstance(value, Constant):
             return value.value
         raise TypeError(f"no value can be made from a {type(value).__name__}")

@@ -11,6 +11,7 @@ import torch
 from hypothesis.strategies import SearchStrategy
 from torch import nn
 
+from teaspec.compiler.rules.objects import own_classes
 from teaspec.proof.blocks import BlockCount
 from teaspec.proof.build import ProbeError, build_module
 from teaspec.proof.draw import describe, examples
@@ -63,6 +64,7 @@ class Subject:
             list(inspect.signature(model_class.forward).parameters.items())[1:]
         )
         self._model_class = model_class
+        self._classes = own_classes(model_class)
         self._compile = compile_spec
         self._seed = seed
         self._modules: dict[tuple[int, torch.dtype], nn.Module] = {}
@@ -90,7 +92,7 @@ class Subject:
 
     def arguments(self, example: Example) -> Arguments:
         """New arguments for one call, equal for equal examples."""
-        return make_arguments(self.alternatives[example.case], example, self.parameters)
+        return make_arguments(self.alternatives[example.case], example, self.parameters, self._classes)
 
     def uncached(self, example: Example) -> Uncached:
         """What the model itself does in this call; it is called once for each example.

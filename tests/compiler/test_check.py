@@ -447,7 +447,7 @@ def test_unknown_keys_of_list_items_are_found(path: tuple[str | int, ...]) -> No
 def test_unknown_keys_of_values_are_offered_the_keys_of_their_kind(kind: str) -> None:
     content: dict[str, Any] = {
         "tensor": [1], "mask": [1], "indices": 1, "concat": [[1]], "dim": 1, "choice": [1], "repeat": 1, "list": [],
-        "tuple": [], "dict": {}, "literal": 1, "absent": True,
+        "tuple": [], "dict": {}, "object": "Store", "literal": 1, "absent": True,
     }  # fmt: skip
     value = {kind: content[kind], **{"repeat": {"of": 1}, "indices": {"below": 1}}.get(kind, {}), "zzz": 1}
     with pytest.raises(SpecError) as caught:

@@ -11,6 +11,7 @@ import torch
 
 from teaspec.compiler import load_spec
 from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.rules.objects import own_classes
 from teaspec.proof.compare import same_value
 from teaspec.proof.draw import describe, examples
 from teaspec.proof.falsify import falsify
@@ -54,8 +55,8 @@ def one_value(form, dims="{batch: [2, 2], text: [5, 5]}", **changes):
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_fifty_examples_cover_a_shipped_probe(path):
     spec = load_spec(path)
-    signature = inspect.signature(import_model(spec).forward)
-    parameters = dict(list(signature.parameters.items())[1:])
+    model = import_model(spec)
+    parameters = dict(list(inspect.signature(model.forward).parameters.items())[1:])
     alternatives = spec.probe.alternatives
     drawn = draw_all(examples(alternatives, parameters))
     assert len(drawn) == 50
@@ -67,7 +68,7 @@ def test_fifty_examples_cover_a_shipped_probe(path):
             assert low <= example.dims[name] <= high
     passed, positional = set(), set()
     for example in drawn:
-        given = make_arguments(alternatives[example.case], example, parameters)
+        given = make_arguments(alternatives[example.case], example, parameters, own_classes(model))
         by_position = dict(zip(parameters, given.args, strict=False))
         positional |= {name for name, value in by_position.items() if value is not None}
         passed |= {name for name, value in {**by_position, **given.kwargs}.items() if value is not None}
@@ -163,6 +164,23 @@ def test_structures_and_plain_values():
     assert {one_value("{choice: [a, b, null]}", seed=seed) for seed in range(30)} == {"a", "b", None}
     first, second = one_value("{repeat: batch, of: [text]}")
     assert not torch.equal(first, second)
+
+
+def test_objects_of_given_classes():
+    probe = probe_of(
+        "  dims: {batch: [2, 2]}\n"
+        "  inputs: {x: {list: [{object: Store, with: {size: {dim: batch}}, set: {kept: [batch]}}, {object: Store}]}}\n"
+    )
+
+    class Store:
+        def __init__(self, size=0):
+            self.size, self.kept = size, None
+
+    example = Example(0, torch.float32, {"batch": 2}, frozenset(), None, 0, 0)
+    given = [make_arguments(probe, example, parameters_of("x"), {"Store": Store}).kwargs["x"] for _ in range(2)]
+    assert [type(store) for store in given[0]] == [Store, Store]
+    assert (given[0][0].size, given[0][0].kept.shape, given[0][1].size, given[0][1].kept) == (2, (2,), 0, None)
+    assert given[0][0] is not given[1][0] and same_value(*given)
 
 
 def test_arguments_are_new_on_each_call_and_equal():

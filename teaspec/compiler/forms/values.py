@@ -1,4 +1,4 @@
-"""The values of a probe: what is drawn for an argument.
+"""The values that a probe draws or makes for the arguments of a call.
 
 A value is one of several kinds, each a small form. The YAML has short forms for the two most frequent ones: a list is
 the shape of a float tensor, and a scalar stands for itself.
@@ -9,7 +9,7 @@ The forms say what to draw, not how: nothing here knows torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, mode
 from teaspec.compiler.forms.expression import parse_expression
 from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, describe
 from teaspec.compiler.forms.mistake import mistake
+from teaspec.compiler.forms.names import Identifier
 from teaspec.compiler.forms.numbers import DType, Range, Size
 from teaspec.compiler.report import did_you_mean
 
@@ -147,6 +148,20 @@ class DictOf(Form):
         return self
 
 
+class ObjectOf(Form):
+    """An object of a class that the model's own module defines, such as its key and value cache.
+
+    Attributes:
+        class_name: The class, by its plain name: a spec makes nothing but what the model brings along.
+        arguments: Keyword arguments of the constructor.
+        attributes: What is set on the object afterwards.
+    """
+
+    class_name: Identifier = Field(alias="object")
+    arguments: Mapping[Identifier, Value] = Field(default_factory=dict, alias="with")
+    attributes: Mapping[Identifier, Value] = Field(default_factory=dict, alias="set")
+
+
 class Constant(Form):
     """A plain value, used as it stands.
 
@@ -180,6 +195,7 @@ KINDS: dict[str, type[Form]] = {
     "list": ListOf,
     "tuple": TupleOf,
     "dict": DictOf,
+    "object": ObjectOf,
     "literal": Constant,
     "absent": Absent,
 }
@@ -222,12 +238,28 @@ Value: TypeAlias = Annotated[
     | Annotated[ListOf, Tag(SYNTHETIC + "list")]
     | Annotated[TupleOf, Tag(SYNTHETIC + "tuple")]
     | Annotated[DictOf, Tag(SYNTHETIC + "dict")]
+    | Annotated[ObjectOf, Tag(SYNTHETIC + "object")]
     | Annotated[Constant, Tag(SYNTHETIC + "literal")]
     | Annotated[Absent, Tag(SYNTHETIC + "absent")],
     Discriminator(_kind_tag),
     BeforeValidator(_long_form),
 ]
 
-
-for _form in (Concat, Repeat, ListOf, TupleOf, DictOf):
+for _form in (Concat, Repeat, ListOf, TupleOf, DictOf, ObjectOf):
     _form.model_rebuild()
+
+
+def inner_values(value: Value) -> Iterator[tuple[tuple[str | int, ...], Value]]:
+    """The values that a value directly holds, each with its place in it."""
+    if isinstance(value, Concat):
+        yield from ((("concat", index), part) for index, part in enumerate(value.parts))
+    elif isinstance(value, Repeat):
+        yield ("of",), value.value
+    elif isinstance(value, ListOf | TupleOf):
+        key = "list" if isinstance(value, ListOf) else "tuple"
+        yield from (((key, index), item) for index, item in enumerate(value.items))
+    elif isinstance(value, DictOf):
+        yield from ((("dict", name), item) for name, item in value.items.items())
+    elif isinstance(value, ObjectOf):
+        yield from ((("with", name), item) for name, item in value.arguments.items())
+        yield from ((("set", name), item) for name, item in value.attributes.items())

@@ -30,6 +30,7 @@ from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_o
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
+from teaspec.compiler.rules.objects import check_objects
 
 
 def import_model(spec: Spec) -> type[torch.nn.Module]:
@@ -39,18 +40,20 @@ def import_model(spec: Spec) -> type[torch.nn.Module]:
         spec: A checked spec. `model` is `package.Class`, `package.module.Class` or `package.module:Class`.
 
     Raises:
-        SpecError: `unknown-model`: nothing of that name can be imported, or it is not a `torch.nn.Module` class.
+        SpecError: `unknown-model`: nothing of that name can be imported, or it is not a `torch.nn.Module` class; or
+            `foreign-object`: the probe makes an object of a class that is not the model's own.
     """
     module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, RuntimeError) as error:
-        names = _public_names(sys.modules.get(module_name))
-        raise _error(
-            spec, "unknown-model", f"cannot import `{spec.model}`: {error}", ("model",), did_you_mean(class_name, names)
-        ) from error
+        help_lines = did_you_mean(class_name, _public_names(sys.modules.get(module_name)))
+        raise _error(spec, "unknown-model", f"cannot import `{spec.model}`: {error}", ("model",), help_lines) from error
     if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
         raise _error(spec, "unknown-model", f"`{spec.model}` is not a `torch.nn.Module` class", ("model",))
+    foreign = [finding.diagnose(spec.document) for finding in check_objects(spec.probe, found)]
+    if foreign:
+        raise SpecError(foreign)
     return found
 
 

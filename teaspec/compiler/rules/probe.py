@@ -13,15 +13,13 @@ from teaspec.compiler.forms.values import (
     Choice,
     Concat,
     Constant,
-    DictOf,
     Dim,
     Indices,
-    ListOf,
     Mask,
     Repeat,
     Tensor,
-    TupleOf,
     Value,
+    inner_values,
 )
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.finding import Finding
@@ -109,19 +107,13 @@ class _Checker:
                 yield Finding((*path, "choice"), "empty-list", "expected at least one option, found an empty list")
         elif isinstance(value, Repeat):
             yield from self._size((*path, "repeat"), value.count)
-            yield from self.check((*path, "of"), value.value)
-        elif isinstance(value, ListOf | TupleOf):
-            key = "list" if isinstance(value, ListOf) else "tuple"
-            for index, item in enumerate(value.items):
-                yield from self.check((*path, key, index), item)
-        elif isinstance(value, DictOf):
-            for name, item in value.items.items():
-                yield from self.check((*path, "dict", name), item)
         elif isinstance(value, Constant):
             yield from self._constant(path, value)
-        else:
+        elif isinstance(value, Absent):
             help_line = "only a case can leave out an input: `cases: [{inputs: {name: {absent: true}}}]`"
             yield Finding(path, "misplaced-absent", "`absent` has nothing to leave out here", help=(help_line,))
+        for step, item in inner_values(value):
+            yield from self.check((*path, *step), item)
 
     def _indices(self, path: Path, value: Indices) -> Iterator[Finding]:
         sizes = {"indices": value.count, "below": value.below, "from": value.start}
@@ -135,9 +127,7 @@ class _Checker:
         if not value.parts:
             yield Finding(path, "empty-list", "expected at least one tensor, found an empty list")
         for index, part in enumerate(value.parts):
-            if isinstance(part, Tensor | Mask | Indices | Concat):
-                yield from self.check((*path, index), part)
-            else:
+            if not isinstance(part, Tensor | Mask | Indices | Concat | Absent):
                 yield Finding((*path, index), "wrong-value", "expected a tensor, which can be joined to others")
 
     def _shape(self, path: Path, shape: tuple[Expression, ...]) -> Iterator[Finding]:

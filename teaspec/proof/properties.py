@@ -70,7 +70,8 @@ def signal_is_the_models_own(subject: Subject, example: Example) -> None:
         return
     if not watch.saw(context.modulated_input):
         shape = list(context.modulated_input.shape)
-        where = "no submodule behind the landmark receives" if subject.spec.signal == "norm" else "the forward has not"
+        is_received = subject.spec.signal in {"norm", "attention"}
+        where = "no submodule behind the landmark receives" if is_received else "the forward has not"
         raise ViolationError(f"{where} a tensor equal to modulated_input {shape}")
 
 

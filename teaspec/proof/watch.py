@@ -45,8 +45,9 @@ def watch_signal(spec: Spec, module: nn.Module) -> Iterator[Watch]:
     """Watches the places where the signal of a spec passes.
 
     For a modulated input these are the submodules of the first block that are called behind the norm: what the norm
-    returns may still be scaled and shifted, and only what arrives at a submodule went through all of that. A signal
-    with a name is what the model's own forward has under it when it calls the first block of a loop.
+    returns may still be scaled and shifted, and only what arrives at a submodule went through all of that. `attention`
+    is what the submodule receives that the norm's path leads to. A signal with a name is what the model's own forward
+    has under it when it calls the first block of a loop.
 
     Args:
         spec: The spec.
@@ -62,6 +63,11 @@ def watch_signal(spec: Spec, module: nn.Module) -> Iterator[Watch]:
     handles = [block.register_forward_pre_hook(lambda *_: setattr(watch, "block_ran", True))]
     if spec.signal == "norm":
         handles += _behind(module.get_submodule(spec.norm), block, watch)
+    elif spec.signal == "attention":
+        attention = module.get_submodule(spec.norm)
+        handles.append(
+            attention.register_forward_pre_hook(lambda _, args, kwargs: watch.add(args, kwargs), with_kwargs=True)
+        )
     else:
         first = (next(module.get_submodule(loop).children(), None) for loop in spec.blocks.loops)
         reader = _NameReader(spec, module, watch)

@@ -56,10 +56,20 @@ class AttentionCut:
     """
 
     def __init__(
-        self, module: ModuleSource, function: FunctionSource, norm: str, follow: FollowInto, start: Trail | None = None
+        self,
+        module: ModuleSource,
+        function: FunctionSource,
+        norm: str,
+        follow: FollowInto,
+        start: Trail | None = None,
+        attention_input: str | None = None,
     ) -> None:
-        """Cuts `function` of `module`, which calls `self.<norm>` or receives what it returned (`start`)."""
+        """Cuts `function` of `module`, which calls `self.<norm>` or receives what it returned (`start`).
+
+        Where the norm is a function, `norm` is the attention itself, which calls its input `attention_input`.
+        """
         self.module, self.function, self.norm, self.follow = module, function, norm, follow
+        self.attention_input = attention_input
         self.self_name = function.self_name
         self.found = False
         self.norm_call: ast.Call | None = None
@@ -117,6 +127,10 @@ class AttentionCut:
         """What the first attention in a statement or expression is given, if there is one."""
         for call in calls_in_order(node):
             path = self_path(call.func, self.self_name)
+            if path == self.norm and self.attention_input is not None:
+                positional, keywords = without_spreading(Reader.of(self.module, self.function), call)
+                named = [keyword.value for keyword in keywords if keyword.arg == self.attention_input]
+                return next(iter([*positional, *named]), None)
             if path == self.norm:
                 self.norm_call, trail.seen = call, True
                 continue

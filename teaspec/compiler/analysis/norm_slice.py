@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
 from teaspec.compiler.analysis.attention import AttentionCut, Trail, calls_in_order
@@ -73,7 +74,8 @@ class _Slicer:
                 frame.forward.node,
             )
         start = Trail(tensors=self.entering if depth == 0 and found.node is frame.forward.node else frozenset())
-        cut = AttentionCut(frame, found, step, lambda *inside: self._follow(frame, *inside), start)
+        follow = partial(self._follow, frame)
+        cut = AttentionCut(frame, found, step, follow, start, self.source.norm.attention_input)
         if not cut.found:
             message = f"what `self.{step}` returns in `{found.title}` reaches no submodule with weights"
             raise NormSliceError("norm-reaches-no-attention", message, found, cut.norm_call or found.node)

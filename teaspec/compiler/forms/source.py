@@ -127,12 +127,15 @@ class NormPath:
         index: The block's index or key in it.
         steps: The names from the block down to the norm: (`norm1`,), or (`block`, `norm1_i`) through a wrapper.
         frames: The modules on that way, from the block to the one that calls the norm; one per step.
+        attention_input: Where it leads to the first attention itself, because the norm before it is a function: what
+            that calls its input.
     """
 
     loop: str
     index: str
     steps: tuple[str, ...]
     frames: tuple[ModuleSource, ...]
+    attention_input: str | None = None
 
 
 @dataclass(frozen=True)

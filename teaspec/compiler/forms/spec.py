@@ -196,7 +196,7 @@ class Spec(Form):
         blocks: Third landmark, how the blocks are iterated.
         head: Fourth landmark, the first submodule of the output head.
         streams: Names of the streams.
-        signal: The value that decides: `norm`, `temb`, or a name that is bound where the blocks begin.
+        signal: The value that decides: `norm`, `attention`, `temb`, or a name that is bound where the blocks begin.
         bypass: Which arguments send a call past the cache: `name`, `name = value` or `name.attribute.0 = value`.
         aliases: Further registry keys with the same landmarks.
         forward: The method that holds the loops.

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import Literal
 
+from teaspec.compiler.analysis.branches import cut_branches
 from teaspec.compiler.analysis.extent import Extent
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
 from teaspec.compiler.analysis.names import parameters_of, self_path
@@ -45,7 +46,8 @@ class _Locator:
         self.source = source
         self.forward = source.model.forward
         self.self_name = self.forward.self_name
-        self.body = split_parallel(without_docstring(self.forward.node.body))
+        body = split_parallel(without_docstring(self.forward.node.body))
+        self.body = cut_branches(body, self._holds, source.model.summaries, self.self_name)
         self.mistakes: list[Diagnostic] = []
 
     def locate(self) -> Landmarks:
@@ -111,10 +113,9 @@ class _Locator:
             return [self._label(self.forward.node, "no loop over submodules in this forward")]
         return [site.function.file.label(site.blocks, text) for site in list(unique.values())[:4]]
 
-    def _holds(self, statement: ast.stmt, loops: Sequence[tuple[str, LoopSite]]) -> bool:
-        names = {name for name, _ in loops}
-        methods = self.source.model.methods
-        return any(find_loops(statement, name, self.forward, methods) for name in names)
+    def _holds(self, statement: ast.stmt, loops: Sequence[tuple[str, LoopSite]] | None = None) -> bool:
+        names = self.spec.blocks.loops if loops is None else {name for name, _ in loops}
+        return any(find_loops(statement, name, self.forward, self.source.model.methods) for name in names)
 
     # Landmark 1, the embedding call
 
@@ -256,7 +257,7 @@ class _Locator:
 
     def _signal(self, first: int) -> tuple[str, ...] | None:
         signal = self.spec.signal
-        if signal == "norm":
+        if signal in {"norm", "attention"}:
             return None
         if signal == "temb" and self.spec.embed is not None:
             return self.spec.embed.names  # the embedding's own landmark has checked it

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ from teaspec.compiler.analysis.definitions import (
 from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
-from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
+from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean, what_there_is
 from teaspec.compiler.rules.objects import check_objects
 
 
@@ -47,7 +47,8 @@ def import_model(spec: Spec) -> type[torch.nn.Module]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, RuntimeError) as error:
-        help_lines = did_you_mean(class_name, _public_names(sys.modules.get(module_name)))
+        public = [name for name in dir(sys.modules.get(module_name)) if not name.startswith("_")]
+        help_lines = did_you_mean(class_name, public)
         raise _error(spec, "unknown-model", f"cannot import `{spec.model}`: {error}", ("model",), help_lines) from error
     if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
         raise _error(spec, "unknown-model", f"`{spec.model}` is not a `torch.nn.Module` class", ("model",))
@@ -55,10 +56,6 @@ def import_model(spec: Spec) -> type[torch.nn.Module]:
     if foreign:
         raise SpecError(foreign)
     return found
-
-
-def _public_names(module: ModuleType | None) -> list[str]:
-    return [name for name in dir(module) if not name.startswith("_")] if module else []
 
 
 def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:
@@ -136,7 +133,11 @@ def _norm_path_modules(
 
 def _norm_path(spec: Spec, module: torch.nn.Module) -> NormPath:
     loop, index, frames, steps = _norm_path_modules(spec, module)
-    return NormPath(loop, index, steps, tuple(_module_source(spec, f, "forward", ("norm",)) for f in frames))
+    sources = tuple(_module_source(spec, frame, "forward", ("norm",)) for frame in frames)
+    if spec.signal != "attention":
+        return NormPath(loop, index, steps, sources)
+    parameters = inspect.signature(type(frames[-1].get_submodule(steps[-1])).forward).parameters
+    return NormPath(loop, index, steps, sources, attention_input=[*parameters][1])
 
 
 def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool = True) -> torch.nn.Module:
@@ -147,14 +148,10 @@ def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool 
             message = f"`{type(current).__name__}` has no submodule `{name}`"
             title = f"the forward of `{type(current).__name__}`"
             shown = _function_label(type(current).forward, title) if inside else None
-            help_lines = did_you_mean(name, children) or _known(list(children))
+            help_lines = did_you_mean(name, children) or what_there_is(children, "submodules")
             raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, shown)
         current = children[name]
     return current
-
-
-def _known(names: list[str]) -> tuple[str, ...]:
-    return (f"it has {', '.join(f'`{name}`' for name in names[:12])}",) if names else ("it has no submodules",)
 
 
 def _module_source(spec: Spec, module: torch.nn.Module, method: str, where: tuple[str | int, ...]) -> ModuleSource:

@@ -6,7 +6,7 @@ from teaspec.compiler.report.codes import CODES
 from teaspec.compiler.report.diagnostic import Diagnostic, Severity
 from teaspec.compiler.report.error import SpecError
 from teaspec.compiler.report.json_form import to_json
-from teaspec.compiler.report.nearest import did_you_mean, nearest
+from teaspec.compiler.report.nearest import did_you_mean, nearest, what_there_is
 from teaspec.compiler.report.span import Label, Span
 from teaspec.compiler.report.text import render_text
 
@@ -21,4 +21,5 @@ __all__ = [
     "nearest",
     "render_text",
     "to_json",
+    "what_there_is",
 ]

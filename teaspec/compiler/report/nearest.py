@@ -41,3 +41,17 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
     """
     match = nearest(name, candidates)
     return (f"did you mean `{match}`?",) if match is not None else ()
+
+
+def what_there_is(names: Iterable[str], kind: str) -> tuple[str, ...]:
+    """Gives the help line that lists what could have been written, where there is no nearest name.
+
+    Args:
+        names: The names; the first twelve are listed.
+        kind: What they are names of, in the plural.
+
+    Returns:
+        One help line.
+    """
+    shown = ", ".join(f"`{name}`" for name in [*names][:12])
+    return (f"it has {shown}" if shown else f"it has no {kind}",)

@@ -1,0 +1,71 @@
+"""A branch that holds a block loop, cut in front of the loop.
+
+`if c: a; loop` becomes `if c: a` and `if c: loop`, so that `a` may belong to the prelude and need not be carried over
+from the last computed step.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+
+from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.analysis.statement_effects import effects_of
+
+
+def cut_branches(
+    suite: Sequence[ast.stmt],
+    holds_loop: Callable[[ast.stmt], bool],
+    summaries: Mapping[str, CallSummary],
+    self_name: str,
+) -> list[ast.stmt]:
+    """Cut the `if` statements of a suite that hold block loops.
+
+    Where asking twice certainly gives the same answer: the test calls nothing, and what stands in front of the loops
+    changes nothing in place and binds nothing that it reads.
+
+    Args:
+        suite: The statements; they are left as they are.
+        holds_loop: Whether a statement holds a block loop.
+        summaries: What is known of the functions and methods that they may call.
+        self_name: The name of the model.
+    """
+    out: list[ast.stmt] = []
+    for statement in suite:
+        if not (isinstance(statement, ast.If) and holds_loop(statement)):
+            out.append(statement)
+            continue
+        head, then = _cut(cut_branches(statement.body, holds_loop, summaries, self_name), holds_loop)
+        other_head, other = _cut(cut_branches(statement.orelse, holds_loop, summaries, self_name), holds_loop)
+        heads = [*head, *other_head]
+        effects = effects_of(heads, summaries, self_name)
+        asked = effects_of(ast.Expr(statement.test), self_name=self_name).reads
+        if not heads or effects.changes or effects.binds & asked or not _is_plain(statement.test):
+            out.append(statement)
+            continue
+        out += [_branch(statement, head, other_head), _branch(statement, then, other)]
+    return out
+
+
+def _cut(
+    suite: Sequence[ast.stmt], holds_loop: Callable[[ast.stmt], bool]
+) -> tuple[Sequence[ast.stmt], Sequence[ast.stmt]]:
+    first = next((index for index, statement in enumerate(suite) if holds_loop(statement)), 0)
+    return suite[:first], suite[first:]
+
+
+def _branch(statement: ast.If, then: Sequence[ast.stmt], other: Sequence[ast.stmt]) -> ast.stmt:
+    if then:
+        return ast.copy_location(ast.If(statement.test, list(then), list(other)), statement)
+    negated = ast.copy_location(ast.UnaryOp(ast.Not(), statement.test), statement.test)
+    return ast.copy_location(ast.If(negated, list(other), []), statement)
+
+
+def _is_plain(test: ast.expr) -> bool:
+    return all(isinstance(node, _PLAIN) for node in ast.walk(test))
+
+
+_PLAIN = (
+    ast.Name, ast.Attribute, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp,
+    ast.expr_context, ast.cmpop, ast.boolop, ast.unaryop,
+)  # fmt: skip

@@ -92,26 +92,42 @@ def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
     """The names whose objects (or parts of them) `value` may be or hold; attributes of the model as `self.<name>`.
 
     Arithmetic other than `+`, `*` and `|` (which join and repeat containers), comparisons and literals make new
-    objects; anything else may hand on what goes into it, a submodule included (`nn.Identity` returns its input).
+    objects, and a shape, dtype or device is nobody's to change; anything else may hand on what goes into it, a
+    submodule included (`nn.Identity` returns its input).
     """
+    if isinstance(value, ast.Name):
+        return {value.id} if isinstance(value.ctx, ast.Load) and value.id != self_name else set()
+    if isinstance(value, ast.Attribute):
+        if value.attr in _UNCHANGING:
+            return set()
+        attribute = self_attribute(value, self_name)
+        return {attribute} if attribute else alias_sources(value.value, self_name)
+    return {name for part in _handed_on(value, self_name) for name in alias_sources(part, self_name)}
+
+
+_UNCHANGING = frozenset({"shape", "dtype", "device", "ndim"})
+
+
+def _handed_on(value: ast.AST, self_name: str) -> list[ast.expr]:
+    """The parts of an expression whose values it may be or hold."""
     if isinstance(value, (ast.Compare, ast.Constant, ast.JoinedStr, ast.UnaryOp)):
-        return set()
-    function = value.func if isinstance(value, ast.Call) else None
-    named_fresh = isinstance(function, ast.Attribute) and function.attr in FRESH_CALLS
-    if function is not None and named_fresh and self_attribute(function, self_name) is None:
-        return set()
+        return []
     if isinstance(value, ast.BinOp) and not isinstance(value.op, (ast.Add, ast.Mult, ast.BitOr)):
-        return set()
-    called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
-    names: set[str] = set()
-    for node in ast.walk(value):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id != self_name:
-            names.add(node.id)
-        elif isinstance(node, ast.Attribute) and id(node) not in called:
-            attribute = self_attribute(node, self_name)
-            if attribute:
-                names.add(attribute)
-    return names
+        return []
+    if isinstance(value, ast.Subscript):
+        return [value.value]
+    if isinstance(value, ast.IfExp):
+        return [value.body, value.orelse]
+    if isinstance(value, ast.Call):
+        function = value.func
+        on_self = isinstance(function, ast.Attribute) and self_attribute(function, self_name) is not None
+        if isinstance(function, ast.Attribute) and function.attr in FRESH_CALLS and not on_self:
+            return []
+        called = function.value if isinstance(function, ast.Attribute) else function
+        return [called, *value.args, *(keyword.value for keyword in value.keywords)]
+    inner = [part for part in ast.iter_child_nodes(value) if not isinstance(part, ast.expr)]
+    parts = [part for part in ast.iter_child_nodes(value) if isinstance(part, ast.expr)]
+    return [*parts, *(part for one in inner for part in _handed_on(one, self_name))]
 
 
 def outside_functions(node: ast.AST) -> Iterator[ast.AST]:

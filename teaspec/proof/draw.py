@@ -40,7 +40,7 @@ def examples(draw: st.DrawFn, alternatives: tuple[Probe, ...], parameters: Mappi
 
     case = one_of("case", range(len(alternatives)))
     probe = alternatives[case]
-    dtype = one_of("dtype", DTYPES)
+    dtype = one_of("dtype", [dtype for dtype in DTYPES if probe.dtype in (None, _dtype(dtype))])
     dims = {name: one_of(f"dim {name}", range(low, high + 1)) for name, (low, high) in probe.dims.items()}
     optional = [name for name, given in probe.inputs.items() if given.optional]
     present = frozenset(name for name in optional if one_of(f"input {name}", (False, True)))

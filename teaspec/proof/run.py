@@ -147,8 +147,9 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
 
 
 def _largest(subject: Subject) -> Example:
-    largest = {name: high for name, (_, high) in subject.alternatives[0].dims.items()}
-    return Example(0, torch.float32, largest, frozenset(), None, 0, 0)
+    base = subject.alternatives[0]
+    largest = {name: high for name, (_, high) in base.dims.items()}
+    return Example(0, getattr(torch, base.dtype or "float32"), largest, frozenset(), None, 0, 0)
 
 
 def _flops(subject: Subject, example: Example) -> Flops | None:

@@ -264,3 +264,12 @@ def test_a_description_says_what_was_passed_and_how():
         "left out: z",
         "seed: 5",
     ]
+
+
+def test_a_case_with_a_dtype_of_its_own():
+    probe = probe_of("  inputs: {x: [2]}\n  cases: [{dtype: float32}, {dtype: bfloat16, inputs: {x: [3]}}]\n")
+    drawn = draw_all(examples(probe.alternatives, parameters_of("x")))
+    dtypes = {case: {example.dtype for example in drawn if example.case == case} for case in range(3)}
+    assert dtypes == {0: {torch.float32, torch.bfloat16}, 1: {torch.float32}, 2: {torch.bfloat16}}
+    narrowed = probe_of("  dtype: bfloat16\n  inputs: {x: [2]}\n  cases: [{dtype: float32}]\n")
+    assert [alternative.dtype for alternative in narrowed.alternatives] == ["bfloat16", "float32"]

@@ -17,6 +17,9 @@ DType = Literal[
 ]  # fmt: skip
 """`float` is the dtype that the proof draws for the whole probe."""
 
+ModuleDType = Literal["float32", "bfloat16"]
+"""The dtypes of the tiny instance of a model; the proof tries both where the spec does not say otherwise."""
+
 MAX_DIM = 4096
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, Text
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import Identifier
-from teaspec.compiler.forms.numbers import DimRange
+from teaspec.compiler.forms.numbers import DimRange, ModuleDType
 from teaspec.compiler.forms.values import Absent, Value
 
 MAX_CASES = 64
@@ -50,11 +50,13 @@ class Case(Form):
         config: Constructor arguments, replaced or added.
         dims: Dims, replaced or added.
         inputs: Inputs, replaced, added, or absent.
+        dtype: The one dtype of this case.
     """
 
     config: Mapping[Identifier, Any] = Field(default_factory=dict)
     dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
     inputs: Inputs = Field(default_factory=dict)
+    dtype: ModuleDType | None = None
 
 
 def _not_too_many(cases: tuple[Case, ...]) -> tuple[Case, ...]:
@@ -72,6 +74,7 @@ class Probe(Form):
         inputs: Name of the argument to what is drawn for it.
         cases: Alternatives; each is merged over the rest.
         untried: Arguments of the forward that no input stands for, each with the reason.
+        dtype: The one dtype that the instance has; None where the proof draws it.
     """
 
     config: Mapping[Identifier, Any] = Field(default_factory=dict)
@@ -79,6 +82,7 @@ class Probe(Form):
     inputs: Inputs = Field(default_factory=dict)
     cases: Annotated[Sequence[Case], AfterValidator(_not_too_many)] = ()
     untried: Mapping[Identifier, Text] = Field(default_factory=dict)
+    dtype: ModuleDType | None = None
 
     def merged(self, case: Case | None) -> Probe:
         """Applies a case.
@@ -95,6 +99,7 @@ class Probe(Form):
             config={**self.config, **changes.config},
             dims={**self.dims, **changes.dims},
             inputs={name: given for name, given in inputs.items() if not isinstance(given.value, Absent)},
+            dtype=changes.dtype or self.dtype,
         )
 
     @property

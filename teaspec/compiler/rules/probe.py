@@ -55,7 +55,7 @@ def check_probe(probe: Probe, document: Document) -> Iterator[Finding]:
 
 
 def _check_case(probe: Probe, case: Case, path: Path, document: Document) -> Iterator[Finding]:
-    if not (case.config or case.dims or case.inputs):
+    if not (case.config or case.dims or case.inputs or case.dtype):
         yield Finding(path, "empty-case", "this case changes nothing", help=("the base alone is always drawn, too",))
     merged = probe.merged(case)
     checker = _Checker(merged.dims, document)

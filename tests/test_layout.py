@@ -106,6 +106,34 @@ def test_nothing_asks_for_the_name_of_a_class_to_decide():
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
+def prints_and_exits(text: str) -> list[int]:
+    """The lines that print, exit, or import what only a command line needs."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in {"print", "exit", "quit", "sys.exit", "os._exit"} or re.match(r"sys\.std(out|err)\b", called):
+                found.append(node.lineno)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            found += [node.lineno] if "typer" in modules else []
+    return sorted(found)
+
+
+def test_printing_and_exiting_is_recognised():
+    text = (
+        "print(1)\nsys.exit(2)\nsys.stdout.write('x')\nimport typer\nfrom typer import echo\nprinter.print_it(exit)\n"
+    )
+    assert prints_and_exits(text) == [1, 2, 3, 4, 5]
+
+
+def test_only_the_command_line_prints_or_exits():
+    package = ROOT / "teaspec"
+    files = [path for path in package.rglob("*.py") if not path.is_relative_to(package / "cli")]
+    found = {str(path): prints_and_exits(path.read_text(encoding="utf-8")) for path in files}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 def scalars(value: object, *path: str) -> Iterator[tuple[tuple[str, ...], object]]:
     if isinstance(value, dict):
         for key, item in value.items():

@@ -1,6 +1,6 @@
 """What a check found, as frozen data.
 
-Nothing here prints. `teaspec/cli.py` renders a `CheckReport`, `as_dict` is its JSON form.
+Nothing here prints. `teaspec/cli/check.py` renders a `CheckReport`, `as_dict` is its JSON form.
 """
 
 from __future__ import annotations

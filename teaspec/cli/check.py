@@ -1,61 +1,22 @@
-"""The command line: the only file that prints or exits."""
+"""`teaspec check`: compiles specs and proves the extractors on tiny models."""
 
 from __future__ import annotations
 
 import json
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import teaspec
+from teaspec.cli.files import find_problem, find_shipped
+from teaspec.cli.root import BUG, EXIT_BUG, EXIT_FAILED, EXIT_USAGE, Debug, Format, app, get_console
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
 
     from teaspec.batch.checked import Checked
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_BUG = 70
-
-app = typer.Typer(name="teaspec", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-class Format(str, Enum):
-    """How results are written."""
-
-    TEXT = "text"
-    CONCISE = "concise"
-    JSON = "json"
-
-
-_BUG = (
-    "This is a bug in teaspec. Please report it with the output of the same command with --debug, and of "
-    "`teaspec --version`."
-)
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an internal error.")]
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"teaspec {teaspec.__version__}")
-        raise typer.Exit
-
-
-@app.callback(help="TeaCache extractors for diffusion transformers, compiled from the models' own forwards.")
-def _root(
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None: ...
 
 
 @app.command()
@@ -83,7 +44,7 @@ def check(
     from teaspec.batch.run import check_files
 
     output_format = output_format or (Format.CONCISE if shipped else Format.TEXT)
-    paths = _find_shipped() if shipped else specs or []
+    paths = find_shipped() if shipped else specs or []
     if bool(specs) == shipped:
         raise typer.BadParameter("give spec files, or --all for those that come with teaspec", param_hint="SPEC")
     _require_readable(paths, output_format)
@@ -101,58 +62,16 @@ def check(
         failed = sum(not result.passed for result in results)
         typer.echo(f"{len(results)} specs: {len(results) - failed} passed, {failed} failed")
     if any(result.bug for result in results):
-        typer.echo(_BUG, err=True)
+        typer.echo(BUG, err=True)
         raise typer.Exit(EXIT_BUG)
     if not all(result.passed for result in results):
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
-def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("teaspec-demo"),
-    _debug: Debug = False,
-) -> None:
-    """Generate with a small FLUX pipeline, uncached and cached, and measure."""
-    from teaspec.demo import run
-    from teaspec.demo.table import render
-
-    if output.exists() and not output.is_dir():
-        typer.echo(f"error: {output} is a file; --output names a folder", err=True)
-        raise typer.Exit(EXIT_USAGE)
-    try:
-        # A line for each stage: a spinner would take time from what is being timed.
-        result = run(output, report=lambda stage: typer.echo(f"demo: {stage}", err=True))
-    except ModuleNotFoundError as error:
-        typer.echo(f"error: {error}; the demo needs `pip install teaspec[demo]`", err=True)
-        raise typer.Exit(EXIT_FAILED) from error
-    _console().print(render(result))
-
-
-def main() -> NoReturn:
-    """Runs the command line; an exception that reaches this point is a bug in teaspec."""
-    try:
-        app()
-    except Exception as error:
-        if "--debug" in sys.argv:
-            typer.echo(traceback.format_exc().rstrip(), err=True)
-        summary = " ".join(f"{type(error).__name__}: {error}".split())
-        typer.echo(f"internal error: {summary}\n{_BUG}", err=True)
-        sys.exit(EXIT_BUG)
-    sys.exit(0)
-
-
-def _find_shipped() -> list[Path]:
-    """The shipped specs, by names that are short where they can be."""
-    from teaspec.catalog import shipped_specs
-
-    here = Path.cwd()
-    return [path.relative_to(here) if path.is_relative_to(here) else path for path in shipped_specs()]
-
-
 def _require_readable(paths: list[Path], output_format: Format) -> None:
     from teaspec.batch.checked import Checked, as_json
 
-    problems = [_find_problem(path) for path in paths]
+    problems = [find_problem(path) for path in paths]
     if not any(problems):
         return
     if output_format is Format.JSON:
@@ -163,30 +82,12 @@ def _require_readable(paths: list[Path], output_format: Format) -> None:
     raise typer.Exit(EXIT_USAGE)
 
 
-def _find_problem(path: Path) -> str | None:
-    """What keeps a path from being read as a spec, or None."""
-    from teaspec.compiler.report import did_you_mean
-
-    if path.is_dir():
-        return f"{path} is a folder; name the files in it, for example {path / '*.yaml'}"
-    if not path.exists():
-        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.yaml")])
-        return f"{path}: no such file" + (f"; {near[0]}" if near else "")
-    try:
-        path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        return f"{path} is not text in UTF-8: byte {error.start} cannot be read"
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
-    return None
-
-
 @contextmanager
 def _progress(total: int) -> Iterator[tuple[Progress, Callable[[int, str], None]]]:
     """A bar on a terminal, nothing elsewhere; and what moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = _console(stderr=True)
+    console = get_console(stderr=True)
     with Progress(
         *(SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}")),
         console=console,
@@ -203,7 +104,7 @@ def _show(result: Checked, output_format: Format, source: bool, debug: bool) -> 
     from teaspec.compiler import render_text
     from teaspec.proof.render import render_line, render_report
 
-    console, errors = _console(), _console(stderr=True)
+    console, errors = get_console(), get_console(stderr=True)
     if result.diagnostics:
         # the text brings its own colours, and must not be wrapped: carets point at columns
         coloured = errors.is_terminal and not errors.no_color
@@ -220,9 +121,3 @@ def _show(result: Checked, output_format: Format, source: bool, debug: bool) -> 
     console.print(render(result.report), soft_wrap=True)
     if source:
         typer.echo(result.report.source)
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

@@ -1,0 +1,60 @@
+"""What the commands share: the program they belong to, exit codes, formats, and where they write to."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import teaspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BUG = 70
+
+app = typer.Typer(name="teaspec", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class Format(str, Enum):
+    """How results are written."""
+
+    TEXT = "text"
+    CONCISE = "concise"
+    JSON = "json"
+
+
+BUG = (
+    "This is a bug in teaspec. Please report it with the output of the same command with --debug, and of "
+    "`teaspec --version`."
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an internal error.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"teaspec {teaspec.__version__}")
+        raise typer.Exit
+
+
+@app.callback(help="TeaCache extractors for diffusion transformers, compiled from the models' own forwards.")
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+def get_console(*, stderr: bool = False) -> Console:
+    """A console that adds nothing to what it is given: no highlighting, no markup.
+
+    Args:
+        stderr: Whether it writes to the error output.
+    """
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

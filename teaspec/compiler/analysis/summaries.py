@@ -6,8 +6,9 @@ import ast
 from collections.abc import Mapping
 from functools import lru_cache
 
-from teaspec.compiler.analysis.calls import CallSummary, draws_random
-from teaspec.compiler.analysis.names import root_names
+from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
+from teaspec.compiler.analysis.effects import Effects
+from teaspec.compiler.analysis.names import root_names, self_attribute
 from teaspec.compiler.analysis.statement_effects import effects_of
 
 
@@ -42,6 +43,7 @@ def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSum
     changed |= {a.arg for a in node.args.kwonlyargs if a.arg in effects.changes}
     attributes = {name[5:] for name in effects.reads if name.startswith("self.")} if is_method else set()
     stores = {name[5:] for name in effects.binds if name.startswith("self.")} if is_method else set()
+    stores |= _changed_attributes(node, effects, known, self_name) if is_method else set()
     return CallSummary(
         loads=frozenset(attributes),
         stores=frozenset(stores),
@@ -49,6 +51,18 @@ def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSum
         random=effects.random,
         external=bool(stores),
     )
+
+
+def _changed_attributes(
+    node: ast.FunctionDef, effects: Effects, known: Mapping[str, CallSummary], self_name: str
+) -> set[str]:
+    """The attributes of the model whose objects a method changes in place, itself or under a name of its own."""
+    changed = {b[5:] for a, b in effects.aliases if a in effects.changes and b.startswith("self.")}
+    for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
+        if self_name in changed_by_call(call, known, self_name):
+            paths = (self_attribute(part, self_name) for part in ast.walk(call) if isinstance(part, ast.expr))
+            changed |= {path[5:] for path in paths if path is not None}
+    return changed
 
 
 # Both are asked for every submodule of every model, most of which are of a few classes.

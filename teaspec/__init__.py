@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from teaspec.compiler import SpecError, compile_spec, load_spec
     from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
     from teaspec.runtime.backend import CacheBackend, TeaCacheBackend
+    from teaspec.runtime.branches import branch
     from teaspec.runtime.calibration import Calibration, Defaults
     from teaspec.runtime.config import DiffusionCacheConfig, TeaCacheConfig
     from teaspec.runtime.context import CacheContext, Finished
     from teaspec.runtime.hook import TeaCacheHook
+    from teaspec.runtime.pipelines import end_session
     from teaspec.runtime.registry import get_extractor, register_extractor
+    from teaspec.runtime.sessions import session
     from teaspec.runtime.state import TeaCacheState
 
     __version__: str
@@ -38,11 +41,14 @@ __all__ = [
     "TeaCacheState",
     "__version__",
     "apply_teacache_hook",
+    "branch",
     "compile_spec",
+    "end_session",
     "get_extractor",
     "load_spec",
     "register_extractor",
     "remove_teacache_hook",
+    "session",
 ]
 
 _HOMES = {
@@ -58,11 +64,14 @@ _HOMES = {
     "TeaCacheHook": "teaspec.runtime.hook",
     "TeaCacheState": "teaspec.runtime.state",
     "apply_teacache_hook": "teaspec.runtime.apply",
+    "branch": "teaspec.runtime.branches",
     "compile_spec": "teaspec.compiler",
+    "end_session": "teaspec.runtime.pipelines",
     "get_extractor": "teaspec.runtime.registry",
     "load_spec": "teaspec.compiler",
     "register_extractor": "teaspec.runtime.registry",
     "remove_teacache_hook": "teaspec.runtime.apply",
+    "session": "teaspec.runtime.sessions",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ ALWAYS_REUSE = TeaCacheConfig(
     rel_l1_thresh=1e9, coefficients=[0.0, 0.0, 0.0, 0.0, 0.0], accumulate="signed", warmup_steps=0
 )
 ALWAYS_COMPUTE = TeaCacheConfig(rel_l1_thresh=1e-9, coefficients=[0.0, 0.0, 0.0, 0.0, 1.0], accumulate="signed")
+
+_steps = count()
 
 
 @contextmanager
@@ -45,9 +48,9 @@ def hooked(
 
 
 def call(module: nn.Module, arguments: Arguments) -> Any:
-    """Calls the module without gradients, always as the same branch: two calls at one timestep are two steps of it."""
+    """Calls the module without gradients, always as the next step of the same branch, whatever the timestep."""
     # Not every transformer inherits the mixin; the method only needs a module.
-    with torch.no_grad(), CacheMixin.cache_context(module, "cond"):
+    with torch.no_grad(), CacheMixin.cache_context(module, "cond", step_index=next(_steps)):
         return module(*arguments.args, **arguments.kwargs)
 
 

@@ -33,3 +33,7 @@ class ArgumentFinder:
             return kwargs[name]
         position = self.positions.get(name)
         return args[position] if position is not None and position < len(args) else None
+
+    def first(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Returns what the call passes for the forward's first parameter, or None if it passes nothing."""
+        return self.find(next(iter(self.positions), ""), args, kwargs)

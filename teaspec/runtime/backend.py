@@ -13,6 +13,7 @@ from torch import nn
 from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
 from teaspec.runtime.config import DiffusionCacheConfig
 from teaspec.runtime.naming import listed
+from teaspec.runtime.pipelines import hooked_modules, hooks_of, modules_of
 from teaspec.runtime.registry import find_type, known_types
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class TeaCacheBackend(CacheBackend):
             ValueError: If the pipeline has no transformer with an extractor (the message lists what it has and what is
                 known), or a transformer refuses the hook (see `apply_teacache_hook`).
         """
-        modules = _modules(pipeline)
+        modules = modules_of(pipeline)
         denoisers = [module for module in modules.values() if find_type(type(module)) is not None]
         if not denoisers:
             found = (f"{name} ({type(module).__name__})" for name, module in modules.items())
@@ -98,11 +99,9 @@ class TeaCacheBackend(CacheBackend):
         Raises:
             ValueError: If TeaCache is not on for the pipeline, or `num_inference_steps` is no number of steps.
         """
-        for module in _hooked_modules(pipeline):
-            hook = find_teacache_hook(module)
-            if hook is not None:
-                hook.expect(num_inference_steps)
-                hook.reset_state(module)
+        for hook in hooks_of(pipeline).values():
+            hook.expect(num_inference_steps)
+            hook.state_manager.reset()
         if verbose:
             logger.info("TeaCache refreshed for %s (%d steps)", type(pipeline).__name__, num_inference_steps)
 
@@ -115,30 +114,10 @@ class TeaCacheBackend(CacheBackend):
         Raises:
             ValueError: If TeaCache is not on for the pipeline.
         """
-        for module in _hooked_modules(pipeline):
+        for module in hooked_modules(pipeline).values():
             remove_teacache_hook(module)
             self._hooked.discard(module)
 
     def is_enabled(self) -> bool:
         """Returns whether a transformer that this backend hooked still is."""
         return any(find_teacache_hook(module) is not None for module in self._hooked)
-
-
-def _modules(pipeline: Any) -> dict[str, nn.Module]:
-    """Returns the pipeline's modules by name, each once."""
-    components = getattr(pipeline, "components", None)
-    if not isinstance(components, Mapping):
-        # `vars` of a module misses its children, which it keeps elsewhere.
-        components = {**vars(pipeline), **dict(getattr(pipeline, "_modules", {}))}
-    found: dict[str, nn.Module] = {}
-    for name, component in components.items():
-        if isinstance(component, nn.Module) and not any(component is module for module in found.values()):
-            found[name] = component
-    return found
-
-
-def _hooked_modules(pipeline: Any) -> list[nn.Module]:
-    hooked = [module for module in _modules(pipeline).values() if find_teacache_hook(module) is not None]
-    if not hooked:
-        raise ValueError(f"TeaCache is not on for this {type(pipeline).__name__}; call enable(pipeline) first")
-    return hooked

@@ -1,41 +1,132 @@
-"""The states of all branches (CFG passes) of one transformer."""
+"""How the CFG passes of a step are told apart: by a name, by the rank, or else by counting them."""
 
 from __future__ import annotations
 
-from diffusers.hooks.hooks import StateManager
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
 
+from diffusers.hooks.hooks import CacheContext, StateManager
+
+from teaspec.runtime.sessions import Sessions
 from teaspec.runtime.state import TeaCacheState
+from teaspec.runtime.timeline import PAIR
+
+CFG_GROUPS = ("vllm_omni.diffusion.distributed.parallel_state", "xfuser.core.distributed")
+"""Modules that know the CFG group of a running process, by functions of the same names."""
+
+_named: ContextVar[str | None] = ContextVar("teaspec_branch", default=None)
+_contexts: ContextVar[Mapping[Any, CacheContext]] = ContextVar("teaspec_contexts", default=MappingProxyType({}))
+
+
+@contextmanager
+def branch(name: str) -> Iterator[None]:
+    """Names the branch that the calls inside belong to, in this thread or asyncio task.
+
+    Args:
+        name: Any name; each has a state of its own. It comes before every other way of telling branches apart.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        TypeError: If the name is no string.
+        ValueError: If it is empty.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a branch is named by a str, found a {type(name).__qualname__}")
+    if not name:
+        raise ValueError("a branch needs a name that is not empty")
+    token = _named.set(name)
+    try:
+        yield
+    finally:
+        _named.reset(token)
 
 
 class BranchStates(StateManager):
-    """diffusers' StateManager, which `cache_context(name)` reaches, with access to a state by branch name."""
+    """What diffusers' `cache_context(name)` reaches: the states of the current session's branches, by name.
 
-    def __init__(self) -> None:
-        # diffusers annotates the class that it takes as an instance of it.
-        super().__init__(TeaCacheState)  # type: ignore[arg-type]
+    diffusers keeps the name on the manager, where two threads would take it from each other; here each thread and each
+    asyncio task has its own.
+    """
 
-    def find_branch(self) -> str | None:
-        """Returns the name given to `cache_context`, or None outside of one."""
-        return None if self._context is None else str(self._context.name)
+    def __init__(self, sessions: Sessions) -> None:
+        # Nothing of the base class is used: all that it would store is in the session or in the context.
+        self._sessions = sessions
 
-    def find_place(self) -> tuple[int | None, int | None]:
-        """Returns the step and the number of steps that were given to `cache_context`, None where they were not."""
-        return (None, None) if self._context is None else (self._context.step_index, self._context.num_inference_steps)
+    @property
+    def context(self) -> CacheContext:
+        """The running `cache_context`.
 
-    def find_state(self, branch: str) -> TeaCacheState | None:
-        """Returns the branch's state, or None before its first step."""
-        state: TeaCacheState | None = self._state_cache.get(branch)
-        return state
+        Raises:
+            ValueError: Outside of one.
+        """
+        context = self.find_context()
+        if context is None:
+            raise ValueError("no cache context is set; wrap the call in `transformer.cache_context(name)`")
+        return context
 
-    def put_state(self, branch: str, state: TeaCacheState) -> None:
-        """Replaces the branch's state."""
-        self._state_cache[branch] = state
+    def find_context(self) -> CacheContext | None:
+        """Returns the running `cache_context`, or None outside of one."""
+        return _contexts.get().get(self)
 
-    def forget(self) -> None:
-        """Drops all states; the context of a running call stays."""
-        self._state_cache.clear()
+    def set_context(self, context: CacheContext | None) -> None:
+        """Enters a `cache_context`, or leaves it."""
+        others = {manager: other for manager, other in _contexts.get().items() if manager is not self}
+        _contexts.set(MappingProxyType(others if context is None else {**others, self: context}))
+
+    def get_state(self) -> TeaCacheState:
+        """Returns the state of the branch that the running `cache_context` names."""
+        return self.states.get(str(self.context.name)) or TeaCacheState()
+
+    def reset(self, *args: Any, **kwargs: Any) -> None:
+        """Begins a new generation in the current session."""
+        self._sessions.current().begin_generation()
+        self.set_context(None)
 
     @property
     def states(self) -> dict[str, TeaCacheState]:
-        """The states by branch name."""
-        return dict(self._state_cache)
+        """The states of the current session, by branch name."""
+        return dict(self._sessions.current().states)
+
+
+def find_branch(module: Any, context: CacheContext | None, rank: int | None) -> str | None:
+    """Returns the name of the branch that a call belongs to, or None where calls have to be counted.
+
+    Args:
+        module: The transformer.
+        context: The running `cache_context`, or None.
+        rank: This process's rank in the CFG group, None to find it.
+    """
+    name = _named.get()
+    if name is not None:
+        return name
+    if context is not None:
+        return str(context.name)
+    if is_paired(module):
+        rank = _find_rank() if rank is None else rank
+        return None if rank is None else PAIR[min(rank, 1)]
+    return None
+
+
+def is_paired(module: Any) -> bool:
+    """Returns whether the pipeline says that the transformer is called for two branches."""
+    return bool(getattr(module, "do_true_cfg", False))
+
+
+def _find_rank() -> int | None:
+    """Returns the rank in the CFG group, or None where there is no group of several."""
+    for name in CFG_GROUPS:
+        home = sys.modules.get(name)  # never imported from here: without it there is no such group
+        if home is None:
+            continue
+        try:
+            if home.get_classifier_free_guidance_world_size() > 1:
+                return int(home.get_classifier_free_guidance_rank())
+        except AssertionError:  # imported, but no group is initialised
+            continue
+    return None

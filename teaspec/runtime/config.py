@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
 
 from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
 from teaspec.runtime.calibration import Accumulate
 from teaspec.runtime.naming import did_you_mean, listed
 from teaspec.runtime.registry import known_types
-from teaspec.runtime.values import check, check_steps, checked_coefficients, is_count, is_finite_number
+from teaspec.runtime.values import check, check_device, check_steps, checked_coefficients, is_count, is_finite_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,6 +52,12 @@ class DiffusionCacheConfig:
         max_consecutive_reuses: After so many reused steps of a branch in a row, one is computed. None sets no limit.
         num_inference_steps: Steps of a generation. `TeaCacheBackend.refresh` and a pipeline that tells it by
             `cache_context` know better. Fractions, `start`, `end` and the steps at the end need the number.
+        decide: `branch` has each branch decide for itself; with `any` all branches compute when one does.
+        cfg_rank: This process's rank in a CFG group of several, where the transformer has `do_true_cfg`. None finds it
+            in vLLM-Omni and xDiT, and takes calls to alternate where there is no such group.
+        max_sessions: So many sessions are kept; see `teaspec.session`.
+        cache_device: Where cached tensors wait, `"cpu"` say; None leaves them where they were made.
+        cache_dtype: The dtype in which residuals wait; None leaves them as they are.
 
     Raises:
         ValueError: If a value is out of range.
@@ -66,6 +74,11 @@ class DiffusionCacheConfig:
     end: float = 1.0
     max_consecutive_reuses: int | None = None
     num_inference_steps: int | None = None
+    decide: Literal["branch", "any"] = "branch"
+    cfg_rank: int | None = None
+    max_sessions: int = 32
+    cache_device: str | torch.device | None = None
+    cache_dtype: torch.dtype | None = None
 
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
@@ -85,6 +98,12 @@ class DiffusionCacheConfig:
         for name in ("max_consecutive_reuses", "num_inference_steps"):
             value = getattr(self, name)
             check(name, value, value is None or is_count(value, 1), "an integer of at least 1, or None")
+        check("decide", self.decide, self.decide in ("branch", "any"), "'branch' or 'any'")
+        check("cfg_rank", self.cfg_rank, self.cfg_rank is None or is_count(self.cfg_rank), "a rank, or None")
+        check("max_sessions", self.max_sessions, is_count(self.max_sessions, 1), "an integer of at least 1")
+        check_device("cache_device", self.cache_device)
+        floating = isinstance(self.cache_dtype, torch.dtype) and self.cache_dtype.is_floating_point
+        check("cache_dtype", self.cache_dtype, self.cache_dtype is None or floating, "a floating torch dtype, or None")
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:

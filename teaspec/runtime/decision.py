@@ -22,16 +22,28 @@ Choice = Literal["compute", "reuse"]
 EPSILON = 1e-8
 
 
-def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> float:
+def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
     """Returns the mean change relative to the mean magnitude, taken in float32 also for narrower dtypes.
 
     Args:
         current: This step's modulated input.
-        previous: The last step's, of the same shape and on the same device.
+        previous: The last step's, of the same shape.
+
+    Returns:
+        A tensor without dimensions, on the device of `current`: reading it is left to `read`.
     """
-    old = previous.float()
-    change = (current - old).abs_().mean()
-    return float((change / (old.abs().mean() + EPSILON)).item())
+    old = previous.to(current.device, torch.float32)
+    change = (current - old).abs_().mean(dtype=torch.float32)
+    return change / (old.abs().mean() + EPSILON)
+
+
+def read(*numbers: torch.Tensor | None) -> list[float | None]:
+    """Returns the values of tensors without dimensions, read in one go: an accelerator is waited for once."""
+    given = [number for number in numbers if number is not None]
+    if not given:
+        return [None] * len(numbers)
+    found = iter(torch.stack([number.to(given[0].device) for number in given]).tolist())
+    return [None if number is None else next(found) for number in numbers]
 
 
 @dataclass(frozen=True)

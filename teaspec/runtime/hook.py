@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,24 +11,21 @@ from diffusers.hooks.hooks import ModelHook
 from torch import nn
 
 from teaspec.runtime.arguments import ArgumentFinder
-from teaspec.runtime.branches import BranchStates
+from teaspec.runtime.branches import BranchStates, find_branch, is_paired
 from teaspec.runtime.bypass import Bypass
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext, Finished
-from teaspec.runtime.decision import Polynomial, Verdict, decide, relative_l1
-from teaspec.runtime.generations import Call, CallOrder
-from teaspec.runtime.overwrite import Kept, OverwriteWatch
-from teaspec.runtime.record import Decision, DecisionLog, Generation, StepCounts
-from teaspec.runtime.residuals import Outcome, can_reuse, compute, layout_of, residuals_of, reuse
+from teaspec.runtime.decision import Polynomial
+from teaspec.runtime.memory import Storage
+from teaspec.runtime.overwrite import OverwriteWatch
+from teaspec.runtime.record import Decision, Generation, StepCounts
 from teaspec.runtime.resolve import resolve
-from teaspec.runtime.state import TeaCacheState
-from teaspec.runtime.steps import Place, forced
-from teaspec.runtime.streams import ENCODER, HIDDEN
+from teaspec.runtime.sessions import Attempt, Session, Sessions
+from teaspec.runtime.stepping import Step, Stepper
+from teaspec.runtime.timeline import Call, look
 from teaspec.runtime.values import check, is_count
 
 logger = logging.getLogger(__name__)
-
-INPUT = "modulated_input"
 
 
 class TeaCacheHook(ModelHook):
@@ -41,7 +37,9 @@ class TeaCacheHook(ModelHook):
         config: The user's config; once the hook is on a module, a copy with every choice made. All but the
             coefficients, the type and the variant is read at each call.
         rescale_func: The polynomial that rescales distances.
-        state_manager: Holds one `TeaCacheState` per branch; diffusers' `cache_context(name)` reaches it.
+        sessions: What is remembered, by session.
+        state_manager: The states of the current session, one `TeaCacheState` per branch; diffusers'
+            `cache_context(name)` reaches it.
         extractor_fn: `(module, *args, **kwargs) -> CacheContext`, for the module that carries the hook.
     """
 
@@ -53,13 +51,11 @@ class TeaCacheHook(ModelHook):
         self.config = TeaCacheConfig() if config is None else config
         self.rescale_func: Callable[[float], float] = Polynomial(())
         self.extractor_fn: Callable[..., Any] | None = extractor
-        self.state_manager = BranchStates()
+        self.sessions = Sessions()
+        self.state_manager = BranchStates(self.sessions)
         self._arguments = ArgumentFinder({})
         self._bypass: tuple[Bypass, ...] = ()
-        self._calls = CallOrder(self._arguments)
         self._watch = OverwriteWatch()
-        self._log = DecisionLog()
-        self._num_inference_steps: int | None = None
         self._warned_of_non_finite = False
 
     def initialize_hook(self, module: nn.Module) -> nn.Module:
@@ -81,12 +77,13 @@ class TeaCacheHook(ModelHook):
         self.extractor_fn = resolved.extractor
         self._bypass = resolved.bypass
         self._arguments = ArgumentFinder.of(module.forward)
-        self._calls = CallOrder(self._arguments)
         return module
 
     def deinitalize_hook(self, module: nn.Module) -> nn.Module:
         """Frees the cached tensors when the hook is removed. The misspelt name is diffusers' own."""
-        return self.reset_state(module)
+        for session in self.sessions.all:
+            session.begin_generation()
+        return module
 
     def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Runs one call of the transformer: computed or, where little has changed, with the residual of an earlier one.
@@ -101,28 +98,27 @@ class TeaCacheHook(ModelHook):
 
         Raises:
             TypeError: If the extractor returns no `CacheContext`.
+            ValueError: If a setting needs the number of steps, and nobody knows it.
+            RuntimeError: If another call of the same session is running.
         """
         if any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self._bypass):
             original_forward: Any = self.fn_ref.original_forward
             return original_forward(*args, **kwargs)
-        branch, call = self._identify(args, kwargs)
-        steps: list[tuple[TeaCacheState, Verdict]] = []
-
-        def drive(context: CacheContext | Finished) -> Any:
-            if isinstance(context, Finished):
-                return context.value
-            output, state, verdict = self._step(context, self._state_of(branch, call))
-            steps.append((state, verdict))
-            return output
-
-        output = self._extract(module, args, kwargs, drive)
-        # Only now is the call known to have succeeded: up to here an exception leaves everything as it was.
-        for state, verdict in steps:
-            self._commit(branch, call, state, verdict)
+        with self.sessions.entered(self.config.max_sessions) as session:
+            steps: list[Step] = []
+            try:
+                call = self._identify(session, module, args, kwargs)
+                output = self._extract(module, args, kwargs, lambda cut: self._drive(session, call, cut, steps))
+            except BaseException:
+                session.attempt = Attempt(args, kwargs)
+                raise
+            # Only now is the call known to have succeeded: up to here an exception leaves everything as it was.
+            for step in steps:
+                self._commit(session, step)
         return output
 
     def expect(self, num_inference_steps: int | None) -> None:
-        """Takes note of the number of steps of the generations to come.
+        """Takes note of the number of steps of the current session's generations to come.
 
         Args:
             num_inference_steps: The number; None forgets an earlier one, so that the config's counts again.
@@ -132,10 +128,10 @@ class TeaCacheHook(ModelHook):
         """
         fits = num_inference_steps is None or is_count(num_inference_steps, 1)
         check("num_inference_steps", num_inference_steps, fits, "an integer of at least 1, or None")
-        self._num_inference_steps = num_inference_steps
+        self.sessions.expect(num_inference_steps, self.config.max_sessions)
 
     def reset_state(self, module: nn.Module) -> nn.Module:
-        """Forgets all branches; the next call starts a new generation.
+        """Forgets all branches of the current session; its next call starts a new generation.
 
         Args:
             module: The transformer.
@@ -144,35 +140,35 @@ class TeaCacheHook(ModelHook):
             The module.
         """
         self.state_manager.reset()
-        self._begin_generation()
         return module
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """The decisions since the last reset, oldest first (the last 4096 of them)."""
-        return self._log.current.decisions
+        """The decisions since the current session's generation began, oldest first (the last 4096 of them)."""
+        return self.sessions.current().log.current.decisions
 
     @property
     def counts(self) -> dict[str, StepCounts]:
-        """Steps computed and reused since the last reset, by branch."""
-        return self._log.current.counts
+        """Steps computed and reused since the current session's generation began, by branch."""
+        return self.sessions.current().log.current.counts
 
     @property
     def last_generation(self) -> Generation | None:
-        """The record of the generation that the last reset ended; pipelines reset before anybody can look."""
-        return self._log.last
+        """The record of the current session's generation before; pipelines reset before anybody can look."""
+        return self.sessions.current().log.last
 
-    def _begin_generation(self) -> None:
-        self.state_manager.forget()
-        self._calls.reset()
-        self._log.close()
-
-    def _identify(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Call | None]:
-        branch = self.state_manager.find_branch()
-        if branch is not None:
-            return branch, None
-        call = self._calls.peek(args, kwargs)
-        return f"#{call.index}", call
+    def _identify(self, session: Session, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        context = self.state_manager.find_context()
+        last = None if session.position is None else session.position.moment
+        first = self._arguments.first(args, kwargs)
+        return Call(
+            moment=look(self._arguments, args, kwargs, last, None if context is None else context.step_index),
+            branch=find_branch(module, context, self.config.cfg_rank),
+            paired=is_paired(module),
+            again=session.attempt is not None and not session.attempt.is_repeated_by(args, kwargs),
+            image=first if isinstance(first, torch.Tensor) else None,
+            total=None if context is None else context.num_inference_steps,
+        )
 
     def _extract(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Callable[[Any], Any]
@@ -184,105 +180,36 @@ class TeaCacheHook(ModelHook):
             return enter(module, args, kwargs, drive)
         return drive(self.extractor_fn(module, *args, **kwargs))
 
-    def _state_of(self, branch: str, call: Call | None) -> TeaCacheState:
-        found = None if call is not None and call.restarts else self.state_manager.find_state(branch)
-        return TeaCacheState() if found is None else found
-
-    def _step(self, context: CacheContext, state: TeaCacheState) -> tuple[Any, TeaCacheState, Verdict]:
-        if not isinstance(context, CacheContext):
+    def _drive(self, session: Session, call: Call, cut: CacheContext | Finished, steps: list[Step]) -> Any:
+        if isinstance(cut, Finished):
+            return cut.value
+        if not isinstance(cut, CacheContext):
             raise TypeError(
                 f"the extractor for {self.config.transformer_type} must return a CacheContext, found a "
-                f"{type(context).__qualname__}"
+                f"{type(cut).__qualname__}"
             )
-        layout = layout_of(context)
-        residuals = residuals_of(state)
-        verdict = self._decide(state, context, layout == state.layout, residuals)
-        kept = self._watch.keep(INPUT, context.modulated_input)
-        outcome = reuse(context, residuals) if verdict.choice == "reuse" else compute(context, self._watch)
-        successor = replace(
-            _with_residuals(state, outcome),
-            cnt=state.cnt + 1,
-            accumulated_rel_l1_distance=verdict.carried,
-            consecutive_reuses=state.consecutive_reuses + 1 if verdict.choice == "reuse" else 0,
-            previous_modulated_input=kept.value,
-            kept_input=kept,
-            layout=layout,
-        )
-        return outcome.output, successor, verdict
+        device = None if self.config.cache_device is None else torch.device(self.config.cache_device)
+        stepper = Stepper(self.config, self.rescale_func, self._watch, Storage(device, self.config.cache_dtype))
+        output, step = stepper.take(session, call, cut)
+        steps.append(step)
+        return output
 
-    def _decide(
-        self, state: TeaCacheState, context: CacheContext, same_layout: bool, residuals: dict[str, Any]
-    ) -> Verdict:
-        # Before the first call, too: settings that cannot be met are an error of the first call, not of a later one.
-        reason = forced(self.config, self._place_of(state))
-        kept: Kept | None = state.kept_input
-        if kept is None:
-            return Verdict("compute", "first call")
-        self._watch.learn(INPUT, kept)
-        if reason is not None:
-            return Verdict("compute", reason)
-        previous = kept.find()
-        if previous is None:
-            return Verdict("compute", "previous input overwritten")
-        if not same_layout:
-            return Verdict("compute", "changed shape, dtype or device")
-        if not can_reuse(context, residuals):
-            return Verdict("compute", "no residual")
-        with torch.no_grad():
-            distance = relative_l1(context.modulated_input, previous)
-        assert self.config.accumulate is not None
-        return decide(
-            distance,
-            state.accumulated_rel_l1_distance,
-            self.config.rel_l1_thresh,
-            self.rescale_func,
-            self.config.accumulate,
-        )
-
-    def _place_of(self, state: TeaCacheState) -> Place:
-        index, total = self.state_manager.find_place()
-        return Place(
-            seen=state.cnt,
-            index=state.cnt if index is None else index,
-            total=total or self._num_inference_steps or self.config.num_inference_steps,
-            reused=state.consecutive_reuses,
-        )
-
-    def _commit(self, branch: str, call: Call | None, state: TeaCacheState, verdict: Verdict) -> None:
-        if call is not None:
-            if call.restarts:
-                self._begin_generation()
-            self._calls.commit(call)
-        self.state_manager.put_state(branch, state)
-        decision = Decision(
-            branch=branch,
-            step=state.cnt - 1,
-            decision=verdict.choice,
-            distance=verdict.distance,
-            rescaled=verdict.rescaled,
-            accumulated=verdict.accumulated,
-            reason=verdict.reason,
-        )
-        self._log.add(decision)
-        logger.debug(
-            "TeaCache branch=%s step=%d decision=%s distance=%s rescaled=%s accumulated=%s reason=%s",
-            *(decision.branch, decision.step, decision.decision, decision.distance),
-            *(decision.rescaled, decision.accumulated, decision.reason),
-        )
-        if verdict.reason == "non-finite distance" and not self._warned_of_non_finite:
+    def _commit(self, session: Session, step: Step) -> None:
+        if step.begins:
+            session.begin_generation()
+        session.attempt = None
+        session.position = step.position
+        session.together = step.together
+        if step.position.unsure:
+            session.states.clear()  # nobody can tell whose they are; the next moment begins anew
+        session.states[step.position.branch] = step.state
+        decision = Decision.of(step.position.branch, step.state.cnt - 1, step.verdict)
+        session.log.add(decision)
+        logger.debug("TeaCache %s", decision)
+        if decision.reason == "non-finite distance" and not self._warned_of_non_finite:
             self._warned_of_non_finite = True
             logger.warning(
                 "TeaCache measured a distance that is not finite (branch %s, step %d: distance %s, rescaled %s); such "
                 "steps are computed. Said once",
                 *(decision.branch, decision.step, decision.distance, decision.rescaled),
             )
-
-
-def _with_residuals(state: TeaCacheState, outcome: Outcome) -> TeaCacheState:
-    residuals = outcome.residuals
-    return replace(
-        state,
-        previous_residual=residuals.get(HIDDEN),
-        previous_residual_encoder=residuals.get(ENCODER),
-        previous_live={key: value for key, value in residuals.items() if key not in (HIDDEN, ENCODER)},
-    )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
+from teaspec.runtime.memory import Storage
+
 
 def version_of(tensor: torch.Tensor) -> int | None:
     """Returns the tensor's version counter, or None for an inference tensor, which has none."""
@@ -27,7 +29,7 @@ class Kept:
     """A tensor as it was at one moment.
 
     Attributes:
-        tensor: The tensor, detached, sharing its memory.
+        tensor: The tensor, detached, sharing its memory; the copy where there is nothing to learn from the tensor.
         version: Its version at that moment, None where it has none.
         copy: A copy that nobody else holds, or None where the tensor is trusted to stay as it is.
     """
@@ -53,17 +55,29 @@ class OverwriteWatch:
     """
 
     def __init__(self) -> None:
-        self._overwritten: dict[str, bool] = {}
+        # Only ever added to, so that threads need not take turns.
+        self._overwritten: set[str] = set()
+        self._left_alone: set[str] = set()
 
-    def keep(self, key: str, tensor: torch.Tensor) -> Kept:
-        """Keeps a tensor, with a copy as long as `key` is not known to be left alone."""
+    def keep(self, key: str, tensor: torch.Tensor, storage: Storage | None = None) -> Kept:
+        """Keeps a tensor, with a copy as long as `key` is not known to be left alone.
+
+        Args:
+            key: What the tensor is.
+            tensor: The tensor.
+            storage: Where it is kept; None leaves it where it is.
+        """
         version = version_of(tensor)
         tensor = tensor.detach()
-        trusted = version is not None and not self._overwritten.get(key, True)
-        return Kept(tensor, version, None if trusted else tensor.clone())
+        stored = tensor if storage is None else storage.put(tensor)
+        if stored is not tensor:
+            return Kept(stored, None, stored)
+        if version is None or key in self._overwritten:
+            copy = tensor.clone()
+            return Kept(copy, None, copy)
+        return Kept(tensor, version, None if key in self._left_alone else tensor.clone())
 
     def learn(self, key: str, kept: Kept) -> None:
         """Notes whether the tensor was overwritten since it was kept. Once overwritten, suspected for good."""
         if kept.version is not None:
-            overwritten = not unchanged(kept.tensor, kept.version)
-            self._overwritten[key] = overwritten or self._overwritten.get(key, False)
+            (self._left_alone if unchanged(kept.tensor, kept.version) else self._overwritten).add(key)

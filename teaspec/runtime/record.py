@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from teaspec.runtime.decision import Choice
+from teaspec.runtime.decision import Choice, Verdict
 
 RECORDED_DECISIONS = 4096
 
@@ -31,6 +31,25 @@ class Decision:
     rescaled: float | None
     accumulated: float
     reason: str = "distance"
+
+    @classmethod
+    def of(cls, branch: str, step: int, verdict: Verdict) -> Decision:
+        """Returns a verdict as it is recorded."""
+        return cls(
+            branch=branch,
+            step=step,
+            decision=verdict.choice,
+            distance=verdict.distance,
+            rescaled=verdict.rescaled,
+            accumulated=verdict.accumulated,
+            reason=verdict.reason,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"branch={self.branch} step={self.step} decision={self.decision} distance={self.distance} "
+            f"rescaled={self.rescaled} accumulated={self.accumulated} reason={self.reason}"
+        )
 
 
 @dataclass(frozen=True)

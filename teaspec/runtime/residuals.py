@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from teaspec.runtime.context import CacheContext
+from teaspec.runtime.memory import Origin, Storage, fetch, origin_of
 from teaspec.runtime.overwrite import OverwriteWatch
 from teaspec.runtime.state import Layout, TeaCacheState
 from teaspec.runtime.streams import ENCODER, HIDDEN, Stream, find_live, postprocess_arguments, streams_of
@@ -22,10 +23,12 @@ class Outcome:
     Attributes:
         output: What the forward returns.
         residuals: By stream key, what the next reused step adds (or, for values carried over, takes as it is).
+        origins: By stream key, where the residual belongs, in case it is kept elsewhere.
     """
 
     output: Any
     residuals: dict[str, Any]
+    origins: dict[str, Origin]
 
 
 def layout_of(context: CacheContext) -> Layout:
@@ -50,8 +53,13 @@ def can_reuse(context: CacheContext, residuals: dict[str, Any]) -> bool:
     return all(stream.key in residuals for stream in streams_of(context) if stream.required)
 
 
-def compute(context: CacheContext, watch: OverwriteWatch) -> Outcome:
+def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage) -> Outcome:
     """Runs the blocks and takes the residuals.
+
+    Args:
+        context: The call, cut.
+        watch: Knows which streams the blocks overwrite.
+        storage: Where the residuals are kept.
 
     Raises:
         RuntimeError: If the blocks return something else than `CacheContext` documents.
@@ -60,7 +68,7 @@ def compute(context: CacheContext, watch: OverwriteWatch) -> Outcome:
     kept = {stream.key: watch.keep(stream.key, stream.entry) for stream in streams if stream.entry is not None}
     values = context.run_transformer_blocks()
     check_outputs(streams, values, exact=find_live(context) is not None)
-    residuals = {}
+    residuals: dict[str, Any] = {}
     for stream, value in zip(streams, values, strict=False):
         if stream.entry is None:
             residuals[stream.key] = _copied(value)
@@ -71,14 +79,18 @@ def compute(context: CacheContext, watch: OverwriteWatch) -> Outcome:
         if entry is not None:
             value = value.detach()
             residuals[stream.key] = (value - entry).to(value.dtype)
-    return Outcome(_finish(context, streams, values), residuals)
+    origins = {key: origin_of(residual) for key, residual in residuals.items()}
+    taken = {stream.key for stream in streams if stream.entry is not None}
+    stored = {key: storage.put(residual, is_residual=key in taken) for key, residual in residuals.items()}
+    return Outcome(_finish(context, streams, values), stored, origins)
 
 
-def reuse(context: CacheContext, residuals: dict[str, Any]) -> Outcome:
+def reuse(context: CacheContext, state: TeaCacheState) -> Outcome:
     """Adds the residuals of the last computed step in place of running the blocks."""
+    residuals = residuals_of(state)
     streams = tuple(stream for stream in streams_of(context) if stream.key in residuals)
-    values = tuple(_reused(stream, residuals[stream.key]) for stream in streams)
-    return Outcome(_finish(context, streams, values), residuals)
+    values = tuple(_reused(stream, fetch(residuals[stream.key], state.origins[stream.key])) for stream in streams)
+    return Outcome(_finish(context, streams, values), residuals, state.origins)
 
 
 def _reused(stream: Stream, residual: Any) -> Any:

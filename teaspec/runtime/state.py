@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
+from torch.utils._pytree import tree_leaves
 
+if TYPE_CHECKING:
+    from teaspec.runtime.memory import Origin
     from teaspec.runtime.overwrite import Kept
 
 Layout = tuple[tuple[str, Any, Any, Any], ...]
@@ -27,6 +29,7 @@ class TeaCacheState:
         previous_residual: Hidden states behind the blocks minus those before them, at the last computed step, detached.
         previous_residual_encoder: The same for the encoder stream, only where something behind the blocks reads it.
         previous_live: Residuals of further live streams, and values carried over, by stream key.
+        origins: Device and dtype that the residuals and carried values have when they are used, by stream key.
         layout: Name, shape, dtype and device of the modulated input and of each stream at the last step.
         kept_input: Tells whether `previous_modulated_input` was overwritten since.
     """
@@ -38,8 +41,15 @@ class TeaCacheState:
     previous_residual: torch.Tensor | None = None
     previous_residual_encoder: torch.Tensor | None = None
     previous_live: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
     layout: Layout = ()
     kept_input: Kept | None = None
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Returns all tensors that the state holds."""
+        kept = () if self.kept_input is None else (self.kept_input.tensor, self.kept_input.copy)
+        held = (self.previous_modulated_input, self.previous_residual, self.previous_residual_encoder, *kept)
+        return [leaf for leaf in tree_leaves((held, self.previous_live)) if isinstance(leaf, torch.Tensor)]
 
     def reset(self) -> None:
         """Forgets everything."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
+import torch
+
 COEFFICIENT_COUNT = 5
 
 
@@ -38,6 +40,19 @@ def check_steps(name: str, value: Any) -> None:
     """
     fits = value is None or is_count(value) or (isinstance(value, float) and 0 <= value <= 1)
     check(name, value, fits, "an integer of at least 0, a fraction (a float from 0 to 1), or None")
+
+
+def check_device(name: str, value: Any) -> None:
+    """Checks a device, by torch's own reading of it.
+
+    Raises:
+        ValueError: If it is neither a device, nor the name of one, nor None.
+    """
+    try:
+        fits = value is None or isinstance(torch.device(value), torch.device)
+    except (RuntimeError, TypeError):
+        fits = False
+    check(name, value, fits, "a torch device, or None")
 
 
 def checked_coefficients(values: Any) -> list[float]:

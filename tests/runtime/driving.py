@@ -41,4 +41,5 @@ def reasons(hook: TeaCacheHook) -> list[str]:
 
 
 def snapshot(hook: TeaCacheHook) -> Any:
-    return hook.state_manager.states, hook.decisions, hook._calls._last
+    session = hook.sessions.current()
+    return dict(session.states), hook.decisions, session.position, session.together

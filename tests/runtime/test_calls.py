@@ -75,7 +75,8 @@ def test_an_exception_while_leaving_the_decorators_commits_nothing() -> None:
     module, hook = hooked(extractor=Extractor())
     with pytest.raises(InterruptedError):
         module(latents(), signal(1.0))
-    assert snapshot(hook) == ({}, (), None)
+    assert snapshot(hook) == ({}, (), None, None)
+    assert hook.sessions.all == ()
 
 
 @pytest.mark.parametrize("passed", [{"record": []}, {"finish": False}], ids=["record", "positional"])

@@ -77,9 +77,9 @@ def test_decisions_and_outputs_follow_the_rule(
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for step in range(length):
+            hidden = torch.randn(1, 2, WIDTH, generator=generator)  # the passes of a step are about one image
             for index, reference in enumerate(references):
                 signals[index] = signals[index] * (1 + distances[index][step])
-                hidden = torch.randn(1, 2, WIDTH, generator=generator)
                 expected = reference.step(plain, hidden, signals[index])
                 if named:
                     with module.cache_context(f"branch {index}"):

@@ -113,8 +113,8 @@ def test_blocks_that_leave_their_input_alone_pay_for_one_copy_in_all() -> None:
     kept = []
     keep = hook._watch.keep
 
-    def spy(key: str, tensor: torch.Tensor) -> Any:
-        kept.append((key, keep(key, tensor)))
+    def spy(key: str, tensor: torch.Tensor, *storage: Any) -> Any:
+        kept.append((key, keep(key, tensor, *storage)))
         return kept[-1][1]
 
     hook._watch.keep = spy

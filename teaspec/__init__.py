@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from teaspec.runtime.hook import TeaCacheHook
     from teaspec.runtime.pipelines import end_session
     from teaspec.runtime.registry import get_extractor, register_extractor
+    from teaspec.runtime.selection import disable, enable, get_cache_backend
     from teaspec.runtime.sessions import session
     from teaspec.runtime.state import TeaCacheState
+    from teaspec.runtime.stats import stats
 
     __version__: str
 
@@ -43,12 +45,16 @@ __all__ = [
     "apply_teacache_hook",
     "branch",
     "compile_spec",
+    "disable",
+    "enable",
     "end_session",
+    "get_cache_backend",
     "get_extractor",
     "load_spec",
     "register_extractor",
     "remove_teacache_hook",
     "session",
+    "stats",
 ]
 
 _HOMES = {
@@ -66,12 +72,16 @@ _HOMES = {
     "apply_teacache_hook": "teaspec.runtime.apply",
     "branch": "teaspec.runtime.branches",
     "compile_spec": "teaspec.compiler",
+    "disable": "teaspec.runtime.selection",
+    "enable": "teaspec.runtime.selection",
     "end_session": "teaspec.runtime.pipelines",
+    "get_cache_backend": "teaspec.runtime.selection",
     "get_extractor": "teaspec.runtime.registry",
     "load_spec": "teaspec.compiler",
     "register_extractor": "teaspec.runtime.registry",
     "remove_teacache_hook": "teaspec.runtime.apply",
     "session": "teaspec.runtime.sessions",
+    "stats": "teaspec.runtime.stats",
 }
 
 

@@ -63,7 +63,7 @@ class TeaCacheBackend(CacheBackend):
         """Applies TeaCache to the pipeline's transformers, all of them or none.
 
         Args:
-            pipeline: A diffusers pipeline, or any object that holds its transformers as attributes.
+            pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
 
         Raises:
             ValueError: If the pipeline has no transformer with an extractor (the message lists what it has and what is

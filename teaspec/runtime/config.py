@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,7 +15,10 @@ from teaspec.runtime.registry import known_types
 from teaspec.runtime.values import check, check_device, check_steps, checked_coefficients, is_count, is_finite_number
 
 if TYPE_CHECKING:
+    from torch import nn
     from typing_extensions import Self
+
+    from teaspec.runtime.record import Decision
 
 
 class NotGiven(str):
@@ -58,6 +61,8 @@ class DiffusionCacheConfig:
         max_sessions: So many sessions are kept; see `teaspec.session`.
         cache_device: Where cached tensors wait, `"cpu"` say; None leaves them where they were made.
         cache_dtype: The dtype in which residuals wait; None leaves them as they are.
+        on_decision: Called as `on_decision(module, decision)` after each call of a transformer that TeaCache decided.
+            What it raises is logged, and the generation goes on.
 
     Raises:
         ValueError: If a value is out of range.
@@ -79,6 +84,7 @@ class DiffusionCacheConfig:
     max_sessions: int = 32
     cache_device: str | torch.device | None = None
     cache_dtype: torch.dtype | None = None
+    on_decision: Callable[[nn.Module, Decision], None] | None = None
 
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
@@ -104,6 +110,8 @@ class DiffusionCacheConfig:
         check_device("cache_device", self.cache_device)
         floating = isinstance(self.cache_dtype, torch.dtype) and self.cache_dtype.is_floating_point
         check("cache_dtype", self.cache_dtype, self.cache_dtype is None or floating, "a floating torch dtype, or None")
+        called = self.on_decision is None or callable(self.on_decision)
+        check("on_decision", self.on_decision, called, "callable, or None")
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:

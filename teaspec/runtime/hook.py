@@ -23,6 +23,7 @@ from teaspec.runtime.resolve import resolve
 from teaspec.runtime.sessions import Attempt, Session, Sessions
 from teaspec.runtime.stepping import Step, Stepper
 from teaspec.runtime.timeline import Call, look
+from teaspec.runtime.timing import Elapsed, mark
 from teaspec.runtime.values import check, is_count
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class TeaCacheHook(ModelHook):
             return original_forward(*args, **kwargs)
         with self.sessions.entered(self.config.max_sessions) as session:
             steps: list[Step] = []
+            start = mark(self._arguments.first(args, kwargs))
             try:
                 call = self._identify(session, module, args, kwargs)
                 output = self._extract(module, args, kwargs, lambda cut: self._drive(session, call, cut, steps))
@@ -113,8 +115,10 @@ class TeaCacheHook(ModelHook):
                 session.attempt = Attempt(args, kwargs)
                 raise
             # Only now is the call known to have succeeded: up to here an exception leaves everything as it was.
-            for step in steps:
-                self._commit(session, step)
+            elapsed = Elapsed(start, mark(self._arguments.first(args, kwargs)))
+            decisions = [self._commit(session, step, elapsed) for step in steps]
+        for decision in decisions:
+            self._tell(module, decision)
         return output
 
     def expect(self, num_inference_steps: int | None) -> None:
@@ -194,7 +198,7 @@ class TeaCacheHook(ModelHook):
         steps.append(step)
         return output
 
-    def _commit(self, session: Session, step: Step) -> None:
+    def _commit(self, session: Session, step: Step, elapsed: Elapsed) -> Decision:
         if step.begins:
             session.begin_generation()
         session.attempt = None
@@ -203,8 +207,11 @@ class TeaCacheHook(ModelHook):
         if step.position.unsure:
             session.states.clear()  # nobody can tell whose they are; the next moment begins anew
         session.states[step.position.branch] = step.state
-        decision = Decision.of(step.position.branch, step.state.cnt - 1, step.verdict)
+        decision = Decision.of(step.position.branch, step.state.cnt - 1, step.verdict, session.key, elapsed)
         session.log.add(decision)
+        return decision
+
+    def _tell(self, module: nn.Module, decision: Decision) -> None:
         logger.debug("TeaCache %s", decision)
         if decision.reason == "non-finite distance" and not self._warned_of_non_finite:
             self._warned_of_non_finite = True
@@ -213,3 +220,9 @@ class TeaCacheHook(ModelHook):
                 "steps are computed. Said once",
                 *(decision.branch, decision.step, decision.distance, decision.rescaled),
             )
+        if self.config.on_decision is None:
+            return
+        try:
+            self.config.on_decision(module, decision)
+        except Exception:  # who looks on must not break the image
+            logger.exception("TeaCache's on_decision failed")

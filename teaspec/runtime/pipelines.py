@@ -9,14 +9,17 @@ from torch import nn
 
 from teaspec.runtime.apply import find_teacache_hook
 from teaspec.runtime.hook import TeaCacheHook
+from teaspec.runtime.registry import find_type
 
 
 def modules_of(pipeline: Any) -> dict[str, nn.Module]:
     """Returns the pipeline's modules by name, each once.
 
     Args:
-        pipeline: A diffusers pipeline, or any object that holds its transformers as attributes.
+        pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
     """
+    if isinstance(pipeline, nn.Module) and (find_type(type(pipeline)) or find_teacache_hook(pipeline)):
+        return {type(pipeline).__name__: pipeline}
     components = getattr(pipeline, "components", None)
     if not isinstance(components, Mapping):
         # `vars` of a module misses its children, which it keeps elsewhere.
@@ -37,8 +40,6 @@ def hooked_modules(pipeline: Any) -> dict[str, nn.Module]:
     Raises:
         ValueError: If none has.
     """
-    if isinstance(pipeline, nn.Module) and find_teacache_hook(pipeline) is not None:
-        return {type(pipeline).__name__: pipeline}
     hooked = {name: one for name, one in modules_of(pipeline).items() if find_teacache_hook(one) is not None}
     if not hooked:
         raise ValueError(f"TeaCache is not on for this {type(pipeline).__name__}; call enable(pipeline) first")

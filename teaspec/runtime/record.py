@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 from teaspec.runtime.decision import Choice, Verdict
+from teaspec.runtime.timing import Elapsed
 
 RECORDED_DECISIONS = 4096
 
@@ -22,6 +24,8 @@ class Decision:
         rescaled: The distance after the polynomial, None where it was not measured.
         accumulated: What was compared with the threshold; 0 where it was not measured.
         reason: `distance`, or what forced the computation.
+        session: The key of the session.
+        elapsed: How long the call took. Two decisions may be equal with different times.
     """
 
     branch: str
@@ -31,9 +35,11 @@ class Decision:
     rescaled: float | None
     accumulated: float
     reason: str = "distance"
+    session: Hashable = None
+    elapsed: Elapsed | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, branch: str, step: int, verdict: Verdict) -> Decision:
+    def of(cls, branch: str, step: int, verdict: Verdict, session: Hashable, elapsed: Elapsed) -> Decision:
         """Returns a verdict as it is recorded."""
         return cls(
             branch=branch,
@@ -43,11 +49,14 @@ class Decision:
             rescaled=verdict.rescaled,
             accumulated=verdict.accumulated,
             reason=verdict.reason,
+            session=session,
+            elapsed=elapsed,
         )
 
     def __str__(self) -> str:
+        where = "" if self.session is None else f"session={self.session!r} "
         return (
-            f"branch={self.branch} step={self.step} decision={self.decision} distance={self.distance} "
+            f"{where}branch={self.branch} step={self.step} decision={self.decision} distance={self.distance} "
             f"rescaled={self.rescaled} accumulated={self.accumulated} reason={self.reason}"
         )
 

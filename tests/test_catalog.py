@@ -15,7 +15,7 @@ import torch
 import teaspec
 from teaspec.catalog import SpecExtractor, shipped_specs
 from teaspec.compiler import load_spec
-from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.report import SpecError
 from teaspec.runtime.calibration import Calibration, Defaults
 from teaspec.runtime.registry import find_defaults, get_extractor, known_types

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map
 import tests.published_signals.images
 import tests.published_signals.videos  # noqa: F401 - each registers its formulas
 from teaspec.compiler import compile_spec, load_spec
-from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.inputs import Example
 from teaspec.proof.run import surroundings
 from teaspec.proof.subject import Subject

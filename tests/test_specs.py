@@ -14,7 +14,7 @@ import yaml
 from teaspec.compiler import compile_spec, load_spec
 from teaspec.compiler.forms.spec import BASE, IDENTITY, CheckpointFacts, Spec
 from teaspec.compiler.forms.values import Concat, Tensor
-from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.compare import named_tensors, same_value
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.inputs import Arguments, Example

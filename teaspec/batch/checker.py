@@ -24,10 +24,12 @@ class Settings:
     Attributes:
         examples: Calls drawn for each property.
         seed: Seed of weights and draws.
+        allow: Packages that models may come from besides diffusers.
     """
 
     examples: int
     seed: int
+    allow: tuple[str, ...] = ()
 
 
 class Checker:
@@ -84,6 +86,7 @@ class Checker:
             seed=self._settings.seed,
             progress=progress,
             interpreter=self._interpreter,
+            allow=self._settings.allow,
         )
 
     def __enter__(self) -> Checker:

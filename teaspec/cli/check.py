@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teaspec.cli.files import find_problem, find_shipped
-from teaspec.cli.root import BUG, EXIT_BUG, EXIT_FAILED, EXIT_USAGE, Debug, Format, app, get_console
+from teaspec.cli.root import BUG, EXIT_BUG, EXIT_FAILED, EXIT_USAGE, Allow, Debug, Format, app, get_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,6 +35,7 @@ def check(
         Format | None,
         typer.Option("--format", show_default="text; concise with --all", help="How to write the results."),
     ] = None,
+    allow: Allow = None,
     source: Annotated[bool, typer.Option("--source", help="Print the generated extractors, too.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -50,7 +51,7 @@ def check(
     _require_readable(paths, output_format)
     results = []
     with _progress(len(paths)) as (progress, advance):
-        for result in check_files(paths, Settings(examples, seed), jobs, advance):
+        for result in check_files(paths, Settings(examples, seed, tuple(allow or ())), jobs, advance):
             results.append(result)
             if output_format is not Format.JSON:
                 progress.stop()  # it stands on the line that the terminal would write to next

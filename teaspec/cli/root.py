@@ -35,6 +35,17 @@ BUG = (
 Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an internal error.")]
 
 
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="PACKAGE",
+        show_default=False,
+        help="A package that models may come from besides diffusers; importing it runs its code. Can be repeated.",
+    ),
+]
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"teaspec {teaspec.__version__}")

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Collection
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,8 @@ import torch
 
 from teaspec.compiler import compile_spec
 from teaspec.compiler.passes.check import check
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.passes.read import read
-from teaspec.compiler.passes.resolve import import_model
 from teaspec.proof.inputs import Example
 from teaspec.proof.result import PropertyResult
 from teaspec.proof.subject import Subject
@@ -61,18 +62,19 @@ class FreshInterpreter:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="teaspec-")
 
-    def request(self, spec: Spec) -> Path:
+    def request(self, spec: Spec, allow: Collection[str] = ()) -> Path:
         """Asks for the generated sources of a spec and does not wait for them.
 
         Args:
             spec: The spec.
+            allow: Packages that its model may come from besides diffusers.
 
         Returns:
             What `wait` takes.
         """
         process = self._process = self._process or self._start()
         answer = Path(self._folder.name) / f"{next(self._numbers)}.json"
-        request = {"text": spec.document.text, "name": spec.document.name, "answer": str(answer)}
+        request = {"text": spec.document.text, "name": spec.document.name, "allow": [*allow], "answer": str(answer)}
         assert process.stdin is not None
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -156,7 +158,8 @@ def answer_requests() -> None:
         request = json.loads(line)
         try:
             spec = check(read(request["text"], request["name"]))
-            found: dict[str, Any] = {"sources": sources(Subject(spec, import_model(spec), compile_spec))}
+            subject = Subject(spec, import_model(spec, request["allow"]), compile_spec)
+            found: dict[str, Any] = {"sources": sources(subject)}
         except Exception:
             found = {"error": traceback.format_exc(limit=-3).strip()}
         answer = Path(request["answer"])

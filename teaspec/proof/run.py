@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from teaspec.compiler import SpecError, compile_spec
-from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.config import check_config_keys
 from teaspec.proof.build import ProbeError
@@ -36,6 +36,7 @@ def check_spec(
     seed: int = 0,
     progress: Progress = lambda _name: None,
     interpreter: FreshInterpreter | None = None,
+    allow: Collection[str] = (),
 ) -> CheckReport:
     """Builds the probe, compiles the spec for it, and proves the extractor.
 
@@ -45,26 +46,27 @@ def check_spec(
         seed: Seed of weights and draws. The same seed gives the same report.
         progress: Told the name of each property before it is tried.
         interpreter: Where the second compilation runs; for several specs one saves the time to start it.
+        allow: Packages that the model may come from besides diffusers. Importing a package runs its code.
 
     Returns:
         The report; a property that fails is a result, no exception.
 
     Raises:
-        SpecError: The model cannot be imported, or the spec cannot be compiled for it.
+        SpecError: The model cannot or may not be imported, or the spec cannot be compiled for it.
         ProbeError: The spec has no probe, or the probe's model cannot be built.
     """
     if not spec.probe.inputs:
         raise ProbeError("the spec has no `probe` with inputs, so there is nothing to run")
     if interpreter is None:
         with FreshInterpreter(seed) as own:
-            return check_spec(spec, examples=examples, seed=seed, progress=progress, interpreter=own)
-    subject = Subject(spec, import_model(spec), compile_spec, seed)
+            return check_spec(spec, examples=examples, seed=seed, progress=progress, interpreter=own, allow=allow)
+    subject = Subject(spec, import_model(spec, allow), compile_spec, seed)
     _require_parameters(subject)
     with surroundings():
         # compiled first of all: what the compiler has to say comes before any proof
         generated = sources(subject)
         _require_variants(subject)
-        answer = interpreter.request(spec)
+        answer = interpreter.request(spec, allow)
         results = [prove(subject, item, examples=examples, seed=seed, progress=progress) for item in PROPERTIES]
         progress("deterministic")
         results.append(prove_deterministic(generated, interpreter, answer))

@@ -1,8 +1,14 @@
-"""Which calls run past the cache."""
+"""Which calls run past the cache.
+
+A rule comes out of a spec, perhaps a stranger's. It reads what an argument holds and runs nothing: no property, no
+`__getattr__`, no method. An index alone asks a container that has its own way to find what it holds.
+"""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from types import MemberDescriptorType
 from typing import Any
 
 
@@ -28,12 +34,37 @@ class Bypass:
         return cls(argument, tuple(steps), value if equals else None)
 
     def holds_for(self, passed: Any) -> bool:
-        """Whether a call that passes this for the argument, None for nothing, runs past the cache."""
+        """Whether a call that passes this for the argument, None for nothing, runs past the cache.
+
+        What the rule is not about, so that nothing is known of such a call, runs past it, too.
+        """
         for step in self.steps:
             if passed is None:
                 return False
             try:
-                passed = passed[int(step)] if step.isdigit() else getattr(passed, step)
+                passed = passed[int(step)] if step.isdigit() else _held(passed, step)
             except (AttributeError, LookupError, TypeError):
-                return True  # not what the rule is about, so nothing is known of such a call
-        return passed is not None if self.value is None else str(passed) == self.value
+                return True
+        if passed is None or self.value is None:
+            return passed is not None
+        written = _written(passed)
+        return written is None or written == self.value
+
+
+def _held(holder: Any, name: str) -> Any:
+    """What an object holds under a public name: in itself, in a slot, or as a plain value of its class."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    found = inspect.getattr_static(holder, name)
+    if isinstance(found, MemberDescriptorType):
+        return found.__get__(holder)
+    if hasattr(type(found), "__get__"):
+        raise AttributeError(name)  # a method or property: to have its value would be to run it
+    return found
+
+
+def _written(value: Any) -> str | None:
+    """How a spec would write a value; None for what no spec can write."""
+    if isinstance(value, str):
+        return str.__str__(value)  # that of a text, also where it is a member of an enumeration
+    return str(value) if type(value) in (bool, int, float) else None

@@ -17,7 +17,7 @@ from teaspec.batch.run import check_files
 from tests.proof.small import SPEC
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = Settings(examples=2, seed=3)
+SETTINGS = Settings(examples=2, seed=3, allow=("tests",))
 DEADLY = SPEC.replace("tests.proof.small:SmallTransformer", "tests.batch.models:Deadly")
 WRONG = SPEC.replace("head: norm_out", "head: norm_oot")
 
@@ -73,7 +73,10 @@ def test_an_interrupt_ends_all_of_it(write, tmp_path, jobs):
     endless = endless.replace("{width: 6}", f"{{folder: {tmp_path}/started}}")
     paths = [write("one", endless), write("two", endless)]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from teaspec.cli import main; main()", "check", *map(str, paths), "--jobs", str(jobs)],
+        [
+            *(sys.executable, "-c", "from teaspec.cli import main; main()", "check"),
+            *(*map(str, paths), "--jobs", str(jobs), "--allow", "tests"),
+        ],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -17,9 +17,10 @@ from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.program import Program
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.passes.inline import inline
 from teaspec.compiler.passes.locate import locate
-from teaspec.compiler.passes.resolve import import_model, resolve
+from teaspec.compiler.passes.resolve import resolve
 from teaspec.compiler.passes.slice import slice_forward
 from teaspec.compiler.pipeline import load_spec
 from tests.toys.toy import spec_text

@@ -51,12 +51,12 @@ def refuse(path: Path, spec_text: str, monkeypatch: pytest.MonkeyPatch) -> SpecE
 def compile_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Imported here because only these specs need torch and a model.
     from teaspec.compiler import compile_spec, load_spec
-    from teaspec.compiler.passes.resolve import import_model
+    from teaspec.compiler.passes.import_model import import_model
     from teaspec.compiler.rules.config import check_config_keys
 
     monkeypatch.chdir(path.parent)  # so that messages show the file name alone
     spec = load_spec(Path(path.name))
-    model = import_model(spec)
+    model = import_model(spec, allow=["tests"])
     module = model(**spec.probe.config)
     findings = check_config_keys(spec, dict(getattr(module, "config", {})))
     if mistakes := [finding.diagnose(spec.document) for finding in findings]:
@@ -104,7 +104,7 @@ def test_every_code_about_the_model_has_a_bad_spec() -> None:
 
 # Nothing of the model can be shown where there is no class or no source, or where a name is nowhere in it.
 WITHOUT_SOURCE = {
-    *("foreign-object", "model-mismatch", "no-source"),
+    *("foreign-object", "model-mismatch", "no-source", "package-not-allowed"),
     *("unknown-config-key", "unknown-forward-method", "unknown-model"),
 }
 NOWHERE = {"norm-outside-first-loop--refiner", "unknown-norm-path--index", "unknown-norm-path--list"}

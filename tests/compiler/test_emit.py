@@ -12,8 +12,9 @@ import torch
 
 from teaspec.compiler.forms.program import GeneratedNames
 from teaspec.compiler.passes.emit import emit
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.passes.locate import locate
-from teaspec.compiler.passes.resolve import import_model, resolve
+from teaspec.compiler.passes.resolve import resolve
 from teaspec.compiler.passes.slice import slice_forward
 from teaspec.compiler.pipeline import compile_anew
 from teaspec.proof.inputs import Example

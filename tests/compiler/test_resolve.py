@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from teaspec.compiler.forms.source import FunctionSource
-from teaspec.compiler.passes.resolve import block_structure, import_model, resolve
+from teaspec.compiler.passes.import_model import import_model
+from teaspec.compiler.passes.resolve import block_structure, resolve
 from teaspec.compiler.pipeline import load_spec
 from teaspec.compiler.report import SpecError
 from tests.compiler.models import SPECS, build, source_of, spec_of, toy_spec

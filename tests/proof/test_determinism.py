@@ -31,43 +31,43 @@ def test_one_source_for_each_alternative(here):
 
 def test_the_same_source_twice(interpreter, here):
     for _ in range(2):
-        result = prove_deterministic(here, interpreter, interpreter.request(load_spec(SPEC)))
+        result = prove_deterministic(here, interpreter, interpreter.request(load_spec(SPEC), ["tests"]))
         assert result.passed, result.message
         assert (result.name, result.examples) == ("deterministic", 1)
 
 
 def test_another_source_is_shown_line_by_line(interpreter, here):
     changed = [here[0], here[1].replace("def run_blocks(self", "def run_blocks(myself", 1)]
-    result = prove_deterministic(changed, interpreter, interpreter.request(load_spec(SPEC)))
+    result = prove_deterministic(changed, interpreter, interpreter.request(load_spec(SPEC), ["tests"]))
     assert not result.passed
     first, mine, other = result.message.splitlines()
     assert first == "the source differs for case 1:"
     assert "here:  def run_blocks(myself" in mine and "there: def run_blocks(self" in other
     longer = [here[0] + "x = 1\n", here[1]]
-    result = prove_deterministic(longer, interpreter, interpreter.request(load_spec(SPEC)))
+    result = prove_deterministic(longer, interpreter, interpreter.request(load_spec(SPEC), ["tests"]))
     assert "here:  x = 1" in result.message and "there: (no such line)" in result.message
 
 
 def test_a_failure_of_the_other_interpreter(interpreter, here):
     spec = load_spec(SPEC.replace(":SmallTransformer", ":NoSuchTransformer"))
-    result = prove_deterministic(here, interpreter, interpreter.request(spec))
+    result = prove_deterministic(here, interpreter, interpreter.request(spec, ["tests"]))
     assert not result.passed
     assert "the second compilation failed" in result.message and "NoSuchTransformer" in result.message
     # and it goes on
-    assert prove_deterministic(here, interpreter, interpreter.request(load_spec(SPEC))).passed
+    assert prove_deterministic(here, interpreter, interpreter.request(load_spec(SPEC), ["tests"])).passed
 
 
 def test_an_interpreter_that_ends(monkeypatch, here):
     monkeypatch.setattr("teaspec.proof.determinism._CHILD", "import sys; sys.exit('no memory left')")
     with FreshInterpreter() as other:
-        result = prove_deterministic(here, other, other.request(load_spec(SPEC)))
+        result = prove_deterministic(here, other, other.request(load_spec(SPEC), ["tests"]))
     assert not result.passed
     assert result.message == "the second interpreter ended with code 1:\nno memory left"
 
 
 def test_nothing_is_left_behind():
     with FreshInterpreter() as other:
-        answer = other.request(load_spec(SPEC))
+        answer = other.request(load_spec(SPEC), ["tests"])
         process = other._process
         assert answer.parent.is_dir()
     assert not answer.parent.exists()
@@ -84,7 +84,7 @@ def test_the_hash_seed_is_another(monkeypatch, tmp_path, own):
     code = f"import os, pathlib; pathlib.Path({str(seen)!r}).write_text(os.environ['PYTHONHASHSEED'])"
     monkeypatch.setattr("teaspec.proof.determinism._CHILD", code)
     with FreshInterpreter() as other:
-        other.request(load_spec(SPEC))
+        other.request(load_spec(SPEC), ["tests"])
         assert other._process is not None
         other._process.wait(60)
     assert seen.read_text() not in {own, "random", ""}

@@ -11,7 +11,7 @@ from diffusers.models.embeddings import ImageProjection, IPAdapterTimeImageProje
 from diffusers.models.transformers.transformer_flux import FluxIPAdapterAttnProcessor
 
 from teaspec.compiler import compile_spec, load_spec
-from teaspec.compiler.passes.resolve import import_model
+from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.compare import require_equal, require_telling, same_value
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.run import surroundings

@@ -30,7 +30,7 @@ def interpreter():
 
 @pytest.fixture(scope="module")
 def report(interpreter):
-    return check_spec(load_spec(SPEC), examples=4, interpreter=interpreter)
+    return check_spec(load_spec(SPEC), examples=4, interpreter=interpreter, allow=["tests"])
 
 
 def test_the_report(report):
@@ -67,25 +67,25 @@ def test_the_operations_are_those_of_the_largest_call(report):
 
 def test_operations_that_cannot_be_counted_are_left_out(interpreter):
     text = SPEC.replace("small:SmallTransformer", "small:UnwatchedTransformer")
-    report = check_spec(load_spec(text), examples=1, interpreter=interpreter)
+    report = check_spec(load_spec(text), examples=1, interpreter=interpreter, allow=["tests"])
     assert (report.passed, report.flops, report.as_dict()["flops"]) == (True, None, None)
 
 
 def test_the_same_seed_gives_the_same_report(report, interpreter):
     told = []
-    again = check_spec(load_spec(SPEC), examples=4, progress=told.append, interpreter=interpreter)
+    again = check_spec(load_spec(SPEC), examples=4, progress=told.append, interpreter=interpreter, allow=["tests"])
     assert again == report
     assert told == [result.name for result in report.properties]
 
 
 def test_an_input_that_no_case_passes_is_named(interpreter):
     spec = load_spec(SPEC.replace("    scale?: 1.5\n", ""))
-    assert check_spec(spec, examples=1, interpreter=interpreter).not_exercised == ("scale",)
+    assert check_spec(spec, examples=1, interpreter=interpreter, allow=["tests"]).not_exercised == ("scale",)
 
 
 def test_an_input_that_the_spec_calls_untried_is_shown_with_the_reason(interpreter):
     text = SPEC.replace("    scale?: 1.5\n", "") + "  untried: {scale: nobody scales this}\n"
-    report = check_spec(load_spec(text), examples=1, interpreter=interpreter)
+    report = check_spec(load_spec(text), examples=1, interpreter=interpreter, allow=["tests"])
     assert (report.untried, report.not_exercised) == ({"scale": "nobody scales this"}, ())
     assert "nobody scales this" in str(render_report(report))
 
@@ -93,18 +93,20 @@ def test_an_input_that_the_spec_calls_untried_is_shown_with_the_reason(interpret
 def test_a_reason_for_an_argument_that_the_forward_does_not_take_is_refused(interpreter):
     text = SPEC.replace("    scale?: 1.5\n", "") + "  untried: {scala: nobody scales this}\n"
     with pytest.raises(ProbeError, match=r"`scala`.*did you mean `scale`"):
-        check_spec(load_spec(text), examples=1, interpreter=interpreter)
+        check_spec(load_spec(text), examples=1, interpreter=interpreter, allow=["tests"])
 
 
 def test_what_ends_a_check_before_it_begins(interpreter):
     with pytest.raises(ProbeError, match="no `probe`"):
-        check_spec(load_spec(SPEC.partition("probe:")[0]), interpreter=interpreter)
+        check_spec(load_spec(SPEC.partition("probe:")[0]), interpreter=interpreter, allow=["tests"])
     with pytest.raises(SpecError, match="unknown-model"):
-        check_spec(load_spec(SPEC.replace("small:SmallTransformer", "small:Nothing")), interpreter=interpreter)
+        check_spec(
+            load_spec(SPEC.replace("small:SmallTransformer", "small:Nothing")), interpreter=interpreter, allow=["tests"]
+        )
     with pytest.raises(SpecError, match="unknown-head"):
-        check_spec(load_spec(SPEC.replace("head: norm_out", "head: norm")), interpreter=interpreter)
+        check_spec(load_spec(SPEC.replace("head: norm_out", "head: norm")), interpreter=interpreter, allow=["tests"])
     with pytest.raises(ProbeError, match="cannot be built"):
-        check_spec(load_spec(SPEC.replace("width: 6", "widht: 6")), interpreter=interpreter)
+        check_spec(load_spec(SPEC.replace("width: 6", "widht: 6")), interpreter=interpreter, allow=["tests"])
 
 
 def test_a_check_leaves_nothing_behind(report):
@@ -141,7 +143,7 @@ def test_numbers_that_json_does_not_know():
 def test_variants_that_could_never_be_used_end_a_check(variant, code, shown, interpreter):
     spec = load_spec(SPEC.replace("probe:", f"teacache: {{variants: {{other: {variant}}}}}\nprobe:"))
     with pytest.raises(SpecError) as caught:  # the small model has no config at all
-        check_spec(spec, examples=2, interpreter=interpreter)
+        check_spec(spec, examples=2, interpreter=interpreter, allow=["tests"])
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
     assert shown in str(caught.value)
 

@@ -74,6 +74,8 @@ def _bypass_rule(text: str) -> str:
     path, equals, value = (part.strip() for part in text.partition("="))
     for position, part in enumerate(path.split(".")):
         fault = find_fault(part)
+        if fault is None and position > 0 and part.startswith("_"):
+            fault = "is private"
         if fault is not None and not (position > 0 and _INDEX.fullmatch(part)):
             raise mistake("bad-bypass", f"`{text}` is no rule for an argument: its part `{part}` {fault}", _BYPASS_HELP)
     if equals and not value:

@@ -1,13 +1,12 @@
 """resolve: spec + live module -> the source of its forward and of every module on the way to the first norm.
 
-The only pass that touches the model. It reads classes and source files, runs nothing, and keeps nothing alive but the
+Touches the live model. It reads classes and source files, runs nothing, and keeps nothing alive but the
 functions themselves.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -30,32 +29,6 @@ from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_o
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean, what_there_is
-from teaspec.compiler.rules.objects import check_objects
-
-
-def import_model(spec: Spec) -> type[torch.nn.Module]:
-    """Import the class that a spec is for.
-
-    Args:
-        spec: A checked spec. `model` is `package.Class`, `package.module.Class` or `package.module:Class`.
-
-    Raises:
-        SpecError: `unknown-model`: nothing of that name can be imported, or it is not a `torch.nn.Module` class; or
-            `foreign-object`: the probe makes an object of a class that is not the model's own.
-    """
-    module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, RuntimeError) as error:
-        public = [name for name in dir(sys.modules.get(module_name)) if not name.startswith("_")]
-        help_lines = did_you_mean(class_name, public)
-        raise _error(spec, "unknown-model", f"cannot import `{spec.model}`: {error}", ("model",), help_lines) from error
-    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
-        raise _error(spec, "unknown-model", f"`{spec.model}` is not a `torch.nn.Module` class", ("model",))
-    foreign = [finding.diagnose(spec.document) for finding in check_objects(spec.probe, found)]
-    if foreign:
-        raise SpecError(foreign)
-    return found
 
 
 def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:

@@ -25,6 +25,7 @@ MODEL_CODES = {
     ),
     "norm-slice-has-effects": "Computing the modulated input would change values or draw random numbers.",
     "opaque-decorator": "The forward is wrapped in a way that its source does not show.",
+    "package-not-allowed": "The model comes from a package that nobody allowed to be imported.",
     "rebound-closure": "A nested function reads a name that is bound again on the other side of a cut.",
     "return-in-blocks": "The forward can return from the midst of the blocks.",
     "stream-not-live": "The output head does not depend on the hidden stream.",

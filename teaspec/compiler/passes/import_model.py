@@ -1,0 +1,66 @@
+"""import_model: spec -> the class that it is for. The one step in which a spec makes Python import something.
+
+A spec is data, perhaps a stranger's, and importing a module runs it. So a spec only gets classes of packages that
+its reader allows, which is diffusers alone unless somebody says otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Collection
+from types import ModuleType
+
+import torch
+
+from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
+from teaspec.compiler.rules.objects import check_objects
+
+DEFAULT_PACKAGES = ("diffusers",)
+"""Where a model may come from when nobody allows more."""
+
+
+def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Module]:
+    """Import the class that a spec is for.
+
+    Args:
+        spec: A checked spec. `model` is `package.Class`, `package.module.Class` or `package.module:Class`.
+        allow: Packages, or modules in them, that the class may come from besides diffusers.
+
+    Raises:
+        SpecError: `package-not-allowed`: the class comes from elsewhere; `unknown-model`: nothing of that name can be
+            imported, or it is not a `torch.nn.Module` class; or `foreign-object`: the probe makes an object of a
+            class that is not the model's own.
+    """
+    module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
+    _require_allowed(spec, module_name, allow)
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except Exception as error:  # a module of an allowed package that fails may fail in any way
+        help_lines = did_you_mean(class_name, _public_names(sys.modules.get(module_name)))
+        raise _error(spec, "unknown-model", f"cannot import `{spec.model}`: {error}", help_lines) from error
+    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
+        raise _error(spec, "unknown-model", f"`{spec.model}` is not a `torch.nn.Module` class")
+    _require_allowed(spec, found.__module__, allow)
+    foreign = [finding.diagnose(spec.document) for finding in check_objects(spec.probe, found)]
+    if foreign:
+        raise SpecError(foreign)
+    return found
+
+
+def _require_allowed(spec: Spec, module_name: str, allow: Collection[str]) -> None:
+    if any(f"{module_name}.".startswith(f"{package}.") for package in (*DEFAULT_PACKAGES, *allow)):
+        return
+    package = module_name.partition(".")[0]
+    message = f"the model comes from `{module_name}`, and importing that would run code of a package nobody allowed"
+    trust = f'allow it if you trust it: `--allow {package}`, or `allow=["{package}"]` from Python'
+    raise _error(spec, "package-not-allowed", message, (*did_you_mean(package, DEFAULT_PACKAGES), trust))
+
+
+def _public_names(module: ModuleType | None) -> list[str]:
+    return [name for name in dir(module) if not name.startswith("_")] if module else []
+
+
+def _error(spec: Spec, code: str, message: str, help_lines: tuple[str, ...] = ()) -> SpecError:
+    return SpecError([Diagnostic(code, message, (spec.document.label("named here", "model"),), help_lines)])

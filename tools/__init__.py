@@ -1,0 +1,1 @@
+"""What the maintainers run. Not part of the package."""

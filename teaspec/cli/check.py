@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teaspec.cli.files import find_problem, find_shipped
+from teaspec.cli.refusals import show_diagnostics
 from teaspec.cli.root import BUG, EXIT_BUG, EXIT_FAILED, EXIT_USAGE, Allow, Debug, Format, app, get_console
 
 if TYPE_CHECKING:
@@ -102,14 +103,11 @@ def _progress(total: int) -> Iterator[tuple[Progress, Callable[[int, str], None]
 
 
 def _show(result: Checked, output_format: Format, source: bool, debug: bool) -> None:
-    from teaspec.compiler import render_text
     from teaspec.proof.render import render_line, render_report
 
-    console, errors = get_console(), get_console(stderr=True)
+    console = get_console()
     if result.diagnostics:
-        # the text brings its own colours, and must not be wrapped: carets point at columns
-        coloured = errors.is_terminal and not errors.no_color
-        typer.echo(render_text(result.diagnostics, colour=coloured), err=True, color=coloured)
+        show_diagnostics(result.diagnostics)
     if result.bug is not None:
         trace = f"{result.bug.trace}\n" if debug else ""
         typer.echo(f"{trace}internal error: {result.bug.summary}", err=True)

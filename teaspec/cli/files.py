@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from teaspec.cli.refusals import refuse
+from teaspec.cli.root import EXIT_USAGE
+
 
 def find_shipped() -> list[Path]:
     """The shipped specs, by names that are short where they can be."""
@@ -33,3 +36,14 @@ def find_problem(path: Path) -> str | None:
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
     return None
+
+
+def require_readable(path: Path) -> None:
+    """Ends the command where a path cannot be read as a spec.
+
+    Args:
+        path: What was named on the command line.
+    """
+    problem = find_problem(path)
+    if problem is not None:
+        refuse(problem, EXIT_USAGE)

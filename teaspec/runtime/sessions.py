@@ -147,13 +147,14 @@ class Sessions:
                     f"own: `with teaspec.session(key):`"
                 )
             running.busy = True
-            self._sessions.setdefault(running.key, running)
+            is_new = running.key not in self._sessions
+            self._sessions[running.key] = running
         try:
             yield running
         except BaseException:
             with _lock:
                 running.busy = False
-                if running.position is None and running.num_inference_steps is None and running.log.last is None:
+                if is_new:
                     self._sessions.pop(running.key, None)
             raise
         with _lock:

@@ -54,7 +54,7 @@ def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:
         methods = [name for name, value in inspect.getmembers(cls, inspect.isfunction)]
         message = f"`{cls.__name__}` has no method `{spec.forward}`"
         raise _error(spec, "unknown-forward-method", message, ("forward",), did_you_mean(spec.forward, methods))
-    model = _module_source(spec, module, spec.forward, ("model",))
+    model = module_source(spec, module, spec.forward, ("model",))
     entry = model.forward if spec.forward == "forward" else _function_source(spec, cls, "forward", ("model",))
     return ModelSource(model, entry, _norm_path(spec, module))
 
@@ -106,7 +106,7 @@ def _norm_path_modules(
 
 def _norm_path(spec: Spec, module: torch.nn.Module) -> NormPath:
     loop, index, frames, steps = _norm_path_modules(spec, module)
-    sources = tuple(_module_source(spec, frame, "forward", ("norm",)) for frame in frames)
+    sources = tuple(module_source(spec, frame, "forward", ("norm",)) for frame in frames)
     if spec.signal != "attention":
         return NormPath(loop, index, steps, sources)
     parameters = inspect.signature(type(frames[-1].get_submodule(steps[-1])).forward).parameters
@@ -127,7 +127,20 @@ def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool 
     return current
 
 
-def _module_source(spec: Spec, module: torch.nn.Module, method: str, where: tuple[str | int, ...]) -> ModuleSource:
+def module_source(
+    spec: Spec, module: torch.nn.Module, method: str, where: tuple[str | int, ...] = ("model",)
+) -> ModuleSource:
+    """Find the source of one module.
+
+    Args:
+        spec: The spec, for messages.
+        module: A live instance.
+        method: The method that is its forward.
+        where: What part of the spec names it.
+
+    Raises:
+        SpecError: `opaque-decorator`, `no-source` or `async-forward`.
+    """
     cls = type(module)
     forward = _function_source(spec, cls, method, where)
     methods: dict[str, FunctionSource] = {}

@@ -1,0 +1,97 @@
+"""Landmark 2: the norm of the first block."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from torch import nn
+
+from teaspec.compiler.analysis.names import parameters_of
+from teaspec.compiler.analysis.search import simple_statements, without_docstring
+from teaspec.compiler.report import SpecError
+from teaspec.draft.blocks import first_block
+from teaspec.draft.reading import Reading, follows_from, names_in, self_calls, source_of
+from teaspec.draft.streams import StreamGuess
+
+_NORM = re.compile(r"norm|(^|_)ln(_|$|\d)|ada_?ln|film", re.IGNORECASE)
+_ATTENTION = re.compile(r"attn|attention|mha|mixer", re.IGNORECASE)
+_DEPTH = 4
+
+
+def rank_norms(model: str, module: nn.Module, reading: Reading, streams: StreamGuess) -> Iterator[str]:
+    """Values of `norm`, the likeliest first: the norms of the first block in the order in which they are called."""
+    loop = streams.loop
+    index, block = first_block(module, loop)
+    seen: set[str] = set()
+    found = list(_norms(model, block, _place(reading, streams), 0))
+    for wanted in (True, False):  # those that are given the stream, then the others
+        for path, streamed in found:
+            if streamed is wanted and path not in seen:
+                seen.add(path)
+                yield f"{loop}.{index}.{path}"
+
+
+def _place(reading: Reading, streams: StreamGuess) -> str | int:
+    """As which argument a block is given the hidden stream: its keyword or its position."""
+    for site in reading.sites(streams.loop):
+        block = {part.id for part in ast.walk(site.node.target) if isinstance(part, ast.Name)}
+        for call in (part for part in ast.walk(site.node) if isinstance(part, ast.Call)):
+            for keyword in call.keywords:
+                if keyword.arg and streams.hidden in names_in(keyword.value):
+                    return keyword.arg
+            given = [names_in(value) for value in call.args]
+            start = next((i + 1 for i, names in enumerate(given) if names & block), 0)
+            if streams.hidden in _plain(call.args):
+                return next(i for i, names in enumerate(given) if streams.hidden in names) - start
+    return 0
+
+
+def _norms(model: str, block: nn.Module, place: str | int, depth: int) -> Iterator[tuple[str, bool]]:
+    """The norms that a module calls, each with whether the stream goes into it."""
+    if depth > _DEPTH:
+        return
+    try:
+        source = source_of(model, block)
+    except SpecError:
+        return
+    parameters = parameters_of(source.forward.node.args)[1:]
+    own = place if isinstance(place, str) else dict(enumerate(parameters)).get(place, "")
+    streams = follows_from([own], without_docstring(source.forward.node.body), source.forward.self_name)
+    children = dict(block.named_modules())
+    for statement in simple_statements(without_docstring(source.forward.node.body)):
+        for path, call in reversed(list(self_calls(statement, source.forward.self_name))):
+            child = children.get(path)
+            if child is None:
+                continue
+            given = [*call.args, *(keyword.value for keyword in call.keywords)]
+            streamed = any(names_in(value) & streams for value in given[:1]) or own in _plain(given)
+            if _is_norm(path, child):
+                yield path, streamed
+            elif not _is_plain(child):
+                for inner, inner_streamed in _norms(model, child, _place_in(call, own), depth + 1):
+                    yield f"{path}.{inner}", streamed and inner_streamed
+
+
+def _place_in(call: ast.Call, name: str) -> str | int:
+    """As which argument a call passes a name."""
+    for keyword in call.keywords:
+        if keyword.arg and name in names_in(keyword.value):
+            return keyword.arg
+    return next((i for i, value in enumerate(call.args) if name in names_in(value)), 0)
+
+
+def _plain(values: list[ast.expr]) -> set[str]:
+    return {value.id for value in values if isinstance(value, ast.Name)}
+
+
+def _is_norm(path: str, child: nn.Module) -> bool:
+    name = path.rpartition(".")[2]
+    return bool(_NORM.search(name) or _NORM.search(type(child).__name__)) and not any(
+        _ATTENTION.search(type(part).__name__) for part in child.modules()
+    )
+
+
+def _is_plain(child: nn.Module) -> bool:
+    return type(child).__module__.startswith("torch.") or not any(True for _ in child.children())

@@ -1,0 +1,106 @@
+"""The probe of a draft: a tiny configuration, and inputs with which the model's own forward runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from teaspec.compiler.forms.probe import Probe
+from teaspec.draft.inputs import Inputs, first_inputs, forward_parameters, latents_of, likely_layouts
+from teaspec.draft.limits import little_memory
+from teaspec.draft.shrink import shrunk_configs
+from teaspec.draft.trial import Trial
+from teaspec.proof.build import build_module
+from teaspec.proof.inputs import Example, make_arguments
+from teaspec.proof.run import surroundings
+
+_TOO_LARGE = 30_000_000
+
+
+@dataclass(frozen=True)
+class ProbeDraft:
+    """What was found.
+
+    Attributes:
+        config: Arguments of the constructor.
+        dims: The dims.
+        inputs: The inputs.
+        error: Why the model's own forward fails; None where it runs.
+    """
+
+    config: dict[str, Any]
+    dims: dict[str, Any]
+    inputs: dict[str, Any]
+    error: str | None
+
+
+def draft_probe(model_class: type[nn.Module], config: dict[str, Any], method: str) -> ProbeDraft:
+    """Find a tiny configuration, and inputs with which it runs.
+
+    Args:
+        model_class: The class.
+        config: Arguments without which it cannot be built.
+        method: The method that holds the block loops.
+    """
+    if not latents_of(model_class):
+        return ProbeDraft(config, {}, {}, "the forward takes no argument that could be drawn")
+    best: ProbeDraft | None = None
+    with surroundings(), little_memory():
+        for module, tiny in _small_instances(model_class, config):
+            for layout in likely_layouts(model_class, method):
+                inputs = first_inputs(model_class, module, layout)
+                error = Trial(module, inputs).run(call_largest)
+                if error is None:
+                    return _finished(tiny, inputs, None)
+                best = best or _finished(tiny, inputs, f"{type(error).__name__}: {error}")
+    return best or ProbeDraft(config, {}, {}, "no small configuration can be built")
+
+
+def call_largest(module: nn.Module, inputs: Inputs) -> None:
+    """Calls the module with the largest dims, and with small ones that differ."""
+    for which in (1, 0):
+        call(module, inputs, {name: limits[which] for name, limits in inputs.dims.items()})
+
+
+def call(module: nn.Module, inputs: Inputs, dims: dict[str, int]) -> None:
+    """Calls the module with inputs of the given dims."""
+    probe = Probe.model_validate({"dims": inputs.dims, "inputs": copy.deepcopy(inputs.values)})
+    example = Example(0, torch.float32, dims, frozenset(), None, 0, 0)
+    arguments = make_arguments(probe, example, forward_parameters(type(module)))
+    with torch.no_grad():
+        module(*arguments.args, **arguments.kwargs)
+
+
+def _small_instances(
+    model_class: type[nn.Module], config: dict[str, Any]
+) -> Iterator[tuple[nn.Module, dict[str, Any]]]:
+    for tiny in shrunk_configs(model_class, config):
+        try:
+            with torch.device("meta"):
+                size = sum(parameter.numel() for parameter in model_class(**copy.deepcopy(tiny)).parameters())
+            if size <= _TOO_LARGE:
+                yield build_module(model_class, copy.deepcopy(tiny), torch.float32, 0), tiny
+        except Exception:  # the constructor does on a device what it does not on the meta device
+            continue
+
+
+def _finished(config: dict[str, Any], inputs: Inputs, error: str | None) -> ProbeDraft:
+    used = {word for value in inputs.values.values() for word in _words(value)}
+    dims = {name: limits for name, limits in inputs.dims.items() if name in used}
+    return ProbeDraft(config, dims, inputs.values, error)
+
+
+def _words(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from value.replace("*", " ").replace("+", " ").split()
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _words(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _words(part)

@@ -1,0 +1,96 @@
+"""A tiny configuration: the constructor's numbers, made small together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from teaspec.draft.construct import build_on_meta, constructor_parameters
+
+_SIZES = ((16, 2, 32), (16, 2, 32), (24, 2, 32), (12, 2, 32), (32, 2, 64), (64, 2, 64), (16, 4, 64), (48, 2, 96))
+"""The width of a head, how many there are, and the width of everything else."""
+_LAYERS = re.compile(r"(layers|blocks|depth)$")
+_HEADS = re.compile(r"(^|_)heads$")
+_HEAD_DIM = re.compile(r"head_(dim|size)$")
+_WIDTH = re.compile(r"dim|channels|features|width|hidden|inter|ffn|size$|d_model|d_ff")
+_NO_WIDTH = re.compile(
+    r"max|sample|patch|base|theta|len|scale|resolution|factor|vocab|groups|multiple|^(in|out|latent)_"
+)
+_SMALL = 8
+
+
+def shrunk_configs(model_class: type[nn.Module], config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Configurations of a small instance that can be built, the smallest first.
+
+    Numbers that are equal, or a product of others, by default (`cross_attention_dim` and heads times their width) stay
+    so. Those of the input and the output are left alone: they make a model no larger.
+
+    Args:
+        model_class: The class.
+        config: Arguments without which it cannot be built.
+    """
+    defaults = {name: p.default for name, p in constructor_parameters(model_class).items()} | dict(config)
+    seen: list[dict[str, Any]] = []
+    for number, (head_dim, heads, width) in enumerate(_SIZES):
+        small = _shrunk(defaults, head_dim, heads, width)
+        if number % 2 and isinstance(small.get("sample_size"), int):
+            small["sample_size"] = 8  # more than a number: some models have other inputs where it is large
+        tiny = {name: value for name, value in small.items() if name in config or not _same(value, defaults[name])}
+        if tiny in seen:
+            continue
+        seen.append(tiny)
+        try:
+            build_on_meta(model_class, tiny)
+        except Exception:  # whatever a constructor says against its numbers
+            continue
+        yield tiny
+
+
+def _same(value: Any, default: Any) -> bool:
+    return bool(value == (list(default) if isinstance(default, tuple) else default))
+
+
+def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) -> dict[str, Any]:
+    numbers = {n: v for n, v in defaults.items() if isinstance(v, int) and not isinstance(v, bool)}
+    old_heads = next((v for n, v in numbers.items() if _HEADS.search(n) and "kv" not in n), None)
+    old_dim = next((v for n, v in numbers.items() if _HEAD_DIM.search(n)), None)
+    if old_dim is None and old_heads:
+        named = sorted(
+            numbers, key=lambda n: not re.search(r"^(hidden_size|dim|d_model|inner_dim|model_dim|width)$", n)
+        )
+        hidden = next((numbers[n] for n in named if _WIDTH.search(n) and numbers[n] > old_heads), 0)
+        old_dim = hidden // old_heads or None
+    inner = (old_heads or 0) * (old_dim or 0)
+    small: dict[str, Any] = dict(defaults)
+    for name, value in numbers.items():
+        if _LAYERS.search(name):
+            small[name] = min(value, 2)
+        elif _HEADS.search(name):
+            small[name] = heads if value == old_heads or not old_heads else max(1, heads * value // old_heads)
+        elif _NO_WIDTH.search(name) or value <= _SMALL:
+            continue
+        elif _HEAD_DIM.search(name) or (old_dim and value == old_dim and _WIDTH.search(name)):
+            small[name] = head_dim
+        elif inner and value % inner == 0 and _WIDTH.search(name):
+            small[name] = heads * head_dim * (value // inner)
+        elif _WIDTH.search(name):
+            small[name] = width
+    for name, value in defaults.items():
+        if isinstance(value, (list, tuple)) and value and all(isinstance(part, int) for part in value):
+            indices = re.search(r"layer|block", name) is not None
+            small[name] = [n for n in value if n < 2] or [0] if indices else _axes(list(value), old_dim, head_dim)
+    return small
+
+
+def _axes(value: list[int], old_dim: int | None, head_dim: int) -> list[int]:
+    """A list of widths that add up to a head's, or to its half, in even numbers."""
+    for part in (1, 2):
+        if old_dim and sum(value) * part == old_dim and len(value) > 1:
+            total, rest = head_dim // part, head_dim // part
+            made = [max(2, total * width // sum(value) // 2 * 2) for width in value[:-1]]
+            rest -= sum(made)
+            return [*made, rest] if rest > 0 else [2] * len(value)
+    return value

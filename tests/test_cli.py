@@ -317,6 +317,35 @@ def test_a_bug_is_one_line_and_how_to_report_it(write, monkeypatch, capsys):
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+def test_the_list_of_models():
+    lines = run("list").stdout.splitlines()
+    data = json.loads(run("list", "--format", "json").stdout)["models"]
+    assert len(lines) == len(data) > 8
+    flux = next(line for line in lines if line.startswith("FluxTransformer2DModel\t"))
+    assert flux.split("\t")[1:6] == ["flux", "dual", "norm", "published (+2)", "hidden_states"]
+    assert run("list", "--format", "concise").stdout.splitlines() == lines
+    table = run("list", "--format", "text").stdout
+    assert "calibration" in table.splitlines()[1] and "published (+2)" in table
+    terminal = CliRunner(env={"FORCE_COLOR": "1"}).invoke(cli.app, ["list"]).stdout
+    assert "\x1b" in terminal and "\t" not in terminal
+
+
+def test_the_list_is_shown_at_once():
+    """Reading it neither compiles nor imports what compiling needs."""
+    code = "import sys; from teaspec.cli import main; sys.argv[1:] = ['list']; main()"
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in process.stderr.splitlines() if "import time:" in line}
+    assert "teaspec.models.facts" in imported
+    assert not imported & {"torch", "diffusers", "yaml", "pydantic", "hypothesis"}
+
+
 def test_the_demo_says_what_it_needs(monkeypatch, tmp_path):
     def run_demo(*args, **kwargs):
         raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")

@@ -1,0 +1,120 @@
+"""The facts about each class, as they are shipped in `models.json`.
+
+They are gathered by `make models` from the specs and from what the compiler makes of them, so that showing them neither
+compiles nor imports anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+FILE = Path(__file__).parent / "models.json"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Floating point operations of a step.
+
+    Attributes:
+        way: `default`: counted at the class's default config; `layers`: at its widths with fewer blocks, and the others
+            added; `probe`: at the probe's widths, and the blocks added.
+        full: Of a step without cache.
+        reused: Of a reused step.
+        dims: The sizes of the inputs.
+        blocks: How many blocks each loop has.
+    """
+
+    way: Literal["default", "layers", "probe"]
+    full: int
+    reused: int
+    dims: Mapping[str, int]
+    blocks: Mapping[str, int]
+
+    @property
+    def ratio(self) -> float:
+        """Operations of a reused step over those of a full one."""
+        return self.reused / self.full
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known about one class.
+
+    Attributes:
+        name: The class, which is the key of the registry.
+        aliases: Further keys.
+        spec: The file of the spec.
+        style: `dual` or `single`.
+        signal: The value that decides.
+        status: Whether coefficients are published, borrowed or none.
+        variants: How many further sets of coefficients there are.
+        residuals: The streams whose residual is cached.
+        carried: The values that a reused step takes over from the last computed one.
+        untried: The inputs that the probe does not exercise, with the reason.
+        cost: Operations of a reused step at the default config; None where PyTorch does not count them.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    spec: str
+    style: str
+    signal: str
+    status: str
+    variants: int
+    residuals: tuple[str, ...]
+    carried: tuple[str, ...]
+    untried: Mapping[str, str]
+    cost: Cost | None
+
+    @property
+    def reused_step(self) -> str:
+        """The share of a full step that a reused one costs, with two digits that say something."""
+        if self.cost is None:
+            return "not counted"
+        percent = 100 * self.cost.ratio
+        return f"{percent:.1f} %" if percent >= 1 else f"{float(f'{percent:.2g}'):.6f}".rstrip("0") + " %"
+
+    @property
+    def calibration(self) -> str:
+        """The status, and how many further sets there are."""
+        return f"{self.status} (+{self.variants})" if self.variants else self.status
+
+
+@dataclass(frozen=True)
+class Table:
+    """The facts about all classes.
+
+    Attributes:
+        diffusers: The version of diffusers that they hold for.
+        models: One for each spec, by the name of the class.
+    """
+
+    diffusers: str
+    models: tuple[ModelFacts, ...]
+
+
+def load_table(text: str | None = None) -> Table:
+    """The shipped facts.
+
+    Args:
+        text: The table as JSON; None for the shipped one.
+    """
+    data: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8") if text is None else text)
+    return Table(data["diffusers"], tuple(map(_model, data["models"])))
+
+
+def _model(data: dict[str, Any]) -> ModelFacts:
+    lists = {key: tuple(data[key]) for key in ("aliases", "residuals", "carried")}
+    cost = data["cost"] and Cost(**data["cost"])
+    return ModelFacts(**{**data, **lists, "cost": cost})
+
+
+def as_json(table: Table) -> str:
+    """The table as text, one line for each class."""
+    lines = ",\n".join(f"  {json.dumps(dataclasses.asdict(model))}" for model in table.models)
+    return f'{{"diffusers": {json.dumps(table.diffusers)}, "models": [\n{lines}\n]}}\n'

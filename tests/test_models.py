@@ -1,0 +1,68 @@
+"""docs/models.md and `teaspec list` say what is true of the specs, and no class is forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import diffusers
+import pytest
+
+from teaspec.compiler import load_spec
+from teaspec.models.facts import as_json, load_table
+from teaspec.runtime.registry import known_types
+from tools.models.classes import exceptions
+from tools.models.cost import measure
+from tools.models.gather import gather
+from tools.models.page import page
+
+ROOT = Path(__file__).parents[1]
+SPECS = {path.stem: path for path in sorted((ROOT / "specs").glob("*.yaml"))}
+TABLE = load_table()
+REFRESH = "refresh it with `make models`"
+
+
+def of_spec(name):
+    found = [model for model in TABLE.models if model.spec == f"{name}.yaml"]
+    assert len(found) == 1, f"{name} is not in the table; {REFRESH}"
+    return found[0]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_table_is_what_the_specs_and_the_compiler_say(name):
+    stored = of_spec(name)
+    assert gather(load_spec(SPECS[name]), f"{name}.yaml", stored.cost) == stored, REFRESH
+
+
+def test_the_table_holds_the_shipped_classes_and_no_others():
+    assert {f"{name}.yaml" for name in SPECS} == {model.spec for model in TABLE.models}, REFRESH
+    names = [name for model in TABLE.models for name in (model.name, *model.aliases)]
+    assert set(names) == set(known_types()), REFRESH
+    assert TABLE.diffusers == diffusers.__version__, REFRESH
+    assert [model.name for model in TABLE.models] == sorted(model.name for model in TABLE.models)
+
+
+@pytest.mark.parametrize("name", ["flux", "cogvideox"])
+def test_the_costs_are_those_of_the_models(name):
+    assert measure(load_spec(SPECS[name])) == of_spec(name).cost, REFRESH
+
+
+def test_a_cost_by_hand():
+    """What a reused step of FLUX multiplies: the image in and out, the embeddings, the modulation of block and head."""
+    width, tokens, channels = 3072, 4096, 64
+    image = 2 * tokens * channels * width
+    embeddings = (256 + 768) * width + 2 * width * width
+    modulation = width * 6 * width + width * 2 * width
+    assert of_spec("flux").cost.reused == 2 * (image + embeddings + modulation)
+    assert dict(of_spec("flux").cost.blocks) == {"transformer_blocks": 19, "single_transformer_blocks": 38}
+
+
+def test_the_page_is_what_the_table_says():
+    assert (ROOT / "docs" / "models.md").read_text(encoding="utf-8") == page(TABLE, exceptions()), REFRESH
+
+
+def test_the_table_survives_its_file():
+    assert load_table(as_json(TABLE)) == TABLE
+
+
+def test_every_reused_step_is_cheaper():
+    assert [model.name for model in TABLE.models if model.cost and not 0 < model.cost.ratio < 1] == []

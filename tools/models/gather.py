@@ -1,0 +1,44 @@
+"""The facts about a class, from its spec and from what the compiler makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from teaspec.compiler import compile_spec
+from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.passes.import_model import import_model
+from teaspec.models.facts import Cost, ModelFacts
+from tools.models.build import on_meta
+
+
+def gather(spec: Spec, file: str, cost: Cost | None) -> ModelFacts:
+    """Puts the facts about a class together.
+
+    Args:
+        spec: Its spec.
+        file: The name of the spec's file.
+        cost: What its steps cost; None where that is not counted.
+    """
+    program = _program(spec)
+    facts = spec.teacache
+    return ModelFacts(
+        name=spec.class_name,
+        aliases=tuple(spec.aliases),
+        spec=file,
+        style=spec.blocks.style,
+        signal=spec.signal,
+        status=facts.status,
+        variants=len(facts.variants),
+        residuals=tuple(value.name for value in program.live if value.kind == "stream"),
+        carried=tuple(value.name for value in program.live if value.kind == "carried"),
+        untried=dict(spec.probe.untried),
+        cost=cost,
+    )
+
+
+def _program(spec: Spec) -> Any:
+    """What is cut where in the base of the probe. What is cached depends on the class, not on its sizes."""
+    module: torch.nn.Module = on_meta(import_model(spec), spec.probe.config)
+    return compile_spec(spec, module).program

@@ -1,0 +1,70 @@
+"""Writing teaspec/models/models.json and docs/models.md."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import diffusers
+import torch
+
+from teaspec.catalog import shipped_specs
+from teaspec.compiler import load_spec
+from teaspec.models.facts import FILE, ModelFacts, Table, as_json, load_table
+from tools.models.classes import exceptions
+from tools.models.cost import measure
+from tools.models.gather import gather
+from tools.models.page import page
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+def write(named: list[str]) -> list[str]:
+    """Gathers the facts about all shipped specs and writes both files.
+
+    Args:
+        named: The specs (`flux`) to count anew, beside new ones; the others keep their costs. None at all means all.
+
+    Returns:
+        What went wrong; these specs are missing in both files.
+    """
+    paths = shipped_specs()
+    known = {model.spec: model for model in load_table().models} if named and FILE.exists() else {}
+    kept = [None if path.stem in named else known.get(path.name) for path in paths]
+    models: list[ModelFacts] = []
+    failures: list[str] = []
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for path, found in zip(paths, pool.map(facts_of, paths, kept), strict=True):
+            if isinstance(found, str):
+                failures.append(f"{path.stem}: {found}")
+                continue
+            models.append(found)
+            table = Table(diffusers.__version__, tuple(sorted(models, key=lambda model: model.name)))
+            FILE.write_text(as_json(table), encoding="utf-8")
+            PAGE.write_text(page(table, exceptions()), encoding="utf-8")
+    return failures
+
+
+def facts_of(path: Path, known: ModelFacts | None) -> ModelFacts | str:
+    """The facts about one class, or why there are none. Runs in a process of its own.
+
+    Args:
+        path: Its spec.
+        known: What was known about it, whose cost is taken over; None to count it.
+    """
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.getLogger("diffusers").setLevel(logging.ERROR)
+    try:
+        spec = load_spec(path)
+        facts = gather(spec, path.name, known.cost if known else measure(spec))
+        if not known:
+            sys.stderr.write(f"{path.stem}: {facts.reused_step}\n")
+        return facts
+    except Exception as error:
+        sys.stderr.write(f"{path.stem}: failed\n")
+        return f"{type(error).__name__}: {error}"

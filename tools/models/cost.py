@@ -42,7 +42,7 @@ SMALL: Dims = {
 
 _LITTLE: Dims = {"batch": 1}
 _SIZES = (LARGE, SMALL, _LITTLE)
-_MOST = 100
+_MOST = 1000
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -136,19 +136,24 @@ def _extrapolated(
 ) -> Cost:
     """Adds the blocks that were left out; all blocks of a loop are taken to cost the same."""
 
-    def counted(more: str | None, sizes: tuple[Dims, ...]) -> tuple[int, int, Dims]:
-        layers = {key: value + (key == more) for key, value in setting.kept.items()}
+    def counted(key: str, more: int, sizes: tuple[Dims, ...]) -> tuple[int, int, Dims]:
+        layers = {other: value + more * (other == key) for other, value in setting.kept.items()}
         module = on_cpu(setting.model_class, {**config, **layers})
         return _counted(spec, module, _fitting(module, setting), sizes)
 
-    few_full, few_reused, dims = counted(None, sizes)
-    full, reused = few_full, few_reused
+    def of_one(key: str, more: int) -> tuple[float, float]:
+        more_full, more_reused, _ = counted(key, more, (dims,))
+        return (more_full - few_full) / more, (more_reused - few_reused) / more
+
+    few_full, few_reused, dims = counted("", 0, sizes)
+    full, reused = float(few_full), float(few_reused)
     for key, kept in setting.kept.items():
-        more_full, more_reused, _ = counted(key, (dims,))
-        full += (setting.wanted[key] - kept) * (more_full - few_full)
-        reused += (setting.wanted[key] - kept) * (more_reused - few_reused)
+        # some models only go together with an even number of blocks
+        of_full, of_reused = _first((1, 2), lambda more, key=key: of_one(key, more))  # type: ignore[misc]
+        full += (setting.wanted[key] - kept) * of_full
+        reused += (setting.wanted[key] - kept) * of_reused
     blocks = blocks_of(spec, on_meta(setting.model_class, {**config, **setting.wanted}))
-    return Cost(way, full, reused, dims, blocks)
+    return Cost(way, round(full), round(reused), dims, blocks)
 
 
 def _fitting(module: Any, setting: Setting) -> Probe:

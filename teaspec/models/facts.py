@@ -22,14 +22,14 @@ class Cost:
 
     Attributes:
         way: `default`: counted at the class's default config; `layers`: at its widths with fewer blocks, and the others
-            added; `probe`: at the probe's widths, and the blocks added.
+            added; `probe`: at the probe's widths, and the blocks added; `tiny`: of the probe as it stands.
         full: Of a step without cache.
         reused: Of a reused step.
         dims: The sizes of the inputs.
         blocks: How many blocks each loop has.
     """
 
-    way: Literal["default", "layers", "probe"]
+    way: Literal["default", "layers", "probe", "tiny"]
     full: int
     reused: int
     dims: Mapping[str, int]

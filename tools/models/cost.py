@@ -6,6 +6,7 @@ The ways, the best first; the first that the class goes is taken.
 * `layers`: the same widths on the CPU, for forwards that look at values or take an item for each block; fewer blocks
   and smaller inputs, and the operations of one block of each loop times the blocks left out added.
 * `probe`: the probe's own widths and inputs; the blocks added likewise.
+* `tiny`: the probe as it stands, for models that go together in no other size.
 
 What the default constructor leaves open (None) is taken from the probe; where the class does not run in its default
 mode, so are texts and truth values.
@@ -87,7 +88,7 @@ def measure(spec: Spec) -> Cost | None:
         if setting not in settings:
             settings.append(setting)
     failures: list[str] = []
-    for way in (_default, _layers, _probe):
+    for way in (_default, _layers, _probe, _tiny):
         for setting in settings:
             try:
                 return way(spec, setting)
@@ -129,6 +130,12 @@ def _layers(spec: Spec, setting: Setting) -> Cost:
 
 def _probe(spec: Spec, setting: Setting) -> Cost:
     return _extrapolated("probe", spec, setting, setting.probe.config, _SIZES[2:])
+
+
+def _tiny(spec: Spec, setting: Setting) -> Cost:
+    module = on_cpu(setting.model_class, setting.probe.config)
+    full, reused, dims = _counted(spec, module, setting.probe, _SIZES[2:])
+    return Cost("tiny", full, reused, dims, blocks_of(spec, module))
 
 
 def _extrapolated(

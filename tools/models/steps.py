@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from teaspec.compiler import compile_spec
 from teaspec.compiler.forms.probe import Probe
 from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.rules.objects import own_classes
 from teaspec.proof.flops import count_flops
 from teaspec.proof.inputs import Arguments, Example, make_arguments
 
@@ -69,7 +70,7 @@ def _arguments(module: nn.Module, probe: Probe, dims: Dims) -> Arguments:
     device = _device(module)
     # numbers that the meta device would drop at once are not drawn at all: a video of them takes seconds
     with FakeTensorMode(allow_non_fake_inputs=True) if device.type == "meta" else nullcontext():
-        given = make_arguments(probe, example, parameters)
+        given = make_arguments(probe, example, parameters, own_classes(type(module)))
     return Arguments(given.args, {name: _moved(value, device) for name, value in given.kwargs.items()})
 
 

@@ -70,8 +70,8 @@ _MEANING = """\
 [^probe]: Inputs for the default config could not be derived from the probe, so these are the probe's own widths; the
     operations of one block of each loop, times the blocks that the default config has beyond the probe's, were added.
     At such small widths the share of what is not blocks is far larger than at the real ones.
-[^tiny]: The model goes together in no other size, or takes minutes to count in one, so this is the probe as it stands, with
-    its few blocks: the share at the default config is far smaller.
+[^tiny]: The model goes together in no other size, or takes minutes to count, so this is the probe as it stands,
+    with its few blocks: the share at the default config is far smaller.
 [^none]: The forward calls an operator that takes operators, such as flex attention; PyTorch's counter does not let it
     through.
 """

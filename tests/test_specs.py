@@ -105,6 +105,15 @@ def test_every_input_of_the_probe_changes_the_output(name):
                 assert not same_value(output, expected), f"case {case}: `{key}` changes nothing"
 
 
+@pytest.mark.parametrize("name", SPECS)
+def test_every_argument_is_tried_or_there_is_a_reason(name):
+    subject = subject_of(name)
+    tried = {key for probe in subject.alternatives for key in probe.inputs}
+    untried = set(subject.spec.probe.untried)
+    assert set(subject.parameters) - {"return_dict"} <= tried | untried
+    assert untried <= set(subject.parameters)
+
+
 def test_specs_are_short():
     lengths = {name: lines_above_probe(path) for name, path in SPECS.items()}
     assert statistics.median(lengths.values()) <= 15

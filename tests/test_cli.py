@@ -169,7 +169,7 @@ def test_all_shipped_specs(write, monkeypatch, tmp_path):
 def test_the_bar_of_a_terminal_is_not_in_the_output(write):
     good, bad = write(SPEC), write(WRONG, "bad.yaml")
     arguments = ["check", str(bad), str(good), "--examples", "1", "--format", "concise", "--allow", "tests"]
-    result = CliRunner(env={"FORCE_COLOR": "1"}).invoke(cli.app, arguments)
+    result = CliRunner(env={"FORCE_COLOR": "1", "COLUMNS": "300"}).invoke(cli.app, arguments)
     assert "0/2" in result.stderr and str(good) in result.stderr
     plain = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
     assert plain.splitlines() == [f"FAIL {bad}", f"PASS {good}: 9 properties hold", "2 specs: 1 passed, 1 failed"]

@@ -96,8 +96,8 @@ def stable_audio(seen: Seen) -> torch.Tensor:
 def flux2(seen: Seen) -> torch.Tensor:
     """vllm-project/vllm-omni extractors.py: (1 + scale_msa) * norm1(h) + shift_msa, by double_stream_modulation_img.
 
-    Published for calls without a cache of keys and values. With one, which bypasses TeaCache, the reference tokens have
-    a modulation of their own, and the signal is what the block computes.
+    Published for calls without a cache of keys and values. A call that fills one, which bypasses TeaCache, has a
+    modulation of its own for the reference tokens, and the signal is what the block computes.
     """
     module, call = seen.module, seen.call
     timestep, guidance = (call.get(name) for name in ("timestep", "guidance"))
@@ -106,7 +106,7 @@ def flux2(seen: Seen) -> torch.Tensor:
         timestep.to(dtype) * 1000, None if guidance is None else guidance.to(dtype) * 1000
     )
     modulation = module.double_stream_modulation_img(temb).unsqueeze(1)
-    if call.get("kv_cache_mode") is not None:
+    if call.get("kv_cache_mode") == "extract":
         modulation = seen.inputs["temb_mod_img"]
     shift_msa, scale_msa, *_ = modulation.chunk(6, dim=-1)
     return (1 + scale_msa) * seen.block.norm1(module.x_embedder(call["hidden_states"])) + shift_msa

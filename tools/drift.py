@@ -103,8 +103,7 @@ def _outcome(python: Path, examples: int) -> Outcome:
     report = json.loads(
         _output(python, "-c", _CHECK, "check", "--all", "--format", "json", "--examples", str(examples))
     )
-    classes = _output(python, "-c", _CLASSES).splitlines()[-1]  # importing all of diffusers may print something first
-    return Outcome(version, outcomes(report), frozenset(classes.split()))
+    return Outcome(version, outcomes(report), frozenset(_output(python, "-c", _CLASSES).split()))
 
 
 def _output(python: Path, *arguments: str) -> str:

@@ -20,7 +20,7 @@ TIMESTEPS = (1.0, 0.95, 0.9, 0.4)
 BRANCHES = ("cond", "uncond")
 
 
-def flux() -> FluxTransformer2DModel:
+def flux(guidance_embeds: bool = False) -> FluxTransformer2DModel:
     torch.manual_seed(0)
     return FluxTransformer2DModel(
         in_channels=4,
@@ -31,6 +31,7 @@ def flux() -> FluxTransformer2DModel:
         joint_attention_dim=8,
         pooled_projection_dim=8,
         axes_dims_rope=(4, 4, 8),
+        guidance_embeds=guidance_embeds,
     ).eval()
 
 

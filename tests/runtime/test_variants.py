@@ -26,6 +26,7 @@ from teaspec.catalog import SpecExtractor
 from teaspec.runtime.apply import find_teacache_hook
 from teaspec.runtime.calibration import BASE
 from teaspec.runtime.variants import matches
+from tests.runtime import denoising
 from tests.runtime.driving import IDENTITY, choices, hooked, latents, reasons, signal
 from tests.runtime.models import SingleStream, extract_single
 
@@ -92,17 +93,7 @@ def wan_spec(tmp_path: Path) -> SpecExtractor:
 
 
 def flux(loaded_from: str | None = None, guidance_embeds: bool = True) -> FluxTransformer2DModel:
-    model = FluxTransformer2DModel(
-        in_channels=4,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=8,
-        pooled_projection_dim=8,
-        axes_dims_rope=(4, 4, 8),
-        guidance_embeds=guidance_embeds,
-    )
+    model = denoising.flux(guidance_embeds)
     if loaded_from is not None:
         model.register_to_config(_name_or_path=loaded_from)  # as `from_pretrained` does
     return model

@@ -104,13 +104,15 @@ def _plain(facts: CheckpointFacts) -> dict[str, Any]:
     }
 
 
-def shipped_specs() -> list[Path]:
-    """The specs that come with teaspec: inside the package when installed, beside it in a checkout."""
+def shipped_folder() -> Path:
+    """Where the specs lie that come with teaspec: inside the package when installed, beside it in a checkout."""
     package = Path(__file__).parent
-    for folder in (package / "specs", package.parent / "specs"):
-        if folder.is_dir():
-            return sorted(folder.glob("*.yaml"))
-    return []
+    return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
+
+
+def shipped_specs() -> list[Path]:
+    """The specs that come with teaspec."""
+    return sorted(shipped_folder().glob("*.yaml"))
 
 
 def register_shipped_specs() -> None:

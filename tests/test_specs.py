@@ -39,7 +39,7 @@ def lines_above_probe(path: Path) -> int:
         if line.startswith("probe:"):
             return count
         is_variant = line.startswith("  variants:") or (is_variant and line.startswith("    "))
-        count += not is_variant
+        count += not (is_variant or line.startswith("# yaml-language-server:"))
     raise ValueError(f"{path.name} has no probe")
 
 

@@ -24,6 +24,7 @@ def init(
     """Draft a spec from the class alone: landmarks, a tiny config and inputs that run. Imports the class."""
     if output is not None and output.exists():
         refuse(f"{output} exists; a draft overwrites nothing", EXIT_USAGE)
+    from teaspec.authoring.schema import modeline
     from teaspec.compiler import SpecError
     from teaspec.draft.construct import ConstructionError
     from teaspec.draft.draft import DraftError, draft_spec
@@ -35,11 +36,12 @@ def init(
         refuse(str(error))
     except SpecError as error:
         refuse(error.diagnostics[0].message)
+    text = f"{modeline(output and output.parent)}\n{draft.text}"
     if output is None:
-        typer.echo(draft.text, nl=False)
+        typer.echo(text, nl=False)
     else:
         try:
-            output.write_text(draft.text, encoding="utf-8")
+            output.write_text(text, encoding="utf-8")
         except OSError as error:
             refuse(f"{output} cannot be written: {error.strerror}", EXIT_USAGE)
         typer.echo(f"{output}: drafted; look at it, then `teaspec check {output}`", err=True)

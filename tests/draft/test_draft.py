@@ -7,6 +7,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
+from teaspec.authoring.schema import modeline
 from teaspec.cli import app
 from teaspec.compiler import load_spec
 from teaspec.draft.construct import ConstructionError, guess_config
@@ -86,6 +87,7 @@ def test_the_command_writes_a_file_once(tmp_path):
     target = tmp_path / "small.yaml"
     first = CliRunner().invoke(app, ["init", SMALL, "-o", str(target)])
     assert (first.exit_code, load_spec(target).class_name) == (0, "SmallDiT")
+    assert target.read_text(encoding="utf-8").startswith(f"{modeline(tmp_path)}\nteaspec: 1\n")
     second = CliRunner().invoke(app, ["init", SMALL, "-o", str(target)])
     assert second.exit_code == 2
     assert "overwrites nothing" in second.output

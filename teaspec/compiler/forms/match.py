@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, PlainValidator
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 
 from teaspec.compiler.forms.frozen import describe
 from teaspec.compiler.forms.mistake import mistake
@@ -31,7 +31,10 @@ def _mapping(raw: object) -> object:
     return raw
 
 
-Alternatives = Annotated[tuple[Plain, ...], PlainValidator(_alternatives)]
+_PLAIN = {"type": ["string", "number", "boolean", "null"]}
+_ALTERNATIVES = {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN, "minItems": 1}]}
+
+Alternatives = Annotated[tuple[Plain, ...], PlainValidator(_alternatives), WithJsonSchema(_ALTERNATIVES)]
 """The values that one key of the config may have; written as one value or as a list."""
 
 Match = Annotated[Mapping[Identifier, Alternatives], BeforeValidator(_mapping)]

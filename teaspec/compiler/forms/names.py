@@ -6,7 +6,7 @@ import keyword
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 from teaspec.compiler.forms.mistake import mistake
 
@@ -102,17 +102,33 @@ def _import_path(text: str) -> str:
 
 _Text = Annotated[str, StringConstraints(strict=True)]
 
-Identifier = Annotated[_Text, AfterValidator(_identifier)]
+# The same rules, but for keywords, as the patterns of the JSON Schema.
+NAME = "(?!__)[A-Za-z_][A-Za-z0-9_]*"
+DOTTED = rf"(?!self\.){NAME}(\.{NAME})*"
+_STEP = "(0|[1-9][0-9]*|{name})"
+
+
+def _written(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+Identifier = Annotated[_Text, AfterValidator(_identifier), _written(NAME)]
 """One Python name: an argument, a local variable, a class."""
 
-DottedName = Annotated[_Text, AfterValidator(_dotted)]
+DottedName = Annotated[_Text, AfterValidator(_dotted), _written(DOTTED)]
 """A submodule without an index in its path."""
 
-NormPath = Annotated[_Text, AfterValidator(_norm_path)]
+NormPath = Annotated[
+    _Text, AfterValidator(_norm_path), _written(rf"(?!self\.){NAME}(\.{_STEP.format(name=NAME)}){{2,}}")
+]
 """A submodule of a block: list, index, path."""
 
-ImportPath = Annotated[_Text, AfterValidator(_import_path)]
+ImportPath = Annotated[_Text, AfterValidator(_import_path), _written(rf"{NAME}(\.{NAME})*[.:]{NAME}(\.{NAME})*")]
 """A class and the module that it is imported from."""
 
-BypassRule = Annotated[_Text, AfterValidator(_bypass_rule)]
+BypassRule = Annotated[
+    _Text,
+    AfterValidator(_bypass_rule),
+    _written(rf" *{NAME}(\.{_STEP.format(name='(?!_)' + NAME)})* *(= *[^ ].*)?"),
+]
 """An argument, perhaps a way from it to what it holds, and perhaps a value."""

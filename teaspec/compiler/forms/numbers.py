@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, TypeGuard
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, WithJsonSchema
 
-from teaspec.compiler.forms.expression import Expression, ExpressionError, parse_expression
+from teaspec.compiler.forms.expression import MAX_LENGTH, Expression, ExpressionError, parse_expression
 from teaspec.compiler.forms.frozen import describe
 from teaspec.compiler.forms.mistake import mistake
 
@@ -73,11 +73,21 @@ def _dim_range(raw: object) -> tuple[int, int]:
     return smallest, largest
 
 
-Size = Annotated[Expression, PlainValidator(_size)]
+_SIZE = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^([A-Za-z0-9_ +*()-]|//)+$", "maxLength": MAX_LENGTH},
+    ]
+}
+_RANGE = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_DIM = {"type": "integer", "minimum": 0, "maximum": MAX_DIM}
+_DIM_RANGE = {"anyOf": [_DIM, {"type": "array", "items": _DIM, "minItems": 2, "maxItems": 2}]}
+
+Size = Annotated[Expression, PlainValidator(_size), WithJsonSchema(_SIZE)]
 """An integer that may depend on dims: an entry of a shape, a count."""
 
-Range = Annotated[tuple[float, float], PlainValidator(_number_range)]
+Range = Annotated[tuple[float, float], PlainValidator(_number_range), WithJsonSchema(_RANGE)]
 """Lowest and highest value of a tensor."""
 
-DimRange = Annotated[tuple[int, int], PlainValidator(_dim_range)]
+DimRange = Annotated[tuple[int, int], PlainValidator(_dim_range), WithJsonSchema(_DIM_RANGE)]
 """Smallest and largest value of a dim."""

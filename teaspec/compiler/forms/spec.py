@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.frozen import Form, Sequence, Text, describe
 from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
-from teaspec.compiler.forms.names import BypassRule, DottedName, Identifier, ImportPath, NormPath
+from teaspec.compiler.forms.names import DOTTED, NAME, BypassRule, DottedName, Identifier, ImportPath, NormPath
 from teaspec.compiler.forms.probe import Probe
 
 Status = Literal["published", "borrowed", "none"]
@@ -34,7 +34,9 @@ def _coefficients(raw: object) -> object:
     return raw
 
 
-Coefficients = Annotated[Sequence[float], BeforeValidator(_coefficients)]
+_FIVE_NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": len(IDENTITY), "maxItems": len(IDENTITY)}
+
+Coefficients = Annotated[Sequence[float], BeforeValidator(_coefficients), WithJsonSchema(_FIVE_NUMBERS)]
 
 
 class Embed(Form):
@@ -67,6 +69,7 @@ def _embed(raw: object) -> object:
 
 
 _EMBED_HELP = "write `call -> name`, for example `time_text_embed -> temb`"
+_EMBED = {"type": "string", "pattern": f"^ *({DOTTED} *-> *{NAME}( +or +{NAME})*|none) *$"}
 
 
 def _version(raw: object) -> object:
@@ -206,7 +209,7 @@ class Spec(Form):
 
     teaspec: Annotated[Literal[1], BeforeValidator(_version)]
     model: ImportPath
-    embed: Annotated[Embed | None, BeforeValidator(_embed)]
+    embed: Annotated[Embed | None, BeforeValidator(_embed), WithJsonSchema(_EMBED)]
     norm: NormPath
     blocks: Blocks
     head: DottedName

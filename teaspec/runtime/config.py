@@ -61,6 +61,8 @@ class DiffusionCacheConfig:
         max_sessions: So many sessions are kept; see `teaspec.session`.
         cache_device: Where cached tensors wait, `"cpu"` say; None leaves them where they were made.
         cache_dtype: The dtype in which residuals wait; None leaves them as they are.
+        residual_order: 0 adds the last computed residual, as TeaCache was published. 1 follows the line through the
+            last two computed ones, for one more residual in memory.
         on_decision: Called as `on_decision(module, decision)` after each call of a transformer that TeaCache decided.
             What it raises is logged, and the generation goes on.
 
@@ -84,6 +86,7 @@ class DiffusionCacheConfig:
     max_sessions: int = 32
     cache_device: str | torch.device | None = None
     cache_dtype: torch.dtype | None = None
+    residual_order: Literal[0, 1] = 0
     on_decision: Callable[[nn.Module, Decision], None] | None = None
 
     def __post_init__(self) -> None:
@@ -110,6 +113,8 @@ class DiffusionCacheConfig:
         check_device("cache_device", self.cache_device)
         floating = isinstance(self.cache_dtype, torch.dtype) and self.cache_dtype.is_floating_point
         check("cache_dtype", self.cache_dtype, self.cache_dtype is None or floating, "a floating torch dtype, or None")
+        order = is_count(self.residual_order) and self.residual_order in (0, 1)
+        check("residual_order", self.residual_order, order, "0 or 1")
         called = self.on_decision is None or callable(self.on_decision)
         check("on_decision", self.on_decision, called, "callable, or None")
 

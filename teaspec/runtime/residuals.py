@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from teaspec.runtime.context import CacheContext
+from teaspec.runtime.forecast import forecast
 from teaspec.runtime.memory import Origin, Storage, fetch, origin_of
 from teaspec.runtime.overwrite import OverwriteWatch
 from teaspec.runtime.state import Layout, TeaCacheState
@@ -85,17 +86,25 @@ def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage) -> O
     return Outcome(_finish(context, streams, values), stored, origins)
 
 
-def reuse(context: CacheContext, state: TeaCacheState) -> Outcome:
-    """Adds the residuals of the last computed step in place of running the blocks."""
+def reuse(context: CacheContext, state: TeaCacheState, ratio: float = 0.0) -> Outcome:
+    """Adds residuals in place of running the blocks.
+
+    Args:
+        context: The call, cut.
+        state: The branch's state.
+        ratio: How far ahead of the last computed step they are forecast; 0 takes them as they are.
+    """
     residuals = residuals_of(state)
     streams = tuple(stream for stream in streams_of(context) if stream.key in residuals)
-    values = tuple(_reused(stream, fetch(residuals[stream.key], state.origins[stream.key])) for stream in streams)
+    values = tuple(_reused(stream, residuals[stream.key], state, ratio) for stream in streams)
     return Outcome(_finish(context, streams, values), residuals, state.origins)
 
 
-def _reused(stream: Stream, residual: Any) -> Any:
+def _reused(stream: Stream, stored: Any, state: TeaCacheState, ratio: float) -> Any:
+    residual = fetch(stored, state.origins[stream.key])
     if stream.entry is None:
         return _copied(residual)
+    residual = forecast(stream.key, residual, state.earlier, ratio)
     # The residual has the dtype that the blocks return, which need not be the one that enters them.
     return (stream.entry + residual).to(residual.dtype)
 

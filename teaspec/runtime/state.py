@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from teaspec.runtime.forecast import Computed
+
 if TYPE_CHECKING:
     from teaspec.runtime.memory import Origin
     from teaspec.runtime.overwrite import Kept
@@ -30,6 +32,8 @@ class TeaCacheState:
         previous_residual_encoder: The same for the encoder stream, only where something behind the blocks reads it.
         previous_live: Residuals of further live streams, and values carried over, by stream key.
         origins: Device and dtype that the residuals and carried values have when they are used, by stream key.
+        computed_at: When the last computed step was: its timestep, or its number where there is no timestep.
+        earlier: The computed step before the last one; empty unless residuals are forecast.
         layout: Name, shape, dtype and device of the modulated input and of each stream at the last step.
         kept_input: Tells whether `previous_modulated_input` was overwritten since.
     """
@@ -42,6 +46,8 @@ class TeaCacheState:
     previous_residual_encoder: torch.Tensor | None = None
     previous_live: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
+    computed_at: float | None = None
+    earlier: Computed = field(default_factory=Computed)
     layout: Layout = ()
     kept_input: Kept | None = None
 
@@ -49,7 +55,11 @@ class TeaCacheState:
         """Returns all tensors that the state holds."""
         kept = () if self.kept_input is None else (self.kept_input.tensor, self.kept_input.copy)
         held = (self.previous_modulated_input, self.previous_residual, self.previous_residual_encoder, *kept)
-        return [leaf for leaf in tree_leaves((held, self.previous_live)) if isinstance(leaf, torch.Tensor)]
+        return [
+            leaf
+            for leaf in tree_leaves((held, self.previous_live, dict(self.earlier.residuals)))
+            if isinstance(leaf, torch.Tensor)
+        ]
 
     def reset(self) -> None:
         """Forgets everything."""

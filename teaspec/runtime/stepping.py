@@ -11,14 +11,15 @@ import torch
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext
 from teaspec.runtime.decision import Verdict, decide, read, relative_l1
+from teaspec.runtime.forecast import Computed, ratio_of
 from teaspec.runtime.memory import Storage
 from teaspec.runtime.overwrite import OverwriteWatch
 from teaspec.runtime.residuals import Outcome, can_reuse, compute, layout_of, residuals_of, reuse
 from teaspec.runtime.sessions import Session
 from teaspec.runtime.state import Layout, TeaCacheState
 from teaspec.runtime.steps import Place, forced
-from teaspec.runtime.streams import ENCODER, HIDDEN
-from teaspec.runtime.timeline import Call, Position, begin, place
+from teaspec.runtime.streams import ENCODER, HIDDEN, streams_of
+from teaspec.runtime.timeline import Call, Moment, Position, begin, place
 from teaspec.runtime.together import Together, agree
 
 INPUT = "modulated_input"
@@ -80,9 +81,15 @@ class Stepper:
         state = TeaCacheState() if begins else session.states.get(position.branch) or TeaCacheState()
         kept = self.watch.keep(INPUT, context.modulated_input, self.storage)
         reuses = verdict.choice == "reuse"
-        outcome = reuse(context, state) if reuses else compute(context, self.watch, self.storage)
+        now = _time_of(position.moment, state.cnt)
+        if reuses:
+            outcome = reuse(context, state, self._ratio(state, now))
+            successor = state
+        else:
+            successor = replace(state, computed_at=now, earlier=self._earlier(state, context))
+            outcome = compute(context, self.watch, self.storage)
         successor = replace(
-            _with_residuals(state, outcome),
+            _with_residuals(successor, outcome),
             cnt=state.cnt + 1,
             accumulated_rel_l1_distance=verdict.carried,
             consecutive_reuses=state.consecutive_reuses + 1 if reuses else 0,
@@ -91,6 +98,17 @@ class Stepper:
             layout=layout,
         )
         return outcome.output, Step(position, successor, verdict, together, begins)
+
+    def _ratio(self, state: TeaCacheState, now: float | None) -> float:
+        return ratio_of(state.earlier.at, state.computed_at, now) if self.config.residual_order else 0.0
+
+    def _earlier(self, state: TeaCacheState, context: CacheContext) -> Computed:
+        """Returns what a step that is computed keeps of the computed step before it."""
+        if not self.config.residual_order:
+            return Computed()
+        known = residuals_of(state)  # and values carried over, which have no line
+        keys = [stream.key for stream in streams_of(context) if stream.entry is not None and stream.key in known]
+        return Computed(state.computed_at, {key: known[key] for key in keys}, state.origins)
 
     def _decide(
         self, session: Session, call: Call, context: CacheContext, layout: Layout
@@ -148,6 +166,13 @@ class Stepper:
             return "no residual", None
         with torch.no_grad():
             return None, relative_l1(context.modulated_input, previous)
+
+
+def _time_of(moment: Moment, seen: int) -> float | None:
+    """Returns when a step is: its timestep, or where the forward takes none, its number."""
+    if moment.timestep is None:
+        return float(seen if moment.index is None else moment.index)
+    return moment.level if isinstance(moment.level, float) else None
 
 
 def _place(session: Session, call: Call) -> Position:

@@ -11,7 +11,7 @@ INPUTS := pyproject.toml constraints.txt
 # The stamp is named after the content, not the time, so that a checkout or a touch does not install anything anew.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat $(INPUTS) | cksum))
 
-.PHONY: help install demo test check models drift lint thorough clean
+.PHONY: help install demo test check models digits drift lint thorough clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,9 @@ check: $(STAMP) ## prove every shipped spec on its probe model
 
 models: $(STAMP) ## write docs/models.md and what `teaspec list` shows; SPECS="flux wan" counts only those anew
 	$(BIN)/python -m tools.models $(SPECS)
+
+digits: $(STAMP) ## train the model of the demo anew; half an hour on two idle cores
+	$(BIN)/python -m tools.digits
 
 drift: $(STAMP) ## check all specs with the oldest and the newest diffusers, too; DRIFT="--examples 5 0.41.0" for others
 	$(BIN)/python -m tools.drift $(DRIFT)

@@ -1,0 +1,1 @@
+"""How the model of `teaspec demo` is trained. Not part of the package."""

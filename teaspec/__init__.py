@@ -1,7 +1,7 @@
 """TeaCache for diffusion transformers, with extractors compiled from the model's own forward.
 
 Importing this package registers the shipped specs. It compiles nothing, and it imports neither torch nor diffusers:
-each public name is imported on first use.
+each public name is imported on first use, and specs of users are looked for when the first model is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from teaspec.catalog import register_shipped_specs
+from teaspec.catalog import register_at_import
 
 if TYPE_CHECKING:
+    from teaspec.catalog.users import register_spec
     from teaspec.compiler import SpecError, compile_spec, load_spec
     from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
     from teaspec.runtime.backend import CacheBackend, TeaCacheBackend
@@ -52,6 +53,7 @@ __all__ = [
     "get_extractor",
     "load_spec",
     "register_extractor",
+    "register_spec",
     "remove_teacache_hook",
     "session",
     "stats",
@@ -79,6 +81,7 @@ _HOMES = {
     "get_extractor": "teaspec.runtime.registry",
     "load_spec": "teaspec.compiler",
     "register_extractor": "teaspec.runtime.registry",
+    "register_spec": "teaspec.catalog.users",
     "remove_teacache_hook": "teaspec.runtime.apply",
     "session": "teaspec.runtime.sessions",
     "stats": "teaspec.runtime.stats",
@@ -100,4 +103,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-register_shipped_specs()
+register_at_import()

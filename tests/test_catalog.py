@@ -133,6 +133,7 @@ def test_names_are_found_without_parsing(tmp_path):
         "three": 'aliases: []\nmodel: "Three.Class"\nteacache: {note: "model: not.This"}\n',
         "four": "teaspec: 1\nhead: norm_out\n",
         "five": "model: a.Five\naliases:\n- Cinq # the fifth\n  - Fünf\nhead: Not\n",
+        "seven": "model: a.Seven\naliases:\n\n  # of old\n  - Sept\n# of new\n  - Siete\n\nhead: Not\n",
         "six": "model: a.Six\naliases: [\n  Sechs, # and\n  Seis,\n]\nhead: Not\n",
     }
     for name, text in specs.items():
@@ -141,6 +142,7 @@ def test_names_are_found_without_parsing(tmp_path):
     names, _, lazy = asked(tmp_path)
     assert {name: Path(path).stem for name, path in names.items()} == {
         "One": "one", "Uno": "one", "Eins": "one", "Un": "one", "Two": "two", "Class": "three",
+        "Seven": "seven", "Sept": "seven", "Siete": "seven",
         "Five": "five", "Cinq": "five", "Fünf": "five", "Six": "six", "Sechs": "six", "Seis": "six",
     }  # fmt: skip
     assert lazy

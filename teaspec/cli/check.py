@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teaspec.cli.files import find_problem, find_shipped
+from teaspec.cli.files import find_all, find_problem, find_spec
 from teaspec.cli.refusals import show_diagnostics
 from teaspec.cli.root import BUG, EXIT_BUG, EXIT_FAILED, EXIT_USAGE, Allow, Debug, Format, app, get_console
 
@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 @app.command()
 def check(
     specs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[SPEC]...", help="Spec files, for example specs/*.yaml.")
+        list[Path] | None,
+        typer.Argument(metavar="[SPEC]...", help="Spec files, for example specs/*.yaml, or classes that have one."),
     ] = None,
-    shipped: Annotated[bool, typer.Option("--all", help="Check all specs that come with teaspec.")] = False,
+    shipped: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Check all specs that come with teaspec, and those of TEASPEC_PATH and of installed packages."
+        ),
+    ] = False,
     examples: Annotated[int, typer.Option(min=1, help="Calls drawn for each property.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and draws; the same seed repeats a run.")] = 0,
     jobs: Annotated[
@@ -46,13 +52,15 @@ def check(
     from teaspec.batch.run import check_files
 
     output_format = output_format or (Format.CONCISE if shipped else Format.TEXT)
-    paths = find_shipped() if shipped else specs or []
     if bool(specs) == shipped:
         raise typer.BadParameter("give spec files, or --all for those that come with teaspec", param_hint="SPEC")
+    found = find_all() if shipped else [find_spec(path) for path in specs or []]
+    paths = [one.path for one in found]
+    trusted = dict.fromkeys((*(allow or ()), *(package for one in found for package in one.allow)))
     _require_readable(paths, output_format)
     results = []
     with _progress(len(paths)) as (progress, advance):
-        for result in check_files(paths, Settings(examples, seed, tuple(allow or ())), jobs, advance):
+        for result in check_files(paths, Settings(examples, seed, tuple(trusted)), jobs, advance):
             results.append(result)
             if output_format is not Format.JSON:
                 progress.stop()  # it stands on the line that the terminal would write to next

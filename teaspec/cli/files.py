@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from teaspec.cli.refusals import refuse
 from teaspec.cli.root import EXIT_USAGE
 
+if TYPE_CHECKING:
+    from teaspec.catalog.found import UserSpec
 
-def find_shipped() -> list[Path]:
-    """The shipped specs, by names that are short where they can be."""
+
+def find_all() -> list[UserSpec]:
+    """The shipped specs and those of users, by names that are short where they can be."""
     from teaspec.catalog import shipped_specs
+    from teaspec.catalog.found import UserSpec, find_user_specs
 
     here = Path.cwd()
-    return [path.relative_to(here) if path.is_relative_to(here) else path for path in shipped_specs()]
+    found = [*(UserSpec(path, ()) for path in shipped_specs()), *find_user_specs()]
+    return [replace(one, path=one.path.relative_to(here)) if one.path.is_relative_to(here) else one for one in found]
+
+
+def find_spec(named: Path) -> UserSpec:
+    """The spec that is meant: a file, or that of a class that has one.
+
+    Args:
+        named: What was named on the command line.
+    """
+    from teaspec.catalog import SpecExtractor
+    from teaspec.catalog.found import UserSpec, find_user_specs
+    from teaspec.runtime.registry import get_extractor, known_types
+
+    is_class = named.name.isidentifier() and len(named.parts) == 1 and not named.exists()
+    extractor = get_extractor(named.name) if is_class and named.name in known_types() else None
+    if not isinstance(extractor, SpecExtractor):
+        return UserSpec(named, ())
+    allow = next((one.allow for one in find_user_specs() if one.path == extractor.path), ())
+    return UserSpec(extractor.path, allow)
 
 
 def find_problem(path: Path) -> str | None:
@@ -22,20 +47,31 @@ def find_problem(path: Path) -> str | None:
     Args:
         path: What was named on the command line.
     """
+    from teaspec.compiler.passes.read import MAX_CHARACTERS
     from teaspec.compiler.report import did_you_mean
 
     if path.is_dir():
         return f"{path} is a folder; name the files in it, for example {path / '*.yaml'}"
     if not path.exists():
-        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.yaml")])
+        near = did_you_mean(path.name, [*(other.name for other in path.parent.glob("*.yaml")), *_classes(path)])
         return f"{path}: no such file" + (f"; {near[0]}" if near else "")
+    if not path.is_file():
+        return f"{path} is no file; a spec is read more than once"
     try:
-        path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            file.read(MAX_CHARACTERS)
     except UnicodeDecodeError as error:
         return f"{path} is not text in UTF-8: byte {error.start} cannot be read"
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
     return None
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    """The classes that a name without folder and ending can mean."""
+    from teaspec.runtime.registry import known_types
+
+    return known_types() if path.name.isidentifier() and len(path.parts) == 1 else ()
 
 
 def require_readable(path: Path) -> None:

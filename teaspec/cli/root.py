@@ -40,6 +40,7 @@ Allow = Annotated[
     typer.Option(
         "--allow",
         metavar="PACKAGE",
+        envvar="TEASPEC_ALLOW",
         show_default=False,
         help="A package that models may come from besides diffusers; importing it runs its code. Can be repeated.",
     ),

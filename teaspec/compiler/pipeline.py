@@ -23,7 +23,7 @@ from teaspec.compiler.passes.emit import emit
 from teaspec.compiler.passes.inline import inline
 from teaspec.compiler.passes.load import load
 from teaspec.compiler.passes.locate import locate
-from teaspec.compiler.passes.read import read
+from teaspec.compiler.passes.read import MAX_BYTES, read
 from teaspec.compiler.passes.resolve import block_structure, resolve
 from teaspec.compiler.passes.slice import slice_forward
 
@@ -46,8 +46,10 @@ def load_spec(path_or_text: str | Path) -> Spec:
     if isinstance(path_or_text, str) and "\n" in path_or_text:
         return check(read(path_or_text, "<spec>"))
     path = Path(path_or_text)
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES)  # of a file of any size, enough to see that it is too large
     # Bytes that are no text become characters that `read` refuses with their place.
-    return check(read(path.read_text(encoding="utf-8", errors="surrogateescape"), str(path_or_text)))
+    return check(read(content.decode("utf-8", errors="surrogateescape"), str(path_or_text)))
 
 
 def compile_spec(spec: Spec, module: torch.nn.Module) -> CompiledExtractor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,34 @@ class _Entry:
 
 
 _entries: dict[str, _Entry] = {}
+_sources: list[Callable[[], None]] = []
+_lock = threading.RLock()
+_is_asking = False
+
+
+def add_source(add_all: Callable[[], None]) -> None:
+    """Has more types added as soon as somebody asks the registry, or adds to it: where looking for them takes time.
+
+    Args:
+        add_all: Calls `add_extractor` for each; called once.
+    """
+    _sources.append(add_all)
+
+
+def _ask_sources() -> None:
+    global _is_asking
+    if not _sources:
+        return
+    with _lock:  # another thread waits until all are there; a source that comes back here itself does not
+        if _is_asking:
+            return
+        _is_asking = True
+        try:
+            for add_all in _sources:
+                add_all()
+        finally:
+            _sources.clear()
+            _is_asking = False
 
 
 def register_extractor(
@@ -49,17 +78,36 @@ def register_extractor(
         raise TypeError(f"transformer_cls_name must be a str, found {type(transformer_cls_name).__name__}")
     if not callable(extractor_fn):
         raise TypeError(f"extractor_fn for {transformer_cls_name!r} must be callable, found {extractor_fn!r}")
+    _ask_sources()
+    add_extractor(transformer_cls_name, extractor_fn, defaults)
+
+
+def add_extractor(name: str, extractor: Extractor, defaults: Defaults | None = None) -> Extractor | None:
+    """Registers an extractor without asking the sources before.
+
+    Args:
+        name: The type.
+        extractor: What cuts its forward.
+        defaults: As in `register_extractor`.
+
+    Returns:
+        What it replaces, or None.
+    """
     # An extractor may read its spec to know its defaults, so nothing here asks for them.
-    _entries[transformer_cls_name] = _Entry(extractor_fn, defaults, _entries.get(transformer_cls_name))
+    replaced = _entries.get(name)
+    _entries[name] = _Entry(extractor, defaults, replaced)
+    return None if replaced is None else replaced.extractor
 
 
 def known_types() -> tuple[str, ...]:
     """Returns the registered transformer types, sorted."""
+    _ask_sources()
     return tuple(sorted(_entries))
 
 
 def find_type(cls: type) -> str | None:
     """Returns the first name along the class's MRO that has an extractor, or None."""
+    _ask_sources()
     return next((base.__name__ for base in cls.__mro__ if base.__name__ in _entries), None)
 
 
@@ -73,6 +121,7 @@ def get_extractor(transformer_type: str | type) -> Extractor:
     Raises:
         ValueError: If there is none; the message lists what is available.
     """
+    _ask_sources()
     name = transformer_type if isinstance(transformer_type, str) else find_type(transformer_type)
     if name is not None and name in _entries:
         return _entries[name].extractor
@@ -85,5 +134,6 @@ def get_extractor(transformer_type: str | type) -> Extractor:
 
 def find_defaults(transformer_type: str) -> Defaults | None:
     """Returns the defaults that go with a registered type, or None where it has none."""
+    _ask_sources()
     entry = _entries.get(transformer_type)
     return None if entry is None else entry.find_defaults()

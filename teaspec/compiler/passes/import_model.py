@@ -34,7 +34,7 @@ def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Modul
             class that is not the model's own.
     """
     module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
-    _require_allowed(spec, module_name, allow)
+    require_allowed(spec, allow)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # a module of an allowed package that fails may fail in any way
@@ -47,6 +47,22 @@ def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Modul
     if foreign:
         raise SpecError(foreign)
     return found
+
+
+def require_allowed(spec: Spec, allow: Collection[str] = ()) -> None:
+    """Check that the class of a spec may be imported; nothing is imported for that.
+
+    Args:
+        spec: A checked spec.
+        allow: Packages, or modules in them, that the class may come from besides diffusers.
+
+    Raises:
+        SpecError: `package-not-allowed`.
+        TypeError: A single text was given in place of a list.
+    """
+    if isinstance(allow, str):
+        raise TypeError(f"`allow` is a list of packages: write [{allow!r}]")
+    _require_allowed(spec, spec.model.replace(":", ".").rpartition(".")[0], allow)
 
 
 def _require_allowed(spec: Spec, module_name: str, allow: Collection[str]) -> None:

@@ -31,6 +31,9 @@ MAX_CHARACTERS = 32_768
 MAX_SCALAR_CHARACTERS = 2_000
 MAX_DEPTH = 24
 
+MAX_BYTES = 4 * MAX_CHARACTERS + 4
+"""What holds more characters than a spec may have, in whichever way they are encoded."""
+
 # What is not tab, line feed or text. Next line and the two separators are text to Python but line breaks to YAML 1.1,
 # and what sets the writing direction makes a line look different from what it says.
 _NOT_TEXT = re.compile(
@@ -107,7 +110,7 @@ class _Reader:
 
     def _refuse_what_is_not_text(self) -> None:
         if len(self._text) > MAX_CHARACTERS:
-            message = f"the spec has {len(self._text)} characters; at most {MAX_CHARACTERS} are read"
+            message = f"the spec has more than {MAX_CHARACTERS} characters, and a longer one is not read"
             self._stop("spec-too-large", message, self._positions.first_line(), "")
         for match in _NOT_TEXT.finditer(self._text):
             number = ord(match[0])

@@ -1,18 +1,12 @@
-"""Joins the compiler to the runtime: registers an extractor for every shipped spec.
-
-Registering reads the first lines of each spec for its class name and nothing else. A spec is parsed when something
-about it is asked, and compiled when a model first needs it.
-"""
+"""The extractor of a spec, as the registry holds it: parsed when something is asked, compiled when a model needs it."""
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.calibration import Calibration, Defaults
-from teaspec.runtime.registry import register_extractor
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +14,6 @@ if TYPE_CHECKING:
     from teaspec.compiler import CompiledExtractor, Spec
     from teaspec.compiler.forms.spec import CheckpointFacts
     from teaspec.runtime.context import CacheContext, Finished
-
-_MODEL = re.compile(r"^model:\s*[\"']?([\w.:]+)", re.MULTILINE)
-_ALIASES = re.compile(r"^aliases:((?:.|\n(?=[ \t\]-]))*)", re.MULTILINE)
-_COMMENT = re.compile(r"#.*")
-_NAME = re.compile(r"\w+")
 
 
 class SpecExtractor:
@@ -34,20 +23,28 @@ class SpecExtractor:
         path: The spec's file.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Takes the spec's file; does not read it."""
-        self.path = path
+    def __init__(self, path: Path, spec: Spec | None = None) -> None:
+        """Does not read the file.
 
-    @cached_property
+        Args:
+            path: The spec's file, or what stands for one in messages.
+            spec: What it holds, where that is known already.
+        """
+        self.path = path
+        self._spec = spec
+
+    @property
     def spec(self) -> Spec:
         """The spec, parsed on first use.
 
         Raises:
             SpecError: The file is no valid spec.
         """
-        from teaspec.compiler import load_spec  # the compiler is slow to import
+        if self._spec is None:
+            from teaspec.compiler import load_spec  # the compiler is slow to import
 
-        return load_spec(self.path)
+            self._spec = load_spec(self.path)
+        return self._spec
 
     @cached_property
     def defaults(self) -> Defaults:
@@ -102,29 +99,3 @@ def _plain(facts: CheckpointFacts) -> dict[str, Any]:
         "warmup_steps": facts.warmup_steps,
         "match": dict(facts.match),
     }
-
-
-def shipped_folder() -> Path:
-    """Where the specs lie that come with teaspec: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).parent
-    return package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
-
-
-def shipped_specs() -> list[Path]:
-    """The specs that come with teaspec."""
-    return sorted(shipped_folder().glob("*.yaml"))
-
-
-def register_shipped_specs() -> None:
-    """Register an extractor for every shipped spec, under its class name and its aliases."""
-    for path in shipped_specs():
-        text = path.read_text(encoding="utf-8")
-        model = _MODEL.search(text)
-        if model is None:
-            continue
-        names = [model[1].replace(":", ".").rpartition(".")[2]]
-        for aliases in _ALIASES.finditer(text):
-            names += _NAME.findall(_COMMENT.sub("", aliases[1]))  # a flow list or a block list of identifiers
-        extractor = SpecExtractor(path)
-        for name in names:
-            register_extractor(name, extractor)

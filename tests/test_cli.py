@@ -178,10 +178,10 @@ def test_the_bar_of_a_terminal_is_not_in_the_output(write):
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "column", "nearest", "model_line"),
     [
-        ("[transformer_blocks,", "[transfomer_blocks,", 5, 31, "transformer_blocks", "for index_block, block in"),
-        ("blocks.0.norm1\n", "blocks.0.nrom1\n", 4, 7, "norm1", "def forward("),
-        ("head: norm_out", "head: norm_oot", 6, 7, "norm_out", "self.norm_out(hidden_states, temb)"),
-        ("embed: time_text_embed", "embed: time_txt_embed", 3, 8, "time_text_embed", "self.time_text_embed(timestep"),
+        ("[transformer_blocks,", "[transfomer_blocks,", 6, 31, "transformer_blocks", "for index_block, block in"),
+        ("blocks.0.norm1\n", "blocks.0.nrom1\n", 5, 7, "norm1", "def forward("),
+        ("head: norm_out", "head: norm_oot", 7, 7, "norm_out", "self.norm_out(hidden_states, temb)"),
+        ("embed: time_text_embed", "embed: time_txt_embed", 4, 8, "time_text_embed", "self.time_text_embed(timestep"),
     ],
     ids=["loop", "norm", "head", "embed"],
 )

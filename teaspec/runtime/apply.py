@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from diffusers.hooks.hooks import HookRegistry
 from torch import nn
 
 from teaspec.runtime.chain import insert_innermost, remove, replaced_forward
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.hook import TeaCacheHook
+from teaspec.runtime.rivals import find_rival, find_rival_hook
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,11 @@ def apply_teacache_hook(
     name = type(module).__name__
     if find_teacache_hook(module) is not None:
         raise ValueError(f"TeaCache is already applied to this {name}; call remove_teacache_hook first")
-    if getattr(module, "is_cache_enabled", False):
+    rival = find_rival(module) or find_rival_hook(module, TeaCacheHook)
+    if rival is not None:
         raise ValueError(
-            f"this {name} already has a cache of diffusers, {type(module._cache_config).__name__}, and TeaCache on top "
-            f"would reuse what that one reused; call disable_cache() first"
+            f"this {name} already has a cache of diffusers, {rival}, and TeaCache on top would reuse what that one "
+            f"reused; call disable_cache() first"
         )
     if replaced_forward(module) is not None:
         logger.warning(
@@ -77,6 +78,6 @@ def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
 
 def _forget_child_registries(module: nn.Module) -> None:
     """Has diffusers look again for hooks below the module; older versions keep no such list."""
-    registry = HookRegistry.check_if_exists_or_initialize(module)
+    registry: Any = getattr(module, "_diffusers_hook", None)
     if hasattr(registry, "invalidate_child_registries_cache"):
         registry.invalidate_child_registries_cache()

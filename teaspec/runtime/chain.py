@@ -15,6 +15,20 @@ from diffusers.hooks.hooks import HookRegistry, ModelHook
 from torch import nn
 
 
+class _Entry:
+    """What diffusers' registry puts around a hook, as an object: its own function can be neither copied nor pickled.
+
+    A copy of a module would go on calling the hook, and with it the weights, of the module that it was copied from.
+    """
+
+    def __init__(self, fn_ref: Any) -> None:
+        self.fn_ref = fn_ref
+
+    def __call__(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = self.fn_ref.pre_forward(module, *args, **kwargs)
+        return self.fn_ref.post_forward(module, self.fn_ref.forward(*args, **kwargs))
+
+
 @dataclass(frozen=True)
 class _Slot:
     """A place that holds a forward: an attribute of the module or of a function reference of the registry."""
@@ -31,18 +45,20 @@ class _Slot:
 
 def insert_innermost(module: nn.Module, hook: ModelHook, name: str) -> None:
     """Registers a hook with diffusers' registry, inside of every hook that the module already has."""
+    is_first = "_diffusers_hook" not in vars(module)
     registry = HookRegistry.check_if_exists_or_initialize(module)
-    slot = _find_innermost(module, registry)
-    if slot is None:
-        registry.register_hook(hook, name)
-        return
-    outer = module.forward
-    module.forward = slot.get()
+    slot = _find_innermost(module, registry) or _Slot(module, "forward")
+    inner, outer = slot.get(), vars(module).get("forward")
+    module.forward = inner
     try:
         registry.register_hook(hook, name)
-        slot.set(module.forward)
-    finally:
-        module.forward = outer
+    except BaseException:
+        _put_back(module, outer)
+        if is_first:
+            del module._diffusers_hook
+        raise
+    _put_back(module, outer)
+    slot.set(functools.update_wrapper(functools.partial(_Entry(hook.fn_ref), module), inner))
     # The registry lists hooks from the inside out, and relinks its neighbours by that order.
     registry._hook_order.insert(0, registry._hook_order.pop())
     registry._fn_refs.insert(0, registry._fn_refs.pop())
@@ -64,14 +80,23 @@ def remove(module: nn.Module, hook: ModelHook, name: str) -> None:
     registry._fn_refs.remove(fn_ref)
     del registry.hooks[name]
     hook.deinitalize_hook(module)
+    if not registry.hooks:
+        del module._diffusers_hook
 
 
 def replaced_forward(module: nn.Module) -> Any:
     """Returns the forward that somebody set on the instance in place of its class's, or None."""
-    registry = HookRegistry.check_if_exists_or_initialize(module)
-    slot = _find_innermost(module, registry)
+    slot = _find_innermost(module, vars(module).get("_diffusers_hook"))
     forward = vars(module).get("forward") if slot is None else slot.get()
     return None if forward is None or _is_own_forward(forward, module) else forward
+
+
+def _put_back(module: nn.Module, forward: Any) -> None:
+    """Has the module the forward of its own that it had before, or none."""
+    if forward is None:
+        del module.forward
+    else:
+        module.forward = forward
 
 
 def _slots(module: nn.Module, registry: HookRegistry) -> list[_Slot]:
@@ -79,10 +104,10 @@ def _slots(module: nn.Module, registry: HookRegistry) -> list[_Slot]:
     return slots + [_Slot(ref, name) for ref in registry._fn_refs for name in ("forward", "original_forward")]
 
 
-def _find_innermost(module: nn.Module, registry: HookRegistry) -> _Slot | None:
+def _find_innermost(module: nn.Module, registry: HookRegistry | None) -> _Slot | None:
     """Returns the place that holds the forward which no hook made, or None where that is the module itself."""
     candidates = []
-    if registry._fn_refs:
+    if registry is not None and registry._fn_refs:
         first = registry._fn_refs[0]
         candidates.append(_Slot(first, "forward" if first.original_forward is None else "original_forward"))
     if "_old_forward" in vars(module):  # accelerate's
@@ -96,11 +121,8 @@ def _is_wrapper(forward: Any, module: nn.Module) -> bool:
 
 
 def _is_wrapper_of(forward: Any, module: nn.Module, fn_ref: Any) -> bool:
-    """Returns whether this is the forward that the registry made for the hook with the given function reference."""
-    if not _is_wrapper(forward, module):
-        return False
-    closure = getattr(forward.func, "__closure__", None) or ()
-    return any(cell.cell_contents is fn_ref for cell in closure)
+    """Returns whether this is the forward that was made for the hook with the given function reference."""
+    return _is_wrapper(forward, module) and getattr(forward.func, "fn_ref", None) is fn_ref
 
 
 def _is_own_forward(forward: Any, module: nn.Module) -> bool:

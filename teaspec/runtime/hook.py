@@ -15,11 +15,13 @@ from teaspec.runtime.branches import BranchStates, find_branch, is_paired
 from teaspec.runtime.bypass import Bypass
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext, Finished
+from teaspec.runtime.copies import check_travels, deep_copy
 from teaspec.runtime.decision import Polynomial
 from teaspec.runtime.memory import Storage
 from teaspec.runtime.overwrite import OverwriteWatch
 from teaspec.runtime.record import Decision, Generation, StepCounts
 from teaspec.runtime.resolve import resolve
+from teaspec.runtime.rivals import refuse_rivals
 from teaspec.runtime.sessions import Attempt, Session, Sessions
 from teaspec.runtime.stepping import Step, Stepper
 from teaspec.runtime.timeline import Call, look
@@ -57,7 +59,24 @@ class TeaCacheHook(ModelHook):
         self._arguments = ArgumentFinder({})
         self._bypass: tuple[Bypass, ...] = ()
         self._watch = OverwriteWatch()
-        self._warned_of_non_finite = False
+        self._given = extractor
+        self._was_pickled = False
+        self._warned: set[str] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TeaCacheHook:
+        """Copies what is remembered, too: the copy goes on where this one is."""
+        twin: TeaCacheHook = deep_copy(self, memo, shared=("extractor_fn", "_given"))
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles the settings alone: what is remembered stays, and the extractor is compiled where it is loaded."""
+        check_travels(self._given)
+        return {"config": self.config, "extractor": self._given, "fn_ref": self.fn_ref}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        TeaCacheHook.__init__(self, state["config"], state["extractor"])
+        self.fn_ref = state["fn_ref"]
+        self._was_pickled = True  # the module is not whole yet, so the first call resolves the settings
 
     def initialize_hook(self, module: nn.Module) -> nn.Module:
         """Finds the extractor and the calibration for the module.
@@ -78,6 +97,7 @@ class TeaCacheHook(ModelHook):
         self.extractor_fn = resolved.extractor
         self._bypass = resolved.bypass
         self._arguments = ArgumentFinder.of(module.forward)
+        self._was_pickled = False
         return module
 
     def deinitalize_hook(self, module: nn.Module) -> nn.Module:
@@ -100,11 +120,15 @@ class TeaCacheHook(ModelHook):
         Raises:
             TypeError: If the extractor returns no `CacheContext`.
             ValueError: If a setting needs the number of steps, and nobody knows it.
-            RuntimeError: If another call of the same session is running.
+            RuntimeError: If another call of the same session is running, or a cache of diffusers was switched on since.
         """
-        if any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self._bypass):
+        if self._was_pickled:
+            self.initialize_hook(module)
+        if self._passes_by(module, args, kwargs):
             original_forward: Any = self.fn_ref.original_forward
             return original_forward(*args, **kwargs)
+        # Once a generation it looks everywhere.
+        refuse_rivals(module, TeaCacheHook, everywhere=self.sessions.current().position is None)
         with self.sessions.entered(self.config.max_sessions) as session:
             steps: list[Step] = []
             start = mark(self._arguments.first(args, kwargs))
@@ -161,6 +185,19 @@ class TeaCacheHook(ModelHook):
         """The record of the current session's generation before; pipelines reset before anybody can look."""
         return self.sessions.current().log.last
 
+    def _passes_by(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Returns whether a call runs uncached and touches no state."""
+        if module.training and torch.is_grad_enabled():
+            # What is reused has no graph, and a forward may draw random numbers that only training wants.
+            self._warn_once(
+                "training",
+                "This %s is being trained: its calls are computed, without TeaCache. Call eval(), or run it under "
+                "torch.no_grad(), to have them cached. Said once",
+                type(module).__name__,
+            )
+            return True
+        return any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self._bypass)
+
     def _identify(self, session: Session, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         context = self.state_manager.find_context()
         last = None if session.position is None else session.position.moment
@@ -213,9 +250,9 @@ class TeaCacheHook(ModelHook):
 
     def _tell(self, module: nn.Module, decision: Decision) -> None:
         logger.debug("TeaCache %s", decision)
-        if decision.reason == "non-finite distance" and not self._warned_of_non_finite:
-            self._warned_of_non_finite = True
-            logger.warning(
+        if decision.reason == "non-finite distance":
+            self._warn_once(
+                decision.reason,
                 "TeaCache measured a distance that is not finite (branch %s, step %d: distance %s, rescaled %s); such "
                 "steps are computed. Said once",
                 *(decision.branch, decision.step, decision.distance, decision.rescaled),
@@ -226,3 +263,8 @@ class TeaCacheHook(ModelHook):
             self.config.on_decision(module, decision)
         except Exception:  # who looks on must not break the image
             logger.exception("TeaCache's on_decision failed")
+
+    def _warn_once(self, about: str, message: str, *args: Any) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            logger.warning(message, *args)

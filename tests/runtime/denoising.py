@@ -69,9 +69,18 @@ def wan_inputs(latents: torch.Tensor, prompt: torch.Tensor, timestep: float) -> 
     }
 
 
+MODELS: dict[str, Callable[[], Any]] = {"flux": flux, "wan": wan}
+INPUTS = {"flux": (flux_inputs, (1, 6, 4)), "wan": (wan_inputs, (1, 4, 1, 4, 4))}
+THRESHOLDS = {"flux": 0.08, "wan": 1.2}
+"""About every other step is reused."""
+
+COMPUTE_ALL = 1e-9
+"""A threshold below which nothing stays."""
+
+
 @dataclass(frozen=True)
 class Denoiser:
-    """A hooked transformer and how it is called."""
+    """A transformer and how it is called. The hook is None where it has none."""
 
     model: Any
     hook: TeaCacheHook
@@ -80,15 +89,21 @@ class Denoiser:
 
     @classmethod
     def make(cls, kind: str, **settings: Any) -> Denoiser:
-        model: Any = {"flux": flux, "wan": wan}[kind]()
+        return cls.on(kind, MODELS[kind](), **settings)
+
+    @classmethod
+    def on(cls, kind: str, model: Any, **settings: Any) -> Denoiser:
+        """Hooks a transformer, with an extractor that is compiled for it."""
+        settings.setdefault("rel_l1_thresh", THRESHOLDS[kind])
+        settings = {"coefficients": [0, 0, 0, 1, 0], "warmup_steps": 0, **settings}
         extractor = compile_spec(load_spec(SPECS / f"{kind}.yaml"), model)
-        threshold = {"flux": 0.08, "wan": 1.2}[kind]  # about every other step is reused
-        settings = {"rel_l1_thresh": threshold, "coefficients": [0, 0, 0, 1, 0], "warmup_steps": 0, **settings}
         apply_teacache_hook(model, TeaCacheConfig(**settings), extractor=extractor)
-        hook = find_teacache_hook(model)
-        assert hook is not None
-        inputs, shape = {"flux": (flux_inputs, (1, 6, 4)), "wan": (wan_inputs, (1, 4, 1, 4, 4))}[kind]
-        return cls(model, hook, inputs, shape)
+        return cls.of(kind, model)
+
+    @classmethod
+    def of(cls, kind: str, model: Any) -> Denoiser:
+        """Takes a transformer as it is."""
+        return cls(model, find_teacache_hook(model), *INPUTS[kind])
 
     def calls(self, seed: int, naming: str = "context") -> Iterator[torch.Tensor]:
         """Makes the calls of one generation; yields what each of them returns."""

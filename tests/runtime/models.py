@@ -39,6 +39,7 @@ class SingleStream(nn.Module, CacheMixin):
         self.embed = nn.Linear(WIDTH, WIDTH)
         self.blocks = nn.ModuleList([Block(in_place), Block(in_place)])
         self.head = nn.Linear(WIDTH, WIDTH)
+        self.eval()  # as pipelines have their transformers
 
     @property
     def steps_computed(self) -> int:
@@ -121,6 +122,7 @@ class DualStream(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList([Block(in_place)])
         self.text_blocks = nn.ModuleList([Block(in_place)])
+        self.eval()
 
     def forward(
         self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, signal: torch.Tensor

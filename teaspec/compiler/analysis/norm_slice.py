@@ -55,11 +55,17 @@ class _Slicer:
         self.functions: list[Function] = []
 
     def slice(self, blocks: Sequence[ast.stmt]) -> tuple[Function, ...]:
-        inner = self._module(len(self.source.norm.frames) - 1)
+        inner = self._entering(self._module(len(self.source.norm.frames) - 1))
         for depth in range(len(self.source.norm.frames) - 2, -1, -1):
-            inner = self._wrapper(depth, inner)
+            inner = self._entering(self._wrapper(depth, inner))
         self._to_the_loop(self.source.model.forward, blocks, inner, outermost=True)
         return tuple(self.functions)
+
+    def _entering(self, function: Function) -> Function:
+        """Notes that a function runs in the place of a submodule's forward."""
+        entering = replace(function, enters=True)
+        self.functions[self.functions.index(function)] = entering
+        return entering
 
     # The module that calls the norm
 

@@ -54,6 +54,7 @@ class Function:
         source: The function of the model whose statements these are: names mean what they mean there.
         doc: Its docstring.
         arguments: The parameters with their defaults, where the function keeps the model's own signature.
+        enters: Whether it runs in the place of a submodule's forward, whose weights it needs.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Function:
     source: FunctionSource
     doc: str
     arguments: ast.arguments | None = field(default=None, repr=False)
+    enters: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class GeneratedNames:
     entry_of: str
     first_given: str
     signal: str
+    with_weights: str
 
     @classmethod
     def avoiding(cls, taken: set[str]) -> GeneratedNames:
@@ -111,6 +114,7 @@ class GeneratedNames:
             "entry_of": "entry_of",
             "first_given": "first_given",
             "signal": "signal",
+            "with_weights": "with_weights",
         }
         return cls(**{key: _fresh(name, taken) for key, name in wished.items()})
 

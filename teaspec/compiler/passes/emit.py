@@ -112,9 +112,10 @@ class _Emitter:
             ("UNBOUND", names.unbound), ("current_phase", names.phase),
             ("default_of", names.default_of), ("entry_of", names.entry_of), ("first_given", names.first_given),
         ]  # fmt: skip
-        for module, wished in (("context", context), ("generated", generated)):
+        weights = [("with_weights", names.with_weights)]
+        for module, wished in (("context", context), ("generated", generated), ("weights", weights)):
             used = [n + _given(n, given) for n, given in wished if n in _ALWAYS or given in text]
-            lines.append(f"from {_RUNTIME}.{module} import {', '.join(used)}")
+            lines += [f"from {_RUNTIME}.{module} import {', '.join(used)}"] if used else []
         return "\n".join(lines)
 
     def _function(self, function: Function) -> str:
@@ -129,7 +130,8 @@ class _Emitter:
         body = _with_lines(statements, PurePosixPath(function.source.file.shown).name)
         if function is self.program.extract:
             body += "\n" + self._context(local) if body else self._context(local)
-        lines = [f"def {function.name}({signature}):", f'    """{function.doc}"""']
+        lines = [f"@{self.names.with_weights}"] if function.enters else []
+        lines += [f"def {function.name}({signature}):", f'    """{function.doc}"""']
         lines += [f"    {line}" if line else "" for line in body.split("\n")]
         return "\n".join(lines) + "\n"
 

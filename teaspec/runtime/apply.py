@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from diffusers.utils.torch_utils import unwrap_module
 from torch import nn
 
 from teaspec.runtime.chain import insert_innermost, remove, replaced_forward
@@ -22,7 +23,7 @@ def apply_teacache_hook(
     """Applies TeaCache to a transformer. Hooks that are already there stay, around it.
 
     Args:
-        module: The transformer.
+        module: The transformer, also one that `torch.compile` returned.
         config: Settings; None takes the defaults, with everything found out from the module.
         extractor: Used for this module in place of the registered one; None takes the one that is registered for its
             class.
@@ -36,6 +37,7 @@ def apply_teacache_hook(
         raise TypeError(f"module must be a torch.nn.Module, found a {type(module).__qualname__}")
     if config is not None and not isinstance(config, TeaCacheConfig):
         raise TypeError(f"config must be a TeaCacheConfig or None, found a {type(config).__qualname__}")
+    module = unwrap_module(module)
     name = type(module).__name__
     if find_teacache_hook(module) is not None:
         raise ValueError(f"TeaCache is already applied to this {name}; call remove_teacache_hook first")
@@ -63,6 +65,7 @@ def remove_teacache_hook(module: nn.Module) -> None:
     Raises:
         ValueError: If TeaCache is not applied to it.
     """
+    module = unwrap_module(module)
     hook = find_teacache_hook(module)
     if hook is None:
         raise ValueError(f"TeaCache is not applied to this {type(module).__name__}; there is nothing to remove")
@@ -72,7 +75,7 @@ def remove_teacache_hook(module: nn.Module) -> None:
 
 def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
     """Returns the module's TeaCache hook, or None."""
-    registry = getattr(module, "_diffusers_hook", None)
+    registry = getattr(unwrap_module(module), "_diffusers_hook", None)
     return None if registry is None else registry.get_hook(TeaCacheHook._HOOK_NAME)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import torch
 
+from teaspec.runtime.compiled import part
 from teaspec.runtime.context import CacheContext, Finished
 
 Phase = Callable[..., Any]
@@ -124,7 +125,7 @@ class Extractor:
         Returns:
             What `drive` returns, as the decorators hand it on.
         """
-        return self._within(module, args, kwargs, lambda *a, **k: drive(self._extract.function(*a, **k)), drive)
+        return self._within(module, args, kwargs, lambda *a, **k: drive(part(self._extract.function, *a, **k)), drive)
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the model's forward.

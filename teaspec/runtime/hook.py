@@ -13,6 +13,7 @@ from torch import nn
 from teaspec.runtime.arguments import ArgumentFinder
 from teaspec.runtime.branches import BranchStates, find_branch, is_paired
 from teaspec.runtime.bypass import Bypass
+from teaspec.runtime.compiled import between_parts, part
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext, Finished
 from teaspec.runtime.copies import check_travels, deep_copy
@@ -106,6 +107,7 @@ class TeaCacheHook(ModelHook):
             session.begin_generation()
         return module
 
+    @between_parts
     def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Runs one call of the transformer: computed or, where little has changed, with the residual of an earlier one.
 
@@ -219,7 +221,7 @@ class TeaCacheHook(ModelHook):
         enter = getattr(self.extractor_fn, "enter", None)
         if enter is not None:
             return enter(module, args, kwargs, drive)
-        return drive(self.extractor_fn(module, *args, **kwargs))
+        return drive(part(self.extractor_fn, module, *args, **kwargs))
 
     def _drive(self, session: Session, call: Call, cut: CacheContext | Finished, steps: list[Step]) -> Any:
         if isinstance(cut, Finished):

@@ -59,6 +59,10 @@ class OverwriteWatch:
         self._overwritten: set[str] = set()
         self._left_alone: set[str] = set()
 
+    def suspect(self, key: str) -> None:
+        """Has a tensor copied from now on: what is compiled may hand out memory that its next run writes to unseen."""
+        self._overwritten.add(key)
+
     def keep(self, key: str, tensor: torch.Tensor, storage: Storage | None = None) -> Kept:
         """Keeps a tensor, with a copy as long as `key` is not known to be left alone.
 

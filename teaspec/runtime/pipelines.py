@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+from diffusers.utils.torch_utils import unwrap_module
 from torch import nn
 
 from teaspec.runtime.apply import find_teacache_hook
@@ -18,6 +19,7 @@ def modules_of(pipeline: Any) -> dict[str, nn.Module]:
     Args:
         pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
     """
+    pipeline = unwrap_module(pipeline)
     if isinstance(pipeline, nn.Module) and (find_type(type(pipeline)) or find_teacache_hook(pipeline)):
         return {type(pipeline).__name__: pipeline}
     components = getattr(pipeline, "components", None)
@@ -26,8 +28,9 @@ def modules_of(pipeline: Any) -> dict[str, nn.Module]:
         components = {**vars(pipeline), **dict(getattr(pipeline, "_modules", {}))}
     found: dict[str, nn.Module] = {}
     for name, component in components.items():
-        if isinstance(component, nn.Module) and not any(component is module for module in found.values()):
-            found[name] = component
+        module = unwrap_module(component)  # `torch.compile` puts a module around a module
+        if isinstance(module, nn.Module) and not any(module is other for other in found.values()):
+            found[name] = module
     return found
 
 

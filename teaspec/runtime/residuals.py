@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
+from teaspec.runtime.compiled import part
 from teaspec.runtime.context import CacheContext
 from teaspec.runtime.forecast import forecast
 from teaspec.runtime.memory import Origin, Storage, fetch, origin_of
@@ -67,7 +68,7 @@ def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage) -> O
     """
     streams = streams_of(context)
     kept = {stream.key: watch.keep(stream.key, stream.entry) for stream in streams if stream.entry is not None}
-    values = context.run_transformer_blocks()
+    values = part(context.run_transformer_blocks)
     check_outputs(streams, values, exact=find_live(context) is not None)
     residuals: dict[str, Any] = {}
     for stream, value in zip(streams, values, strict=False):
@@ -114,7 +115,7 @@ def _finish(context: CacheContext, streams: tuple[Stream, ...], values: tuple[An
     for stream, value in zip(streams, values, strict=False):
         if stream.key == ENCODER:
             context.encoder_hidden_states = value
-    return context.postprocess(*postprocess_arguments(context, values))
+    return part(context.postprocess, *postprocess_arguments(context, values))
 
 
 def _copied(value: Any) -> Any:

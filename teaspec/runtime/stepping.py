@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from teaspec.runtime.compiled import runs_compiled
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext
 from teaspec.runtime.decision import Verdict, decide, read, relative_l1
@@ -79,6 +80,8 @@ class Stepper:
             before, states = (None, {}) if begins else (session.together, session.states)
             verdict, together = agree(verdict, position, before, states, self.config.rel_l1_thresh)
         state = TeaCacheState() if begins else session.states.get(position.branch) or TeaCacheState()
+        if runs_compiled():
+            self.watch.suspect(INPUT)
         kept = self.watch.keep(INPUT, context.modulated_input, self.storage)
         reuses = verdict.choice == "reuse"
         now = _time_of(position.moment, state.cnt)

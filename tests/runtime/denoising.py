@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import FluxTransformer2DModel, WanTransformer3DModel
+from diffusers.utils.torch_utils import unwrap_module
 
 import teaspec
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, compile_spec, load_spec
@@ -96,7 +97,7 @@ class Denoiser:
         """Hooks a transformer, with an extractor that is compiled for it."""
         settings.setdefault("rel_l1_thresh", THRESHOLDS[kind])
         settings = {"coefficients": [0, 0, 0, 1, 0], "warmup_steps": 0, **settings}
-        extractor = compile_spec(load_spec(SPECS / f"{kind}.yaml"), model)
+        extractor = compile_spec(load_spec(SPECS / f"{kind}.yaml"), unwrap_module(model))
         apply_teacache_hook(model, TeaCacheConfig(**settings), extractor=extractor)
         return cls.of(kind, model)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import linecache
-from types import FunctionType
+import sys
+from types import FunctionType, ModuleType
 from typing import Any
 
 from teaspec.compiler.forms.extractor import CompiledExtractor
 from teaspec.compiler.forms.program import Program
 from teaspec.compiler.forms.source import FunctionSource
+
+_numbers = itertools.count()
 
 
 class LiveClosure:
@@ -38,7 +42,9 @@ def load(source: str, program: Program, closures: dict[str, FunctionSource]) -> 
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
     file = f"<teaspec extractor of {program.class_name} {digest}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    namespace: dict[str, Any] = {"__name__": f"teaspec.extractors.{program.class_name}", "__file__": file}
+    module = ModuleType(f"teaspec.extractors.{program.class_name}_{next(_numbers)}")
+    namespace: dict[str, Any] = vars(module)
+    namespace["__file__"] = file
     namespace |= {name: LiveClosure(function.function) for name, function in closures.items()}
     exec(compile(source, file, "exec"), namespace)
     for function in (program.extract, program.dispatch):
@@ -48,4 +54,6 @@ def load(source: str, program: Program, closures: dict[str, FunctionSource]) -> 
             made.__defaults__ = function.source.function.__defaults__
             made.__kwdefaults__ = function.source.function.__kwdefaults__
             made.__qualname__ = function.source.function.__qualname__  # what a TypeError about arguments names
+    # torch.compile looks up a function's globals by the name of its module.
+    sys.modules[module.__name__] = module
     return CompiledExtractor(source, program, file, namespace["extractor"])

@@ -196,6 +196,33 @@ def test_a_block_that_draws_makes_every_list_above_it_random():
     }  # fmt: skip
 
 
+class Naming(nn.Module):
+    """Calls its dropout by a name of its own, as adapters do."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.dropouts = nn.ModuleList([nn.Dropout(p)])
+
+    def forward(self, x):
+        dropout = self.dropouts[0]
+        return dropout(x)
+
+
+class Choosing(Naming):
+    def forward(self, x, fall_back=None):
+        dropout = self.dropouts[0]
+        if fall_back is not None:
+            dropout = fall_back
+        return dropout(x)
+
+
+@pytest.mark.parametrize(("part", "drawing"), [(Naming(0.0), False), (Naming(0.1), True), (Choosing(0.0), True)])
+def test_a_submodule_is_asked_for_itself_by_whatever_name_it_is_called(part, drawing):
+    model = Plain()
+    model.transformer_blocks[1].ff = part
+    assert ("transformer_blocks.1.ff" in resolve(toy_spec(Plain), model).model.random_children) == drawing
+
+
 def test_the_structure_is_that_of_classes_not_of_sizes():
     spec = spec_of("flux")
     plain = block_structure(spec, build("flux"))

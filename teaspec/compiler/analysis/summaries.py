@@ -83,5 +83,27 @@ def stores_in(node: ast.FunctionDef) -> bool:
 
 @lru_cache(maxsize=1024)
 def draws_in(node: ast.FunctionDef) -> bool:
-    """Whether a function's own text draws random numbers."""
-    return any(isinstance(part, ast.Call) and draws_random(part, "self") for part in ast.walk(node))
+    """Whether a method's own text draws random numbers. Submodules that it calls are asked for themselves."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    self_name = arguments[0].arg if arguments else "self"
+    submodules = _standing_for_attributes(node, self_name)
+    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+    own = [call for call in calls if not (isinstance(call.func, ast.Name) and call.func.id in submodules)]
+    return any(draws_random(call, self_name) for call in own)
+
+
+def _standing_for_attributes(node: ast.FunctionDef, self_name: str) -> set[str]:
+    """The local names that never stand for anything but attributes of the module, or items of them."""
+    parts = list(ast.walk(node))
+    values = {
+        id(part.targets[0]): part.value for part in parts if isinstance(part, ast.Assign) and len(part.targets) == 1
+    }
+    bound = [part for part in parts if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)]
+    others = {part.id for part in bound if not _is_attribute(values.get(id(part)), self_name)}
+    return {part.id for part in bound} - others - {part.arg for part in parts if isinstance(part, ast.arg)}
+
+
+def _is_attribute(value: ast.expr | None, self_name: str) -> bool:
+    while isinstance(value, ast.Subscript):
+        value = value.value
+    return value is not None and self_attribute(value, self_name) is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from torch._C._dynamo.eval_frame import set_eval_frame
 from torch._dynamo.decorators import skip
@@ -38,7 +38,7 @@ def between_parts(function: Callable[..., Any]) -> Callable[..., Any]:
 
     skipped: Any = skip(run)
     skipped._torchdynamo_disable_msg = REASON
-    return skipped
+    return cast(Callable[..., Any], skipped)
 
 
 def runs_compiled() -> bool:

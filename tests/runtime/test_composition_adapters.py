@@ -83,7 +83,13 @@ def load_lora(pipeline: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("adapt", [add_lora, load_lora])
+def load_lora_over_offloading(pipeline: Any) -> None:
+    """diffusers takes its offloading off, and puts it back when the adapter is in."""
+    pipeline.transformer.enable_group_offload(torch.device("cpu"), offload_type="block_level", num_blocks_per_group=1)
+    load_lora(pipeline)
+
+
+@pytest.mark.parametrize("adapt", [add_lora, load_lora, load_lora_over_offloading])
 def test_lora_with_a_scale(adapt: Callable[[Any], None]) -> None:
     run = partial(generate, cfg=True, joint_attention_kwargs={"scale": 0.5})
     check(lambda: flux_pipeline(tiny_flux()), run, adapt)

@@ -25,6 +25,7 @@ MEASURES = {
     "minItems": (list, lambda value, bound: len(value) >= bound),
     "maxItems": (list, lambda value, bound: len(value) <= bound),
     "uniqueItems": (list, lambda value, bound: not bound or all(value.count(item) == 1 for item in value)),
+    "maxProperties": (dict, lambda value, bound: len(value) <= bound),
     "minProperties": (dict, lambda value, bound: len(value) >= bound),
     "required": (dict, lambda value, bound: set(bound) <= value.keys()),
     "dependentRequired": (dict, lambda value, bound: all({*bound[key]} <= {*value} for key in bound if key in value)),

@@ -12,8 +12,8 @@ from typing import Any
 
 from teaspec.authoring.meanings import MEANINGS
 from teaspec.compiler.forms.names import NAME
-from teaspec.compiler.forms.probe import MAX_CASES
-from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.forms.probe import MAX_CASES, MAX_DIMS, MAX_INPUTS
+from teaspec.compiler.forms.spec import MAX_VARIANTS, Spec
 from teaspec.compiler.forms.values import KINDS, Absent
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,7 +34,10 @@ _BOUNDS: dict[tuple[str, str], Schema] = {
     ("Spec", "aliases"): {"uniqueItems": True},
     ("TeaCacheFacts", "match"): {"minProperties": 1},
     ("Variant", "match"): {"minProperties": 1},
+    ("TeaCacheFacts", "variants"): {"maxProperties": MAX_VARIANTS},
     ("Probe", "cases"): {"maxItems": MAX_CASES},
+    **{(form, "dims"): {"maxProperties": MAX_DIMS} for form in ("Probe", "Case")},
+    **{(form, "inputs"): {"maxProperties": MAX_INPUTS} for form in ("Probe", "Case")},
     ("Mask", "mask"): {"minItems": 1},
     ("Concat", "concat"): {"minItems": 1},
     ("Choice", "choice"): {"minItems": 1},

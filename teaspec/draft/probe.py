@@ -12,11 +12,11 @@ from torch import nn
 
 from teaspec.compiler.forms.probe import Probe
 from teaspec.draft.inputs import Inputs, first_inputs, forward_parameters, latents_of, likely_layouts
-from teaspec.draft.limits import little_memory
 from teaspec.draft.shrink import shrunk_configs
 from teaspec.draft.trial import Trial
 from teaspec.proof.build import build_module
 from teaspec.proof.inputs import Example, make_arguments
+from teaspec.proof.limits import little_memory
 from teaspec.proof.run import surroundings
 
 _TOO_LARGE = 30_000_000

@@ -9,11 +9,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from teaspec.proof.limits import few_parameters, little_memory
+
 DTYPES = (torch.float32, torch.bfloat16)
 
 # Wide enough that a gate, a shift or a scale that somebody forgot changes the output far beyond rounding, narrow enough
 # that two blocks do not blow it up.
 _SPREAD = 0.2
+
+_ROOM = 1 << 30
+"""Bytes that building may take."""
 
 
 class ProbeError(Exception):
@@ -45,7 +50,8 @@ def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: to
     with torch.random.fork_rng(devices=[]), _uninitialised_is_nan():
         torch.manual_seed(seed)
         try:
-            module = model_class(**config)
+            with few_parameters(), little_memory(_ROOM):
+                module = model_class(**config)
         except Exception as error:
             raise ProbeError(
                 f"{model_class.__name__} cannot be built from the probe's config: {type(error).__name__}: {error}"

@@ -19,6 +19,7 @@ from teaspec.proof.falsify import falsify
 from teaspec.proof.flops import count_flops
 from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Example
+from teaspec.proof.limits import little_memory
 from teaspec.proof.properties import PROPERTIES, Property
 from teaspec.proof.result import CachedState, CheckReport, Flops, LandmarkLine, PropertyResult, SunkLine
 from teaspec.proof.subject import Subject
@@ -62,7 +63,7 @@ def check_spec(
             return check_spec(spec, examples=examples, seed=seed, progress=progress, interpreter=own, allow=allow)
     subject = Subject(spec, import_model(spec, allow), compile_spec, seed)
     _require_parameters(subject)
-    with surroundings():
+    with surroundings(), little_memory():
         # compiled first of all: what the compiler has to say comes before any proof
         generated = sources(subject)
         _require_variants(subject)

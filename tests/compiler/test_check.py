@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -271,12 +272,15 @@ def test_expressions_evaluate(text: str, dims: dict[str, int], value: int) -> No
     assert str(expression) == text.strip()
 
 
+SIZES = st.recursive(
+    st.integers(0, 99).map(str) | st.sampled_from("ab"),
+    lambda e: st.builds("({} {} {})".format, e, st.sampled_from(["+", "-", "*", "//"]), e),
+    max_leaves=6,
+)
+
+
 @given(
-    st.recursive(
-        st.integers(0, 99).map(str) | st.sampled_from("ab"),
-        lambda e: st.builds("({} {} {})".format, e, st.sampled_from(["+", "-", "*", "//"]), e),
-        max_leaves=6,
-    ),
+    SIZES,
     st.integers(0, 9),
     st.integers(0, 9),
 )
@@ -288,6 +292,25 @@ def test_expressions_evaluate_as_python_does(text: str, a: int, b: int) -> None:
             parse_expression(text).evaluate({"a": a, "b": b})
     else:
         assert parse_expression(text).evaluate({"a": a, "b": b}) == expected
+
+
+@given(SIZES, st.tuples(*[st.integers(0, 9)] * 4))
+def test_no_value_lies_outside_the_bounds(text: str, ends: tuple[int, int, int, int]) -> None:
+    dims = {"a": (min(ends[:2]), max(ends[:2])), "b": (min(ends[2:]), max(ends[2:]))}
+    size = parse_expression(text)
+    low, high = size.bounds(dims)
+    for a in range(dims["a"][0], dims["a"][1] + 1):
+        for b in range(dims["b"][0], dims["b"][1] + 1):
+            with suppress(ZeroDivisionError):
+                assert low <= size.evaluate({"a": a, "b": b}) <= high
+
+
+def test_the_bounds_of_plain_sizes_are_reached() -> None:
+    dims = {"a": (2, 5), "b": (0, 3)}
+    found = [
+        parse_expression(text).bounds(dims) for text in ("7", "a", "a + b", "a - b", "a * b", "a // b", "b - a * a")
+    ]
+    assert found == [(7, 7), (2, 5), (2, 8), (-1, 5), (0, 15), (0, 5), (-25, -1)]
 
 
 def test_expression_without_a_value_for_a_dim_says_which() -> None:

@@ -13,8 +13,8 @@ from teaspec.compiler import load_spec
 from teaspec.draft.construct import ConstructionError, guess_config
 from teaspec.draft.draft import DraftError, draft_spec
 from teaspec.draft.landmarks import NoLandmarksError
-from teaspec.draft.limits import little_memory
 from teaspec.draft.writing import flow
+from teaspec.proof.limits import little_memory
 from teaspec.proof.run import check_spec
 from tests.draft.models import NeedsTable
 

@@ -76,6 +76,14 @@ class Expression:
         """
         return _evaluate(self.tree, dims)
 
+    def bounds(self, dims: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+        """Finds limits of the integer, without trying dims: it never lies outside, and may never reach them.
+
+        Args:
+            dims: The smallest and the largest value of every name in `names`.
+        """
+        return _bounds(self.tree, dims)
+
     def __str__(self) -> str:
         return self.text
 
@@ -198,3 +206,21 @@ def _evaluate(node: Node, dims: Mapping[str, int]) -> int:
     if node.operator == "*":
         return left * right
     return left // right
+
+
+def _bounds(node: Node, dims: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    if isinstance(node, Number):
+        return node.value, node.value
+    if isinstance(node, Name):
+        return dims[node.name]
+    (low, high), (other_low, other_high) = _bounds(node.left, dims), _bounds(node.right, dims)
+    if node.operator == "+":
+        return low + other_low, high + other_high
+    if node.operator == "-":
+        return low - other_high, high - other_low
+    if node.operator == "*":
+        corners = [one * other for one in (low, high) for other in (other_low, other_high)]
+    else:  # a quotient is largest where the divisor is nearest to 0, which it cannot be
+        divisors = {other_low, other_high, 1, -1} - {0}
+        corners = [one // other for one in (low, high) for other in divisors if other_low <= other <= other_high]
+    return min(corners, default=0), max(corners, default=0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from teaspec.compiler.forms.mistake import mistake
 
@@ -31,6 +32,22 @@ def _only_list(raw: object) -> object:
 
 Sequence = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_only_list)]
 """A YAML list, kept as a tuple."""
+
+
+def at_most(limit: int, what: str) -> AfterValidator:
+    """Builds the validator of a list or mapping that holds no more than makes sense.
+
+    Args:
+        limit: The largest number of items.
+        what: What the items are, in the plural.
+    """
+
+    def check(items: Sized) -> Sized:
+        if len(items) > limit:
+            raise mistake("wrong-length", f"expected at most {limit} {what}, found {len(items)}")
+        return items
+
+    return AfterValidator(check)
 
 
 def describe(raw: object) -> str:

@@ -14,11 +14,15 @@ from teaspec.compiler.forms.names import Identifier
 Plain: TypeAlias = str | int | float | bool | None
 """What a config may hold and a spec can ask for."""
 
+MAX_ALTERNATIVES = 16
+
 
 def _alternatives(raw: object) -> tuple[Plain, ...]:
     if isinstance(raw, list | tuple) and not raw:
         raise mistake("empty-list", "expected at least one value, found an empty list")
     items = tuple(raw) if isinstance(raw, list | tuple) else (raw,)
+    if len(items) > MAX_ALTERNATIVES:
+        raise mistake("wrong-length", f"expected at most {MAX_ALTERNATIVES} values, found {len(items)}")
     for item in items:
         if not isinstance(item, Plain):
             raise mistake("wrong-type", f"expected a plain value or a list of plain values, found {describe(item)}")
@@ -32,7 +36,7 @@ def _mapping(raw: object) -> object:
 
 
 _PLAIN = {"type": ["string", "number", "boolean", "null"]}
-_ALTERNATIVES = {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN, "minItems": 1}]}
+_ALTERNATIVES = {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN, "minItems": 1, "maxItems": MAX_ALTERNATIVES}]}
 
 Alternatives = Annotated[tuple[Plain, ...], PlainValidator(_alternatives), WithJsonSchema(_ALTERNATIVES)]
 """The values that one key of the config may have; written as one value or as a list."""

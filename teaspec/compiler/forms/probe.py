@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
-from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, Text
-from teaspec.compiler.forms.mistake import mistake
+from teaspec.compiler.forms.frozen import SYNTHETIC, Form, Sequence, Text, at_most
 from teaspec.compiler.forms.names import Identifier
 from teaspec.compiler.forms.numbers import DimRange, ModuleDType
 from teaspec.compiler.forms.values import Absent, Value
 
 MAX_CASES = 64
+MAX_DIMS = 64
+MAX_INPUTS = 256
 
 
 class Input(Form):
@@ -40,7 +41,8 @@ def _split_marks(raw: object) -> object:
     return inputs
 
 
-Inputs = Annotated[Mapping[Identifier, Input], BeforeValidator(_split_marks)]
+Inputs = Annotated[Mapping[Identifier, Input], BeforeValidator(_split_marks), at_most(MAX_INPUTS, "inputs")]
+Dims = Annotated[Mapping[Identifier, DimRange], at_most(MAX_DIMS, "dims")]
 
 
 class Case(Form):
@@ -54,15 +56,9 @@ class Case(Form):
     """
 
     config: Mapping[Identifier, Any] = Field(default_factory=dict)
-    dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
+    dims: Dims = Field(default_factory=dict)
     inputs: Inputs = Field(default_factory=dict)
     dtype: ModuleDType | None = None
-
-
-def _not_too_many(cases: tuple[Case, ...]) -> tuple[Case, ...]:
-    if len(cases) > MAX_CASES:
-        raise mistake("wrong-length", f"expected at most {MAX_CASES} cases, found {len(cases)}")
-    return cases
 
 
 class Probe(Form):
@@ -78,9 +74,9 @@ class Probe(Form):
     """
 
     config: Mapping[Identifier, Any] = Field(default_factory=dict)
-    dims: Mapping[Identifier, DimRange] = Field(default_factory=dict)
+    dims: Dims = Field(default_factory=dict)
     inputs: Inputs = Field(default_factory=dict)
-    cases: Annotated[Sequence[Case], AfterValidator(_not_too_many)] = ()
+    cases: Annotated[Sequence[Case], at_most(MAX_CASES, "cases")] = ()
     untried: Mapping[Identifier, Text] = Field(default_factory=dict)
     dtype: ModuleDType | None = None
 

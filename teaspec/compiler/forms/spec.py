@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from teaspec.compiler.forms.document import Document, Path
-from teaspec.compiler.forms.frozen import Form, Sequence, Text, describe
+from teaspec.compiler.forms.frozen import Form, Sequence, Text, at_most, describe
 from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import DOTTED, NAME, BypassRule, DottedName, Identifier, ImportPath, NormPath
@@ -20,6 +20,8 @@ Accumulate = Literal["signed", "absolute"]
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 """The polynomial, highest degree first, that leaves a distance as it is."""
+
+MAX_VARIANTS = 32
 
 BASE = "base"
 """What the spec's own calibration is called, beside its variants."""
@@ -170,7 +172,7 @@ class TeaCacheFacts(CheckpointFacts):
         variants: Name of a checkpoint to what is known about it. A variant inherits nothing but `accumulate`.
     """
 
-    variants: Mapping[Text, Variant] = Field(default_factory=dict)
+    variants: Annotated[Mapping[Text, Variant], at_most(MAX_VARIANTS, "variants")] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -50,6 +50,7 @@ CHECK_CODES = {
     "non-finite-number": "A number is infinite or not a number.",
     "not-a-name": "A text that should be a Python name, or a dotted path of them, is not.",
     "number-too-small": "A number is below the smallest that makes sense.",
+    "probe-too-large": "The probe asks for more values, or larger tensors, than a tiny instance needs.",
     "repeated-name": "A name is given twice where each counts once.",
     "reserved-name": "A variant has the name that stands for the spec's own calibration.",
     "several-value-kinds": "A value of the probe has the keys of more than one kind of value.",
@@ -59,7 +60,7 @@ CHECK_CODES = {
     "unknown-key": "A key is not part of the spec language.",
     "unknown-value-kind": "A mapping in the probe does not say which kind of value it is.",
     "unsupported-version": "The spec is written for another version of the spec language.",
-    "wrong-length": "A list holds more or fewer items than are needed.",
+    "wrong-length": "A list or mapping holds more or fewer items than are needed.",
     "wrong-type": "A value is of another type than is needed, a text in place of a list for example.",
     "wrong-value": "A value is not one of the few that are possible.",
 }

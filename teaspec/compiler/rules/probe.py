@@ -22,6 +22,7 @@ from teaspec.compiler.forms.values import (
     inner_values,
 )
 from teaspec.compiler.report import did_you_mean
+from teaspec.compiler.rules.extent import check_integer, check_number_of_values, check_numbers
 from teaspec.compiler.rules.finding import Finding
 from teaspec.compiler.rules.locations import locate_in
 
@@ -43,10 +44,19 @@ def check_probe(probe: Probe, document: Document) -> Iterator[Finding]:
         probe: The form.
         document: What it was read from.
     """
+    too_large = [*check_number_of_values(probe)]
+    yield from too_large
+    if too_large:
+        return
     for name, given in probe.inputs.items():
         yield from _Checker(probe.dims, document).check(("probe", "inputs", name), given.value)
+    of_base = [*check_numbers(probe.merged(None), ("probe",))]
+    yield from of_base
     for index, case in enumerate(probe.cases):
-        yield from _check_case(probe, case, ("probe", "cases", index), document)
+        path = ("probe", "cases", index)
+        yield from _check_case(probe, case, path, document)
+        if not of_base:
+            yield from check_numbers(probe.merged(case), path)
     tried = {name for merged in probe.alternatives for name in merged.inputs}
     for name in probe.untried:
         if name in tried:
@@ -102,6 +112,7 @@ class _Checker:
             yield from self._concat((*path, "concat"), value)
         elif isinstance(value, Dim):
             yield from self._size((*path, "dim"), value.size, smallest=None)
+            yield from check_integer(value.size, self._dims, (*path, "dim"))
         elif isinstance(value, Choice):
             if not value.options:
                 yield Finding((*path, "choice"), "empty-list", "expected at least one option, found an empty list")

@@ -77,7 +77,7 @@ def test_the_specs_of_the_reference_are_valid() -> None:
 # Mistakes that need two places of a spec in sight, or more than a pattern can say.
 UNSEEN = {
     *("ambiguous-match", "duplicate-input", "empty-case", "impossible-size", "literal-names-a-dim", "missing-range"),
-    *("non-finite-number", "reserved-name", "status-mismatch", "tried-after-all", "unknown-dim"),
+    *("non-finite-number", "probe-too-large", "reserved-name", "status-mismatch", "tried-after-all", "unknown-dim"),
     *("bad-dim--order", "bad-range--beyond-dtype", "bad-range--bool", "bad-range--complex", "bad-range--fraction"),
     *("bad-range--order", "bad-size--call", "bad-size--incomplete", "bad-size--parenthesis", "not-a-name--keyword"),
     *("misplaced-absent--nothing-to-leave-out", "repeated-name--alias", "repeated-name--streams"),

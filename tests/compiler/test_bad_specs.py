@@ -88,6 +88,22 @@ def test_examples_in_the_docs_are_messages_of_bad_specs() -> None:
     assert [block for block in shown if block not in messages] == []
 
 
+def test_there_are_enough_of_them() -> None:
+    assert len(FILES) >= 80
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).with_suffix("").as_posix())
+def test_a_message_points_first_at_the_spec(path: Path) -> None:
+    spec_text, message = split(path.read_text(encoding="utf-8"))
+    first = re.match(r"error\[[a-z-]+\]: .+\n *--> ([^\n]+):(\d+):(\d+)\n", message)
+    assert first is not None and first[1] == path.name
+    # of a long line a part is shown, and what cannot be seen is shown as something else
+    quoted = re.search(rf"^ *{first[2]} \| ?(.*)$", message, re.MULTILINE)
+    lines = re.split(r"\r\n|\n|\r", spec_text)
+    shown, line = (re.sub(r"[^!-~]", "", part) for part in (quoted[1] if quoted else "", lines[int(first[2]) - 1]))
+    assert shown.strip(".") in line and (shown or not line)
+
+
 def shown_in(folder: Path) -> set[str]:
     return {path.stem.partition("--")[0] for path in FILES if path.parent == folder}
 

@@ -63,8 +63,9 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
 
 def fits(shown: str, found: str) -> bool:
     """Whether an output is the shown one, in which `...` stands for anything, on a line of its own for any lines."""
-    pattern = re.escape(shown).replace(re.escape("...\n"), "\0").replace(re.escape("..."), "[^\n]*")
-    pattern = re.sub(r"(?<=\n)\0|^\0", "(?:.*\n)*?", pattern).replace("\0", "[^\n]*\n")
+    pattern = ""
+    for line in shown.splitlines():
+        pattern += "(?:.*\n)*?" if line == "..." else re.escape(line).replace(re.escape("..."), ".*") + "\n"
     return re.fullmatch(pattern, found) is not None
 
 
@@ -77,6 +78,7 @@ def fits(shown: str, found: str) -> bool:
         ("a...\n", "abc\n", True),
         ("a...\n", "abc\nd\n", False),
         ("a...c\n...\nd\n", "abbc\nx\ny\nd\n", True),
+        ("a...\n...\nd\n", "ab\nx\nd\n", True),
         ("a\n...\n", "a\nb\nc\n", True),
         ("...\nd\n", "a\nd\n", True),
         ("...\nd\n", "a\ne\n", False),

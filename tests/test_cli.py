@@ -144,7 +144,9 @@ def test_several_specs(write):
         f"PASS {good}: 9 properties hold",
         "2 specs: 1 passed, 1 failed",
     ]
-    assert "error[unknown-head]" in result.stderr
+    assert result.stderr == (
+        f"{bad}:6:7: error[unknown-head]: no call of `self.norm_oot` after the blocks in `SmallTransformer.forward`\n"
+    )
     data = json.loads(run("check", bad, good, "--examples", 1, "--format", "json").stdout)
     assert [entry["passed"] for entry in data["specs"]] == [False, True]
     assert data["specs"][0]["diagnostics"][0]["code"] == "unknown-head"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from teaspec.authoring.formatting import formatted
 from teaspec.compiler.report.cells import printable
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ class NotStandaloneError(Exception):
 def standalone(spec: Spec, extractor: CompiledExtractor) -> str:
     """Writes an extractor as the text of a module.
 
-    The header has the versions of teaspec and of the model's package, and hashes of the spec and of each file of the
-    model that the extractor was cut from: the same header means the same text.
+    The header has the versions of teaspec, of the model's package and of what formats the text, and hashes of the spec
+    and of each file of the model that the extractor was cut from: the same header means the same text.
 
     Args:
         spec: The spec.
@@ -39,11 +40,12 @@ def standalone(spec: Spec, extractor: CompiledExtractor) -> str:
         raise NotStandaloneError(
             f"{extractor.program.class_name} was made inside a function, and what is cut from it cannot be imported"
         )
-    packages = dict.fromkeys(["teaspec", *(file.module.partition(".")[0] for file in files)])
+    text, formatters = formatted(extractor.source)
+    packages = dict.fromkeys(["teaspec", *(file.module.partition(".")[0] for file in files), *formatters])
     header = ["# " + ", ".join(_versioned(package) for package in packages)]
     header.append(f"# {_hash(spec.document.text.encode())} {printable(Path(spec.document.name).name)}")
     header += [f"# {_hash(Path(file.path).read_bytes())} {printable(file.shown)}" for file in files]
-    return "\n".join([*header, extractor.source])
+    return "\n".join([*header, text])
 
 
 def write_if_changed(path: Path, text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from teaspec.cli import check, compile, demo, init, list, schema  # noqa: F401 - importing a command adds it
+from teaspec.cli import check, compile, demo, explain, init, list, schema  # noqa: F401 - importing a command adds it
 from teaspec.cli.root import BUG, EXIT_BUG, app
 
 __all__ = ["app", "main"]

@@ -115,7 +115,7 @@ def _show(result: Checked, output_format: Format, source: bool, debug: bool) -> 
 
     console = get_console()
     if result.diagnostics:
-        show_diagnostics(result.diagnostics)
+        show_diagnostics(result.diagnostics, output_format)
     if result.bug is not None:
         trace = f"{result.bug.trace}\n" if debug else ""
         typer.echo(f"{trace}internal error: {result.bug.summary}", err=True)

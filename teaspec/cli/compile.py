@@ -9,7 +9,7 @@ import typer
 
 from teaspec.cli.files import require_readable
 from teaspec.cli.refusals import refusals_shown, refuse
-from teaspec.cli.root import EXIT_USAGE, Allow, Debug, app
+from teaspec.cli.root import EXIT_USAGE, Allow, Debug, Diagnostics, Format, app
 
 
 @app.command("compile")
@@ -22,6 +22,7 @@ def compile_to_file(
     case: Annotated[
         int, typer.Option(min=0, help="For which config of the probe: 0 is its base, 1 its first case.")
     ] = 0,
+    output_format: Diagnostics = Format.TEXT,
     allow: Allow = None,
     _debug: Debug = False,
 ) -> None:
@@ -29,7 +30,7 @@ def compile_to_file(
     require_readable(spec)
     from teaspec.compiler import load_spec
 
-    with refusals_shown(spec):
+    with refusals_shown(spec, output_format):
         loaded = load_spec(spec)
         if case > len(loaded.probe.cases):
             raise typer.BadParameter(f"the probe has {len(loaded.probe.cases)} cases", param_hint="--case")

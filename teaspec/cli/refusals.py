@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,20 +10,24 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from teaspec.cli.root import EXIT_FAILED, get_console
+from teaspec.cli.root import EXIT_FAILED, Format, get_console
 
 if TYPE_CHECKING:
     from teaspec.compiler import Diagnostic
 
 
-def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+def show_diagnostics(diagnostics: Iterable[Diagnostic], output_format: Format = Format.TEXT) -> None:
     """Writes diagnostics to the error output, in colour on a terminal.
 
     Args:
         diagnostics: What the compiler has against a spec.
+        output_format: Whether to write a line each, or to show the places.
     """
-    from teaspec.compiler import render_text
+    from teaspec.compiler.report import render_concise, render_text
 
+    if output_format is Format.CONCISE:
+        typer.echo(render_concise(diagnostics), err=True)
+        return
     errors = get_console(stderr=True)
     # the text brings its own colours, and must not be wrapped: carets point at columns
     coloured = errors.is_terminal and not errors.no_color
@@ -41,22 +46,35 @@ def refuse(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 
 @contextmanager
-def refusals_shown(path: Path) -> Iterator[None]:
+def refusals_shown(path: Path, output_format: Format) -> Iterator[None]:
     """Within it, a spec that cannot be used, or whose model cannot be built, ends the command with a message.
 
     Args:
         path: The spec's file.
+        output_format: How the message is written; JSON goes to the standard output, as results do.
     """
     from teaspec.compiler import SpecError
 
     try:
         yield
     except SpecError as error:
-        show_diagnostics(error.diagnostics)
+        if output_format is Format.JSON:
+            _show_json(path, None, error.diagnostics)
+        else:
+            show_diagnostics(error.diagnostics, output_format)
         raise typer.Exit(EXIT_FAILED) from error
     except Exception as error:
         from teaspec.proof.build import ProbeError
 
-        if isinstance(error, ProbeError):
-            refuse(f"{path}: {error}")
-        raise
+        if not isinstance(error, ProbeError):
+            raise
+        if output_format is Format.JSON:
+            _show_json(path, f"{path}: {error}", ())
+            raise typer.Exit(EXIT_FAILED) from error
+        refuse(f"{path}: {error}")
+
+
+def _show_json(path: Path, problem: str | None, diagnostics: Iterable[Diagnostic]) -> None:
+    from teaspec.compiler import to_json
+
+    typer.echo(json.dumps({"spec": str(path), "error": problem, "diagnostics": to_json(diagnostics)}, indent=2))

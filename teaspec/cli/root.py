@@ -32,6 +32,10 @@ BUG = (
     "`teaspec --version`."
 )
 
+Diagnostics = Annotated[
+    Format, typer.Option("--format", help="How to write what is wrong with the spec; concise is a line each.")
+]
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an internal error.")]
 
 

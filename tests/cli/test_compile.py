@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import black
 import diffusers
 import pytest
 import torch
@@ -55,11 +59,25 @@ def test_the_header_says_what_it_was_made_from(tmp_path):
     model = Path(diffusers.__file__).parent / "models" / "transformers" / "transformer_flux.py"
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in (FLUX, model)]
     assert lines[:3] == [
-        f"# teaspec {teaspec.__version__}, diffusers {version('diffusers')}",
+        f"# teaspec {teaspec.__version__}, diffusers {version('diffusers')}, black {version('black')}",
         f"# sha256:{hashes[0]} flux.yaml",
         f"# sha256:{hashes[1]} diffusers/models/transformers/transformer_flux.py",
     ]
     assert lines[3].startswith('"""The extractor of FluxTransformer2DModel.')
+
+
+def test_it_is_formatted(monkeypatch):
+    """As black leaves it, with the same statements; without black as the compiler wrote it, and it says so."""
+    text = run(FLUX).stdout
+    mode = black.Mode(line_length=120, target_versions={black.TargetVersion.PY310})
+    with pytest.raises(black.NothingChanged):
+        black.format_file_contents(text, fast=True, mode=mode)
+    assert max(map(len, text.partition("\nfrom __future__")[2].splitlines())) <= 120
+    monkeypatch.setitem(sys.modules, "black", None)
+    plain = run(FLUX).stdout
+    assert plain != text and "black" not in plain.splitlines()[0]
+    assert ast.dump(ast.parse(plain)) == ast.dump(ast.parse(text))
+    assert sorted(re.findall(r"# (\w+\.py:\d+)", plain)) == sorted(re.findall(r"# (\w+\.py:\d+)", text))
 
 
 def test_a_file_is_imported_without_the_compiler(tmp_path):
@@ -97,6 +115,11 @@ def test_what_is_wrong_is_said(small, tmp_path):
     small.write_text(SPEC.replace("head: norm_out", "head: norm_oot"))
     result = run(small)
     assert (result.exit_code, result.stdout) == (1, "") and "error[unknown-head]" in result.stderr
+    (line,) = run(small, "--format", "concise").stderr.splitlines()
+    assert line.startswith(f"{small}:6:7: error[unknown-head]: no call of `self.norm_oot`")
+    result = run(small, "--format", "json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert [one["code"] for one in json.loads(result.stdout)["diagnostics"]] == ["unknown-head"]
     small.write_text(SPEC.replace("{width: 6}", "{widht: 6}"))
     result = run(small)
     assert result.exit_code == 1

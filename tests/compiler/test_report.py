@@ -19,6 +19,7 @@ from teaspec.compiler.report import (
     SpecError,
     did_you_mean,
     nearest,
+    render_concise,
     render_text,
     to_json,
 )
@@ -182,6 +183,17 @@ def test_line_breaks_and_escapes_in_messages_stay_visible() -> None:
     assert text.splitlines()[0] == r"error[wrong-type]: a\nb\x1b[2J\u202e"
     assert r"c\nd" in text
     assert r"e\tf" in text
+
+
+def test_concise_is_one_line_each() -> None:
+    error = Diagnostic(CODE, "a\nb\x1b[2J", (label("x", 1, 2), label("y", 1, 2)), ("help",))
+    warning = Diagnostic(CODE, "m", (label("probe:", 7, 7, ""),), severity="warning")
+    span = error.labels[0].span
+    assert render_concise([error, warning]).split("\n") == [
+        f"{span.file}:{span.line}:{span.column}: error[{CODE}]: a\\nb\\x1b[2J",
+        f"{span.file}:{span.line}:7: warning[{CODE}]: m",
+    ]
+    assert render_concise([]) == ""
 
 
 def test_error_sorts_by_position_and_renders_itself() -> None:

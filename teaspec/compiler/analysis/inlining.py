@@ -14,7 +14,7 @@ from teaspec.compiler.analysis.names import outside_functions, self_path
 from teaspec.compiler.analysis.rewrite import renamed
 from teaspec.compiler.analysis.search import unanalysable, without_docstring
 from teaspec.compiler.analysis.statement_effects import effects_of
-from teaspec.compiler.forms.source import FunctionSource
+from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 
 
 def written_out(
@@ -32,14 +32,17 @@ def written_out(
         whose statements would not mean the same there are left alone.
     """
     body = list(function.node.body)
+    helpers: list[WrittenOut] = []
     index = 0
     while index < len(body):
         opened = _opened(replace(function, node=_with_body(function.node, body)), index, methods, loops)
         if opened is None:
             index += 1
         else:
-            body[index : index + 1] = opened
-    return replace(function, node=_with_body(function.node, body))
+            method, statements = opened
+            helpers.append(WrittenOut(method, body[index]))
+            body[index : index + 1] = statements
+    return replace(function, node=_with_body(function.node, body), written_out=tuple(helpers))
 
 
 def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
@@ -50,8 +53,8 @@ def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
 
 def _opened(
     function: FunctionSource, index: int, methods: Mapping[str, FunctionSource], loops: Sequence[str]
-) -> list[ast.stmt] | None:
-    """The statements in place of one that assigns what a helper with a block loop returns; None to leave it."""
+) -> tuple[FunctionSource, list[ast.stmt]] | None:
+    """A helper with a block loop and what stands in place of a statement that assigns its result; None to leave it."""
     statement = function.node.body[index]
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
         return None
@@ -70,7 +73,7 @@ def _opened(
     except UnmappableArgumentError:
         return None
     names = _Names(method, function, index).mapping(given)
-    return _statements(statement, method, given, names)
+    return method, _statements(statement, method, given, names)
 
 
 def _is_plain(method: FunctionSource, methods: Mapping[str, FunctionSource]) -> bool:

@@ -7,11 +7,25 @@ numbers, and everything that crosses a cut is a parameter.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from teaspec.compiler.forms.landmarks import Landmark
 from teaspec.compiler.forms.source import FunctionSource
+
+Place = tuple[int, int]
+"""Where a statement begins in its file: the line, and the offset in bytes as `ast` counts it."""
+
+
+def places_of(statements: Iterable[ast.AST]) -> frozenset[Place]:
+    """The places of statements and of those within them.
+
+    Args:
+        statements: Statements that stand in the model's source, or stand for one that does.
+    """
+    nodes = (node for statement in statements for node in ast.walk(statement) if isinstance(node, ast.stmt))
+    return frozenset((node.lineno, node.col_offset) for node in nodes)
 
 
 @dataclass(frozen=True)
@@ -21,10 +35,12 @@ class Statement:
     Attributes:
         text: Its text, on one line.
         line: Its line in the model's file.
+        places: Where it begins and where those of the statements within it do that went the same way.
     """
 
     text: str
     line: int
+    places: frozenset[Place] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -135,7 +151,7 @@ class Program:
         landmarks: The spec's landmarks, found.
         prelude: Statements that every step executes before the decision.
         sunk: Statements of the prelude that only computed steps execute.
-        blocks: The block loops and what lies between them.
+        blocks: The block loops and what lies between them, without what only the postlude needs.
         postlude: Statements that every step executes after the blocks.
         dropped: Statements of the postlude that cannot reach the return value.
         live: What crosses from blocks to postlude, the hidden stream first.

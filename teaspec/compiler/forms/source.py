@@ -70,6 +70,7 @@ class FunctionSource:
             function.
         free: Names that it takes from an enclosing function.
         function: The live function.
+        written_out: The helper methods whose statements stand in its body, in place of calls of them.
     """
 
     node: ast.FunctionDef = field(repr=False)
@@ -78,6 +79,7 @@ class FunctionSource:
     owner_path: str | None
     free: frozenset[str]
     function: FunctionType = field(repr=False, compare=False)
+    written_out: tuple[WrittenOut, ...] = field(default=(), repr=False)
 
     @property
     def self_name(self) -> str:
@@ -90,6 +92,19 @@ class FunctionSource:
     def title(self) -> str:
         """How messages name it: `Model.forward`."""
         return f"{self.owner}.{self.node.name}" if self.owner else self.node.name
+
+
+@dataclass(frozen=True)
+class WrittenOut:
+    """A helper method that was written out.
+
+    Attributes:
+        method: The method.
+        call: The statement that calls it, as it stands in the model's file.
+    """
+
+    method: FunctionSource
+    call: ast.stmt = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from teaspec.compiler.analysis.rewrite import (
 from teaspec.compiler.analysis.sinking import Sinking, split_prelude
 from teaspec.compiler.analysis.slice_effects import NormSliceError
 from teaspec.compiler.forms.landmarks import Landmarks
-from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement
+from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement, places_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError
@@ -88,7 +88,7 @@ class _Slicer:
             landmarks=self.landmarks.found,
             prelude=self._statements(self.prelude[index] for index in sinking.kept),
             sunk=self._statements(self.prelude[index] for index in sinking.sunk),
-            blocks=self._statements(self.blocks),
+            blocks=self._statements(crossing.blocks),
             postlude=self._statements(postlude),
             dropped=self._statements(self._dropped(postlude)),
             live=crossing.live,
@@ -273,7 +273,7 @@ class _Slicer:
         return [n for n in self.parameters if n in wanted] + sorted(n for n in wanted if n not in self.parameters)
 
     def _statements(self, statements: Iterable[ast.stmt]) -> tuple[Statement, ...]:
-        return tuple(Statement(ast.unparse(s).split("\n")[0], s.lineno) for s in statements)
+        return tuple(Statement(ast.unparse(s).split("\n")[0], s.lineno, places_of([s])) for s in statements)
 
     def _dropped(self, postlude: Sequence[ast.stmt]) -> list[ast.stmt]:
         lines = {s.lineno for s in postlude}

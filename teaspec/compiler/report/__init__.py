@@ -1,8 +1,9 @@
-"""Diagnostics: places, mistakes, their text and JSON forms."""
+"""Diagnostics: places, mistakes, their forms as text, as lines and as JSON."""
 
 from __future__ import annotations
 
 from teaspec.compiler.report.codes import CODES
+from teaspec.compiler.report.concise import render_concise
 from teaspec.compiler.report.diagnostic import Diagnostic, Severity
 from teaspec.compiler.report.error import SpecError
 from teaspec.compiler.report.json_form import to_json
@@ -19,6 +20,7 @@ __all__ = [
     "SpecError",
     "did_you_mean",
     "nearest",
+    "render_concise",
     "render_text",
     "to_json",
     "what_there_is",

@@ -11,7 +11,7 @@ INPUTS := pyproject.toml constraints.txt
 # The stamp is named after the content, not the time, so that a checkout or a touch does not install anything anew.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat $(INPUTS) | cksum))
 
-.PHONY: help install demo test check models digits drift lint thorough clean
+.PHONY: help install demo test check models digits drift docs lint thorough clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,11 @@ digits: $(STAMP) ## train the model of the demo anew; half an hour on two idle c
 drift: $(STAMP) ## check all specs with the oldest and the newest diffusers, too; DRIFT="--examples 5 0.41.0" for others
 	$(BIN)/python -m tools.drift $(DRIFT)
 
+docs: export NO_MKDOCS_2_WARNING ?= 1
+
+docs: $(STAMP) ## build the documentation's site into site/; it needs no network
+	$(BIN)/python -m mkdocs build --strict
+
 lint: $(STAMP) ## ruff, mypy and the import rules alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,7 +55,7 @@ thorough: $(STAMP) ## the tests that `make test` leaves out, too
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "thorough or not thorough" $(PYTEST_ARGS)
 
 clean: ## remove the environment, caches and demo output
-	rm -rf $(VENV) build dist teaspec-demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site teaspec-demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(INPUTS)

@@ -36,6 +36,7 @@ class Checked:
         diagnostics: What the compiler has against the spec.
         error: What else kept the check from ending.
         bug: What in teaspec did.
+        model_file: The file of the model's class, where the check came to import it.
     """
 
     spec: str
@@ -43,6 +44,7 @@ class Checked:
     diagnostics: tuple[Diagnostic, ...] = ()
     error: str | None = None
     bug: Bug | None = None
+    model_file: str | None = None
 
     @property
     def passed(self) -> bool:

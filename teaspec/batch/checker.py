@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,11 +69,21 @@ class Checker:
         from teaspec.proof.build import ProbeError
 
         try:
-            return Checked(str(path), report=self._prove(spec, progress))
+            return Checked(str(path), report=self._prove(spec, progress), model_file=self._model_file(spec))
         except SpecError as error:
-            return Checked(str(path), diagnostics=error.diagnostics)
+            return Checked(str(path), diagnostics=error.diagnostics, model_file=self._model_file(spec))
         except ProbeError as error:
-            return Checked(str(path), error=f"{path}: {error}")
+            return Checked(str(path), error=f"{path}: {error}", model_file=self._model_file(spec))
+
+    def _model_file(self, spec: Spec) -> str | None:
+        from teaspec.compiler import SpecError
+        from teaspec.compiler.passes.import_model import import_model
+
+        try:
+            model = import_model(spec, self._settings.allow)
+        except SpecError:
+            return None  # the result says so already
+        return getattr(sys.modules.get(model.__module__), "__file__", None)
 
     def _prove(self, spec: Spec, progress: Callable[[str], None]) -> CheckReport:
         from teaspec.proof.determinism import FreshInterpreter

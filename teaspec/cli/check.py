@@ -13,6 +13,7 @@ import typer
 from teaspec.cli.files import find_all, find_problem, find_spec
 from teaspec.cli.refusals import show_diagnostics
 from teaspec.cli.root import BUG, EXIT_BUG, EXIT_FAILED, EXIT_USAGE, Allow, Debug, Format, app, get_console
+from teaspec.cli.watch import watch_files
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -44,6 +45,9 @@ def check(
     ] = None,
     allow: Allow = None,
     source: Annotated[bool, typer.Option("--source", help="Print the generated extractors, too.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and check again whenever a spec or its model's file is saved.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Compile specs and prove on tiny models that nothing changes but the time."""
@@ -58,9 +62,13 @@ def check(
     paths = [one.path for one in found]
     trusted = dict.fromkeys((*(allow or ()), *(package for one in found for package in one.allow)))
     _require_readable(paths, output_format)
+    settings = Settings(examples, seed, tuple(trusted))
+    if watch:
+        watch_files(paths, settings, lambda results: _show_round(results, output_format, source, debug))
+        return
     results = []
     with _progress(len(paths)) as (progress, advance):
-        for result in check_files(paths, Settings(examples, seed, tuple(trusted)), jobs, advance):
+        for result in check_files(paths, settings, jobs, advance):
             results.append(result)
             if output_format is not Format.JSON:
                 progress.stop()  # it stands on the line that the terminal would write to next
@@ -76,6 +84,17 @@ def check(
         raise typer.Exit(EXIT_BUG)
     if not all(result.passed for result in results):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _show_round(results: list[Checked], output_format: Format, source: bool, debug: bool) -> None:
+    """Shows what became of the specs that were saved: in JSON, one line for each time."""
+    from teaspec.batch.checked import as_json
+
+    if output_format is Format.JSON:
+        typer.echo(json.dumps(as_json(results, source)))
+        return
+    for result in results:
+        _show(result, output_format, source, debug)
 
 
 def _require_readable(paths: list[Path], output_format: Format) -> None:

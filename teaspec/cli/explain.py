@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teaspec.cli.files import require_readable
+from teaspec.cli.files import find_spec, require_readable
 from teaspec.cli.refusals import refusals_shown, refuse
 from teaspec.cli.root import EXIT_USAGE, Allow, Debug, Diagnostics, Format, app, get_console
 
@@ -24,7 +24,10 @@ _MESSAGE_WIDTH = 128
 @app.command()
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="SPEC|CODE", help="A spec file, or the code of a diagnostic: unknown-head.")
+        str,
+        typer.Argument(
+            metavar="SPEC|CODE", help="A spec file or a class that has one; or the code of a diagnostic: unknown-head."
+        ),
     ],
     html: Annotated[
         Path | None,
@@ -40,12 +43,12 @@ def explain(
     _debug: Debug = False,
 ) -> None:
     """Show a model's forward with what goes where and what is cached; or what a diagnostic code means."""
-    path = Path(what)
-    if _is_code(what) and not path.exists():
+    if _is_code(what) and not Path(what).exists():
         _explain_code(what)
         return
-    require_readable(path)
-    explanation = _explanation(path, case, allow or [], output_format)
+    found = find_spec(Path(what))
+    require_readable(found.path)
+    explanation = _explanation(found.path, case, [*(allow or ()), *found.allow], output_format)
     if html is None:
         _show(explanation)
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -11,12 +12,10 @@ import jinja2
 
 import teaspec
 from teaspec.explain.explanation import Explanation
-from teaspec.explain.listing import Line, Listing
+from teaspec.explain.listing import Listing
 from teaspec.explain.parts import PARTS
 from teaspec.explain.rows import Row, rows_of
-from teaspec.explain.syntax import pieces_of
-
-_NO_WRAP_BEYOND = 12
+from teaspec.explain.syntax import Piece, pieces_of
 
 
 def render_page(explanation: Explanation) -> str:
@@ -55,7 +54,8 @@ def _listing(explanation: Explanation, number: int, listing: Listing) -> dict[st
         if not blocks or blocks[-1]["fold"] != fold:
             blocks.append({"fold": fold, "rows": []})
         found = pieces.get((titles[-1], row.line.number), []) if row.line else []
-        blocks[-1]["rows"].append({"row": row, "pieces": found, "indent": _indent(row.line)})
+        indent, rest = _indentation(found)
+        blocks[-1]["rows"].append({"row": row, "indent": indent, "pieces": rest})
         if row.kind == "closed":
             titles.pop()
     for block in blocks:
@@ -79,6 +79,14 @@ def _with_helpers(listing: Listing) -> Iterator[Listing]:
             yield from _with_helpers(line.helper)
 
 
-def _indent(line: Line | None) -> int:
-    text = line.text if line is not None else ""
-    return min(len(text) - len(text.lstrip()), _NO_WRAP_BEYOND * 2)
+def _indentation(pieces: Sequence[Piece]) -> tuple[str, list[Piece]]:
+    """The blanks that a line begins with, and the rest of it."""
+    text = "".join(piece.text for piece in pieces)
+    indent = text[: len(text) - len(text.lstrip())]
+    left, rest = len(indent), []
+    for piece in pieces:
+        cut = min(left, len(piece.text))
+        left -= cut
+        if cut < len(piece.text):
+            rest.append(replace(piece, text=piece.text[cut:]))
+    return indent, rest

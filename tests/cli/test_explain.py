@@ -38,6 +38,12 @@ def test_a_spec(small):
     assert "not read again, so not cached" in result.stdout
 
 
+def test_a_class_that_has_a_spec(tmp_path):
+    file = tmp_path / "page.html"
+    assert run("WanTransformer3DModel", "--html", file).exit_code == 0
+    assert "<h1>WanTransformer3DModel</h1>" in file.read_text(encoding="utf-8")
+
+
 def test_colour_on_a_terminal_unless_it_is_unwanted(small):
     terminal = {"FORCE_COLOR": "1", "COLUMNS": "110", "TERM": "xterm-256color"}
     assert "\x1b[1;34mprelude" in run(small, "--allow", "tests", **terminal).stdout

@@ -1,0 +1,94 @@
+"""The site of the documentation: it builds without a complaint, is complete, and asks for nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md") if path.stem != "0000-template"
+)
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+
+
+def build(*arguments):
+    """Builds it. Never with `--quiet`: what mkdocs does not say, it does not count either."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    done = build("--site-dir", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def page_of(path):
+    return path.with_name("index.html") if path.name == "README.md" else path.with_suffix(".html")
+
+
+class Links(HTMLParser):
+    """Where a page leads, and what it loads."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.leads, self.loads = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "a":
+            self.leads.append(given.get("href") or "")
+        elif tag == "link" and given.get("rel") not in ("canonical", "prev", "next"):
+            self.loads.append(given.get("href") or "")
+        self.loads += [given["src"]] if "src" in given else []
+
+
+def test_every_page_is_there_and_can_be_reached(site):
+    start = Links((site / "index.html").read_text(encoding="utf-8"))
+    reached = {(site / href.partition("#")[0]).resolve() for href in start.leads if not href.startswith("http")}
+    for path in PAGES:
+        page = site / page_of(path)
+        assert page.is_file() and page.resolve() in reached, path
+
+
+def test_specs_are_pages_that_the_models_lead_to(site):
+    models = Links((site / "models.html").read_text(encoding="utf-8"))
+    for path in SPECS:
+        assert f"specs/{path.stem}.html" in models.leads
+        text = re.sub("<[^>]+>", "", (site / "specs" / f"{path.stem}.html").read_text(encoding="utf-8"))
+        assert "teaspec: 1" in text
+
+
+def test_nothing_comes_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > len(PAGES)
+    loaded = {load for page in pages for load in Links(page.read_text(encoding="utf-8")).loads}
+    assert loaded and [load for load in loaded if "//" in load and not load.startswith("data:")] == []
+    styles = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
+    assert styles and not any(re.search(r"@import|url\(\s*[\"']?(https?:)?//", style) for style in styles)
+
+
+def test_a_link_to_nowhere_fails_the_build(tmp_path):
+    """The same settings with one page more, which leads to a spec that there is not."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    (tmp_path / "docs" / "stylesheets").mkdir(parents=True)
+    (tmp_path / "docs" / "stylesheets" / "site.css").touch()
+    (tmp_path / "docs" / "index.md").write_text("# Start\n\n[a spec](../specs/flux.yaml)\n")
+    text = re.sub(r"(?s)^nav:.*?\n\n", "nav: [index.md]\n\n", text, flags=re.MULTILINE)
+    text = text.replace("docs_dir: docs", f"docs_dir: {tmp_path / 'docs'}")
+    text = text.replace("tools/site.py", str(ROOT / "tools" / "site.py"))
+    (tmp_path / "mkdocs.yml").write_text(text)
+    arguments = ("--config-file", tmp_path / "mkdocs.yml", "--site-dir", tmp_path / "site")
+    assert build(*arguments).returncode == 0
+    (tmp_path / "docs" / "index.md").write_text("# Start\n\n[a spec](../specs/flucks.yaml)\n")
+    done = build(*arguments)
+    assert done.returncode == 1 and "specs/flucks.md" in done.stdout + done.stderr

@@ -60,6 +60,11 @@ def test_every_page_is_there_and_can_be_reached(site):
         assert page.is_file() and page.resolve() in reached, path
 
 
+def test_pages_are_named_by_their_titles(site):
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert '<a href="how-it-works.html">How it works</a>' in text and ".md</a>" not in text
+
+
 def test_specs_are_pages_that_the_models_lead_to(site):
     models = Links((site / "models.html").read_text(encoding="utf-8"))
     for path in SPECS:
@@ -77,18 +82,28 @@ def test_nothing_comes_from_elsewhere(site):
     assert styles and not any(re.search(r"@import|url\(\s*[\"']?(https?:)?//", style) for style in styles)
 
 
-def test_a_link_to_nowhere_fails_the_build(tmp_path):
-    """The same settings with one page more, which leads to a spec that there is not."""
+@pytest.fixture
+def small_site(tmp_path):
+    """The same settings with pages of its own; builds them."""
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     (tmp_path / "docs" / "stylesheets").mkdir(parents=True)
     (tmp_path / "docs" / "stylesheets" / "site.css").touch()
-    (tmp_path / "docs" / "index.md").write_text("# Start\n\n[a spec](../specs/flux.yaml)\n")
     text = re.sub(r"(?s)^nav:.*?\n\n", "nav: [index.md]\n\n", text, flags=re.MULTILINE)
     text = text.replace("docs_dir: docs", f"docs_dir: {tmp_path / 'docs'}")
-    text = text.replace("tools/site.py", str(ROOT / "tools" / "site.py"))
-    (tmp_path / "mkdocs.yml").write_text(text)
-    arguments = ("--config-file", tmp_path / "mkdocs.yml", "--site-dir", tmp_path / "site")
-    assert build(*arguments).returncode == 0
-    (tmp_path / "docs" / "index.md").write_text("# Start\n\n[a spec](../specs/flucks.yaml)\n")
-    done = build(*arguments)
+    (tmp_path / "mkdocs.yml").write_text(text.replace("tools/site.py", str(ROOT / "tools" / "site.py")))
+
+    def small_site(**pages):
+        for name, page in pages.items():
+            (tmp_path / "docs" / f"{name}.md").write_text(page, encoding="utf-8")
+        return build("--config-file", tmp_path / "mkdocs.yml", "--site-dir", tmp_path / "site")
+
+    return small_site
+
+
+def test_a_link_to_nowhere_fails_the_build(small_site, tmp_path):
+    done = small_site(index="# Start\n\n[a spec](../specs/flux.yaml)\n", other="# Another page\n")
+    assert done.returncode == 0, done.stderr
+    index = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "Another page" in index  # in the navigation, though nothing names it
+    done = small_site(index="# Start\n\n[a spec](../specs/flucks.yaml)\n")
     assert done.returncode == 1 and "specs/flucks.md" in done.stdout + done.stderr

@@ -6,7 +6,9 @@ for each spec, and links that lead there.
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +18,38 @@ from mkdocs.structure.pages import Page
 
 _ROOT = Path(__file__).parents[1]
 _BESIDE_DOCS = re.compile(r"\]\((?P<up>(?:\.\./)+)specs/(?P<name>[\w.-]+)\)")
+_NAMED_AS_FILE = re.compile(r"\[[\w./-]+\.md\]\((?P<to>[\w./-]+\.md)\)")
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Puts every decision into the navigation, under its number and title; not the template of one.
+    """Puts every decision into the navigation, under its number and title, and below it what mkdocs.yml does not name.
 
     Args:
         config: What mkdocs.yml says.
     """
-    folder = Path(config.docs_dir) / "decisions"
-    entries: list[dict[str, str]] = []
-    pages = [path for path in folder.glob("*.md") if not path.stem.startswith("0000")]
-    for path in sorted(pages, key=lambda path: (path.name != "README.md", path.name)):
-        title = _TITLE.search(path.read_text(encoding="utf-8"))
-        entries.append({title[1] if title else path.stem: f"decisions/{path.name}"})
+    docs = Path(config.docs_dir)
+    decisions = [path for path in docs.glob("decisions/*.md") if not path.stem.startswith("0000")]
+    decisions.sort(key=lambda path: (path.name != "README.md", path.name))
     nav: list[Any] = config.nav or []
-    config.nav = [{"Decisions": entries} if item == {"Decisions": []} else item for item in nav]
+    named = set(_named(nav))
+    others = [path for path in sorted(docs.glob("*.md")) if path.name not in named]
+    nav = [{"Decisions": _entries(docs, decisions)} if item == {"Decisions": []} else item for item in nav]
+    config.nav = [*nav, {"More": _entries(docs, others)}] if others else nav
     return config
+
+
+def _named(nav: Any) -> Iterator[str]:
+    """The pages that a navigation leads to."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for item in nav.values() if isinstance(nav, dict) else nav:
+            yield from _named(item)
+
+
+def _entries(docs: Path, pages: Sequence[Path]) -> list[dict[str, str]]:
+    return [{_title(path.read_text(encoding="utf-8"), path.stem): path.relative_to(docs).as_posix()} for path in pages]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -55,7 +71,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Has links to specs lead to their pages.
+    """Has links to specs lead to their pages, and names pages by their titles where the repository names files.
 
     Args:
         markdown: The text of a page.
@@ -68,4 +84,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         name = link["name"].removesuffix(".yaml") + ".md" if link["name"].endswith(".yaml") else link["name"]
         return f"]({link['up'].removeprefix('../')}specs/{name})"
 
-    return _BESIDE_DOCS.sub(inside, markdown)
+    def titled(link: re.Match[str]) -> str:
+        to = posixpath.normpath(posixpath.join(posixpath.dirname(page.file.src_uri), link["to"]))
+        found = files.get_file_from_path(to)
+        return link[0] if found is None else f"[{_title(found.content_string, to)}]({link['to']})"
+
+    return _NAMED_AS_FILE.sub(titled, _BESIDE_DOCS.sub(inside, markdown))
+
+
+def _title(text: str, otherwise: str) -> str:
+    found = _TITLE.search(text)
+    return found[1] if found else otherwise

@@ -28,10 +28,14 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic], output_format: Format = 
     if output_format is Format.CONCISE:
         typer.echo(render_concise(diagnostics), err=True)
         return
+    found = list(diagnostics)
     errors = get_console(stderr=True)
     # the text brings its own colours, and must not be wrapped: carets point at columns
     coloured = errors.is_terminal and not errors.no_color
-    typer.echo(render_text(diagnostics, colour=coloured), err=True, color=coloured)
+    typer.echo(render_text(found, colour=coloured), err=True, color=coloured)
+    if errors.is_terminal:
+        codes = dict.fromkeys(diagnostic.code for diagnostic in found)
+        typer.echo(f"\nmore about it: teaspec explain {' | '.join(codes)}", err=True)
 
 
 def refuse(message: str, code: int = EXIT_FAILED) -> NoReturn:

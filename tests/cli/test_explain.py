@@ -89,6 +89,14 @@ def test_a_code():
     assert "unknown-model" not in result.stdout  # the next section
 
 
+def test_a_terminal_is_told_of_it(small):
+    small.write_text("teaspec: 1\nmodle: x\n", encoding="utf-8")
+    assert "teaspec explain missing-key" not in run(small).stderr
+    last = run(small, FORCE_COLOR="1").stderr.splitlines()[-1]
+    assert last.startswith("more about it: teaspec explain ") and "missing-key" in last
+    assert last.count("unknown-key") == 1
+
+
 def test_an_unknown_code():
     result = run("unknown-haed")
     assert (result.exit_code, result.stdout) == (2, "")

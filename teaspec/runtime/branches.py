@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,12 +10,11 @@ from typing import Any
 
 from diffusers.hooks.hooks import CacheContext, StateManager
 
+from teaspec.runtime.config import DiffusionCacheConfig
+from teaspec.runtime.groups import cfg_rank, is_paired
 from teaspec.runtime.sessions import Sessions
 from teaspec.runtime.state import TeaCacheState
 from teaspec.runtime.timeline import PAIR
-
-CFG_GROUPS = ("vllm_omni.diffusion.distributed.parallel_state", "xfuser.core.distributed")
-"""Modules that know the CFG group of a running process, by functions of the same names."""
 
 _named: ContextVar[str | None] = ContextVar("teaspec_branch", default=None)
 _contexts: ContextVar[Mapping[Any, CacheContext]] = ContextVar("teaspec_contexts", default=MappingProxyType({}))
@@ -94,13 +92,13 @@ class BranchStates(StateManager):
         return dict(self._sessions.current().states)
 
 
-def find_branch(module: Any, context: CacheContext | None, rank: int | None) -> str | None:
+def find_branch(module: Any, context: CacheContext | None, config: DiffusionCacheConfig) -> str | None:
     """Returns the name of the branch that a call belongs to, or None where calls have to be counted.
 
     Args:
         module: The transformer.
         context: The running `cache_context`, or None.
-        rank: This process's rank in the CFG group, None to find it.
+        config: It may tell this process's rank in the CFG group.
     """
     name = _named.get()
     if name is not None:
@@ -108,25 +106,6 @@ def find_branch(module: Any, context: CacheContext | None, rank: int | None) -> 
     if context is not None:
         return str(context.name)
     if is_paired(module):
-        rank = _find_rank() if rank is None else rank
+        rank = cfg_rank(config)
         return None if rank is None else PAIR[min(rank, 1)]
-    return None
-
-
-def is_paired(module: Any) -> bool:
-    """Returns whether the pipeline says that the transformer is called for two branches."""
-    return bool(getattr(module, "do_true_cfg", False))
-
-
-def _find_rank() -> int | None:
-    """Returns the rank in the CFG group, or None where there is no group of several."""
-    for name in CFG_GROUPS:
-        home = sys.modules.get(name)  # never imported from here: without it there is no such group
-        if home is None:
-            continue
-        try:
-            if home.get_classifier_free_guidance_world_size() > 1:
-                return int(home.get_classifier_free_guidance_rank())
-        except AssertionError:  # imported, but no group is initialised
-            continue
     return None

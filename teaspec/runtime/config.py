@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -10,12 +11,14 @@ import torch
 
 from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
 from teaspec.runtime.calibration import Accumulate
+from teaspec.runtime.groups import is_group
 from teaspec.runtime.naming import did_you_mean, listed
 from teaspec.runtime.registry import known_types
 from teaspec.runtime.values import check, check_device, check_steps, checked_coefficients, is_count, is_finite_number
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.distributed import ProcessGroup
     from typing_extensions import Self
 
     from teaspec.runtime.record import Decision
@@ -56,8 +59,12 @@ class DiffusionCacheConfig:
         num_inference_steps: Steps of a generation. `TeaCacheBackend.refresh` and a pipeline that tells it by
             `cache_context` know better. Fractions, `start`, `end` and the steps at the end need the number.
         decide: `branch` has each branch decide for itself; with `any` all branches compute when one does.
-        cfg_rank: This process's rank in a CFG group of several, where the transformer has `do_true_cfg`. None finds it
-            in vLLM-Omni and xDiT, and takes calls to alternate where there is no such group.
+        cfg_rank: This process's rank in a CFG group of several, where the transformer has `do_true_cfg`. None takes it
+            from `cfg_group`, or finds it in vLLM-Omni and xDiT, and takes calls to alternate where there is no group.
+        process_group: The ranks that hold a share of the sequence each: how much has changed is summed over them, so
+            that all decide alike. None finds them in diffusers' `enable_parallelism`, vLLM-Omni and xDiT.
+        cfg_group: The ranks that hold a CFG branch each. It tells `cfg_rank`, and with `decide="any"` all of its ranks
+            compute when one does. None finds it in vLLM-Omni and xDiT, where the transformer has `do_true_cfg`.
         max_sessions: So many sessions are kept; see `teaspec.session`.
         cache_device: Where cached tensors wait, `"cpu"` say; None leaves them where they were made.
         cache_dtype: The dtype in which residuals wait; None leaves them as they are.
@@ -83,6 +90,8 @@ class DiffusionCacheConfig:
     num_inference_steps: int | None = None
     decide: Literal["branch", "any"] = "branch"
     cfg_rank: int | None = None
+    process_group: ProcessGroup | None = None
+    cfg_group: ProcessGroup | None = None
     max_sessions: int = 32
     cache_device: str | torch.device | None = None
     cache_dtype: torch.dtype | None = None
@@ -109,6 +118,10 @@ class DiffusionCacheConfig:
             check(name, value, value is None or is_count(value, 1), "an integer of at least 1, or None")
         check("decide", self.decide, self.decide in ("branch", "any"), "'branch' or 'any'")
         check("cfg_rank", self.cfg_rank, self.cfg_rank is None or is_count(self.cfg_rank), "a rank, or None")
+        for name in ("process_group", "cfg_group"):
+            value = getattr(self, name)
+            wanted = "a torch.distributed.ProcessGroup of this process (`mesh.get_group()` of a mesh), or None"
+            check(name, value, value is None or is_group(value), wanted)
         check("max_sessions", self.max_sessions, is_count(self.max_sessions, 1), "an integer of at least 1")
         check_device("cache_device", self.cache_device)
         floating = isinstance(self.cache_dtype, torch.dtype) and self.cache_dtype.is_floating_point
@@ -117,6 +130,13 @@ class DiffusionCacheConfig:
         check("residual_order", self.residual_order, order, "0 or 1")
         called = self.on_decision is None or callable(self.on_decision)
         check("on_decision", self.on_decision, called, "callable, or None")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copies all but the groups: they stand for running processes, and a copy is about the same ones."""
+        memo.update({id(group): group for group in (self.process_group, self.cfg_group) if group is not None})
+        copied = memo[id(self)] = object.__new__(type(self))
+        vars(copied).update(deepcopy(vars(self), memo))
+        return copied
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:

@@ -22,19 +22,42 @@ Choice = Literal["compute", "reuse"]
 EPSILON = 1e-8
 
 
-def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
-    """Returns the mean change relative to the mean magnitude, taken in float32 also for narrower dtypes.
+@dataclass(frozen=True, eq=False)
+class Change:
+    """How much an input has changed, taken in float32 also for narrower dtypes, and not read yet.
+
+    Sums and no means: those of several processes, each with a share of the input, can be added.
+
+    Attributes:
+        moved: Sum of the magnitudes of the change; a tensor without dimensions, on the device of the input.
+        magnitude: Sum of the magnitudes before it, likewise.
+        count: Number of elements.
+    """
+
+    moved: torch.Tensor
+    magnitude: torch.Tensor
+    count: int
+
+    @classmethod
+    def of(cls, current: torch.Tensor, previous: torch.Tensor) -> Change:
+        """Measures the change from the last step's input to this step's, of the same shape."""
+        old = previous.to(current.device, torch.float32)
+        moved = (current - old).abs_().sum(dtype=torch.float32)
+        return cls(moved, old.abs().sum(), current.numel())
+
+
+def relative_l1(moved: torch.Tensor, magnitude: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
+    """Returns the mean change relative to the mean magnitude before it.
 
     Args:
-        current: This step's modulated input.
-        previous: The last step's, of the same shape.
+        moved: Of a `Change`, or summed over several of them; so are the others.
+        magnitude: Likewise.
+        count: Likewise.
 
     Returns:
-        A tensor without dimensions, on the device of `current`: reading it is left to `read`.
+        A tensor without dimensions: reading it is left to `read`.
     """
-    old = previous.to(current.device, torch.float32)
-    change = (current - old).abs_().mean(dtype=torch.float32)
-    return change / (old.abs().mean() + EPSILON)
+    return (moved / count) / (magnitude / count + EPSILON)
 
 
 def read(*numbers: torch.Tensor | None) -> list[float | None]:

@@ -11,19 +11,22 @@ from diffusers.hooks.hooks import ModelHook
 from torch import nn
 
 from teaspec.runtime.arguments import ArgumentFinder
-from teaspec.runtime.branches import BranchStates, find_branch, is_paired
+from teaspec.runtime.branches import BranchStates, find_branch
 from teaspec.runtime.bypass import Bypass
 from teaspec.runtime.compiled import between_parts, part
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext, Finished
 from teaspec.runtime.copies import check_travels, deep_copy
 from teaspec.runtime.decision import Polynomial
+from teaspec.runtime.groups import context_parallel_config, is_paired
 from teaspec.runtime.memory import Storage
 from teaspec.runtime.overwrite import OverwriteWatch
+from teaspec.runtime.ranks import Ranks
 from teaspec.runtime.record import Decision, Generation, StepCounts
 from teaspec.runtime.resolve import resolve
 from teaspec.runtime.rivals import refuse_rivals
 from teaspec.runtime.sessions import Attempt, Session, Sessions
+from teaspec.runtime.splits import Split
 from teaspec.runtime.stepping import Step, Stepper
 from teaspec.runtime.timeline import Call, look
 from teaspec.runtime.timing import Elapsed, mark
@@ -126,7 +129,9 @@ class TeaCacheHook(ModelHook):
         """
         if self._was_pickled:
             self.initialize_hook(module)
+        ranks = Ranks.of(self.config, module, args, kwargs)
         if self._passes_by(module, args, kwargs):
+            ranks.pass_by()
             original_forward: Any = self.fn_ref.original_forward
             return original_forward(*args, **kwargs)
         # Once a generation it looks everywhere.
@@ -136,7 +141,10 @@ class TeaCacheHook(ModelHook):
             start = mark(self._arguments.first(args, kwargs))
             try:
                 call = self._identify(session, module, args, kwargs)
-                output = self._extract(module, args, kwargs, lambda cut: self._drive(session, call, cut, steps))
+                stepper = self._stepper(module, ranks)
+                output = self._extract(
+                    module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
+                )
             except BaseException:
                 session.attempt = Attempt(args, kwargs)
                 raise
@@ -206,7 +214,7 @@ class TeaCacheHook(ModelHook):
         first = self._arguments.first(args, kwargs)
         return Call(
             moment=look(self._arguments, args, kwargs, last, None if context is None else context.step_index),
-            branch=find_branch(module, context, self.config.cfg_rank),
+            branch=find_branch(module, context, self.config),
             paired=is_paired(module),
             again=session.attempt is not None and not session.attempt.is_repeated_by(args, kwargs),
             image=first if isinstance(first, torch.Tensor) else None,
@@ -223,16 +231,23 @@ class TeaCacheHook(ModelHook):
             return enter(module, args, kwargs, drive)
         return drive(part(self.extractor_fn, module, *args, **kwargs))
 
-    def _drive(self, session: Session, call: Call, cut: CacheContext | Finished, steps: list[Step]) -> Any:
+    def _stepper(self, module: nn.Module, ranks: Ranks) -> Stepper:
+        device = None if self.config.cache_device is None else torch.device(self.config.cache_device)
+        storage = Storage(device, self.config.cache_dtype)
+        split = Split(context_parallel_config(module))
+        return Stepper(self.config, self.rescale_func, self._watch, storage, ranks, split)
+
+    def _drive(
+        self, stepper: Stepper, session: Session, call: Call, cut: CacheContext | Finished, steps: list[Step]
+    ) -> Any:
         if isinstance(cut, Finished):
+            stepper.ranks.pass_by()
             return cut.value
         if not isinstance(cut, CacheContext):
             raise TypeError(
                 f"the extractor for {self.config.transformer_type} must return a CacheContext, found a "
                 f"{type(cut).__qualname__}"
             )
-        device = None if self.config.cache_device is None else torch.device(self.config.cache_device)
-        stepper = Stepper(self.config, self.rescale_func, self._watch, Storage(device, self.config.cache_dtype))
         output, step = stepper.take(session, call, cut)
         steps.append(step)
         return output

@@ -13,6 +13,7 @@ from teaspec.runtime.context import CacheContext
 from teaspec.runtime.forecast import forecast
 from teaspec.runtime.memory import Origin, Storage, fetch, origin_of
 from teaspec.runtime.overwrite import OverwriteWatch
+from teaspec.runtime.splits import Split
 from teaspec.runtime.state import Layout, TeaCacheState
 from teaspec.runtime.streams import ENCODER, HIDDEN, Stream, find_live, postprocess_arguments, streams_of
 from teaspec.runtime.validation import check_outputs
@@ -55,13 +56,14 @@ def can_reuse(context: CacheContext, residuals: dict[str, Any]) -> bool:
     return all(stream.key in residuals for stream in streams_of(context) if stream.required)
 
 
-def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage) -> Outcome:
+def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage, split: Split) -> Outcome:
     """Runs the blocks and takes the residuals.
 
     Args:
         context: The call, cut.
         watch: Knows which streams the blocks overwrite.
         storage: Where the residuals are kept.
+        split: How streams are shared out inside the blocks.
 
     Raises:
         RuntimeError: If the blocks return something else than `CacheContext` documents.
@@ -69,7 +71,7 @@ def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage) -> O
     streams = streams_of(context)
     kept = {stream.key: watch.keep(stream.key, stream.entry) for stream in streams if stream.entry is not None}
     values = part(context.run_transformer_blocks)
-    check_outputs(streams, values, exact=find_live(context) is not None)
+    check_outputs(streams, values, exact=find_live(context) is not None, share=split.share)
     residuals: dict[str, Any] = {}
     for stream, value in zip(streams, values, strict=False):
         if stream.entry is None:
@@ -80,34 +82,35 @@ def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage) -> O
         # Overwritten by blocks that had not done so before: no residual, so the next step computes.
         if entry is not None:
             value = value.detach()
-            residuals[stream.key] = (value - entry).to(value.dtype)
+            residuals[stream.key] = (value - split.share(entry, value.shape)).to(value.dtype)
     origins = {key: origin_of(residual) for key, residual in residuals.items()}
     taken = {stream.key for stream in streams if stream.entry is not None}
     stored = {key: storage.put(residual, is_residual=key in taken) for key, residual in residuals.items()}
     return Outcome(_finish(context, streams, values), stored, origins)
 
 
-def reuse(context: CacheContext, state: TeaCacheState, ratio: float = 0.0) -> Outcome:
+def reuse(context: CacheContext, state: TeaCacheState, split: Split, ratio: float = 0.0) -> Outcome:
     """Adds residuals in place of running the blocks.
 
     Args:
         context: The call, cut.
         state: The branch's state.
+        split: How streams are shared out inside the blocks.
         ratio: How far ahead of the last computed step they are forecast; 0 takes them as they are.
     """
     residuals = residuals_of(state)
     streams = tuple(stream for stream in streams_of(context) if stream.key in residuals)
-    values = tuple(_reused(stream, residuals[stream.key], state, ratio) for stream in streams)
+    values = tuple(_reused(stream, residuals[stream.key], state, split, ratio) for stream in streams)
     return Outcome(_finish(context, streams, values), residuals, state.origins)
 
 
-def _reused(stream: Stream, stored: Any, state: TeaCacheState, ratio: float) -> Any:
+def _reused(stream: Stream, stored: Any, state: TeaCacheState, split: Split, ratio: float) -> Any:
     residual = fetch(stored, state.origins[stream.key])
     if stream.entry is None:
         return _copied(residual)
     residual = forecast(stream.key, residual, state.earlier, ratio)
     # The residual has the dtype that the blocks return, which need not be the one that enters them.
-    return (stream.entry + residual).to(residual.dtype)
+    return (split.share(stream.entry, residual.shape) + residual).to(residual.dtype)
 
 
 def _finish(context: CacheContext, streams: tuple[Stream, ...], values: tuple[Any, ...]) -> Any:

@@ -11,12 +11,14 @@ import torch
 from teaspec.runtime.compiled import runs_compiled
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.context import CacheContext
-from teaspec.runtime.decision import Verdict, decide, read, relative_l1
+from teaspec.runtime.decision import Change, Verdict, decide, read
 from teaspec.runtime.forecast import Computed, ratio_of
 from teaspec.runtime.memory import Storage
 from teaspec.runtime.overwrite import OverwriteWatch
+from teaspec.runtime.ranks import ELSEWHERE, Ranks
 from teaspec.runtime.residuals import Outcome, can_reuse, compute, layout_of, residuals_of, reuse
 from teaspec.runtime.sessions import Session
+from teaspec.runtime.splits import Split
 from teaspec.runtime.state import Layout, TeaCacheState
 from teaspec.runtime.steps import Place, forced
 from teaspec.runtime.streams import ENCODER, HIDDEN, streams_of
@@ -55,12 +57,16 @@ class Stepper:
         rescale: The polynomial.
         watch: Knows which tensors the model overwrites.
         storage: Where cached tensors are kept.
+        ranks: The processes that share the call.
+        split: How streams are shared out among them.
     """
 
     config: TeaCacheConfig
     rescale: Callable[[float], float]
     watch: OverwriteWatch
     storage: Storage
+    ranks: Ranks
+    split: Split
 
     def take(self, session: Session, call: Call, context: CacheContext) -> tuple[Any, Step]:
         """Runs one call behind its prelude; the session stays as it is.
@@ -79,6 +85,10 @@ class Stepper:
         if self.config.decide == "any":
             before, states = (None, {}) if begins else (session.together, session.states)
             verdict, together = agree(verdict, position, before, states, self.config.rel_l1_thresh)
+            computes = verdict.choice == "compute"
+            if self.ranks.does_another_compute(computes) and not computes:
+                verdict = replace(verdict, choice="compute", reason="another branch", carried=0.0)
+                together = replace(together, choice="compute")
         state = TeaCacheState() if begins else session.states.get(position.branch) or TeaCacheState()
         if runs_compiled():
             self.watch.suspect(INPUT)
@@ -86,11 +96,11 @@ class Stepper:
         reuses = verdict.choice == "reuse"
         now = _time_of(position.moment, state.cnt)
         if reuses:
-            outcome = reuse(context, state, self._ratio(state, now))
+            outcome = reuse(context, state, self.split, self._ratio(state, now))
             successor = state
         else:
             successor = replace(state, computed_at=now, earlier=self._earlier(state, context))
-            outcome = compute(context, self.watch, self.storage)
+            outcome = compute(context, self.watch, self.storage, self.split)
         successor = replace(
             _with_residuals(successor, outcome),
             cnt=state.cnt + 1,
@@ -124,19 +134,25 @@ class Stepper:
         goes_on = position is None or not position.restarts
         state = session.states.get(branch) if goes_on and branch is not None else None
         changed = goes_on and _is_changed(session, call, state, layout)
-        reason, distance = self._forecast(session, call, None if changed else state, context)
-        measured, level = read(distance, unread if position is None else None)
+        reason, change = self._forecast(session, call, None if changed else state, context)
+        found = self.ranks.read(
+            change,
+            unread if position is None else position.moment.level,
+            restarts=changed or (position is not None and position.restarts),
+            computes=reason is not None,
+        )
         if position is None:
-            position = place(session.position, call.at(level))
-        if position.restarts or changed:
-            if changed and not position.restarts:
+            position = place(session.position, call.at(found.level))
+        if position.restarts or found.restarts:
+            reason = CHANGED if changed else "first call" if position.restarts else ELSEWHERE
+            if not position.restarts:
                 position = begin(replace(call, moment=position.moment))
-            return Verdict("compute", CHANGED if changed else "first call"), position, True
-        if measured is None or state is None:
-            return Verdict("compute", reason or "first call"), position, False
+            return Verdict("compute", reason), position, True
+        if found.distance is None or state is None:
+            return Verdict("compute", reason or ELSEWHERE), position, False
         assert self.config.accumulate is not None
         verdict = decide(
-            measured,
+            found.distance,
             state.accumulated_rel_l1_distance,
             self.config.rel_l1_thresh,
             self.rescale,
@@ -146,8 +162,8 @@ class Stepper:
 
     def _forecast(
         self, session: Session, call: Call, state: TeaCacheState | None, context: CacheContext
-    ) -> tuple[str | None, torch.Tensor | None]:
-        """Returns why the step must be computed, or else the distance, not read yet."""
+    ) -> tuple[str | None, Change | None]:
+        """Returns why the step must be computed, or else how much has changed, not read yet."""
         seen = TeaCacheState() if state is None else state
         where = Place(
             seen=seen.cnt,
@@ -168,7 +184,7 @@ class Stepper:
         if not can_reuse(context, residuals_of(seen)):
             return "no residual", None
         with torch.no_grad():
-            return None, relative_l1(context.modulated_input, previous)
+            return None, Change.of(context.modulated_input, previous)
 
 
 def _time_of(moment: Moment, seen: int) -> float | None:

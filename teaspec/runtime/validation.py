@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +75,17 @@ def check_callables(context: CacheContext) -> None:
             raise RuntimeError(f"CacheContext.postprocess failed: {_told(error)}") from error
 
 
-def check_outputs(streams: tuple[Stream, ...], outputs: Any, *, exact: bool) -> None:
+def check_outputs(
+    streams: tuple[Stream, ...], outputs: Any, *, exact: bool, share: Callable[..., torch.Tensor] | None = None
+) -> None:
     """Checks what the blocks returned against the streams that entered them.
 
     Args:
         streams: The expected values, in order.
         outputs: What `run_transformer_blocks` returned.
         exact: Whether the number of values is fixed (live values are named) or only its minimum (the plain contract).
+        share: Takes a stream where it enters the blocks, and the shape in which they returned it, to the share of it
+            that they were given. None where they were given all of it.
 
     Raises:
         RuntimeError: If it is no tuple, too short or too long, or holds something else than tensors of the entry shape.
@@ -100,7 +104,9 @@ def check_outputs(streams: tuple[Stream, ...], outputs: Any, *, exact: bool) -> 
         if not carried and not isinstance(output, torch.Tensor):
             raise RuntimeError(f"run_transformer_blocks()[{index}] must be a torch.Tensor, found {_kind(output)}")
     for index, (stream, output) in enumerate(zip(streams, outputs, strict=False)):
-        if stream.entry is not None and output.shape != stream.entry.shape:
+        if stream.entry is None or output.shape == stream.entry.shape:
+            continue
+        if share is None or share(stream.entry, output.shape).shape != output.shape:
             raise RuntimeError(
                 f"run_transformer_blocks()[{index}] must keep the shape in which {stream.key} enters the blocks, "
                 f"{_shape(stream.entry)}, found {_shape(output)}"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from diffusers import FluxTransformer2DModel
 from diffusers.models.cache_utils import CacheMixin
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch import nn
 
 from teaspec import CacheContext, Finished
+
+if TYPE_CHECKING:
+    from diffusers import FluxPipeline
 
 WIDTH = 4
 
@@ -205,6 +208,8 @@ def extract_flux(
 
 
 def flux_pipeline(transformer: FluxTransformer2DModel) -> FluxPipeline:
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline  # slow to import: transformers comes with it
+
     pipeline = FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=None,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import teaspec
-from teaspec.runtime.branches import CFG_GROUPS
+from teaspec.runtime.groups import HOMES
 from teaspec.runtime.timeline import PAIR
 from tests.runtime.driving import choices, hooked, latents, reasons, signal
 from tests.runtime.models import SingleStream, SingleStreamExtractor, UntimedStream, extract_single
@@ -131,11 +131,13 @@ def test_neither_failed_calls_nor_bypassing_ones_shift_the_parity() -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
-@pytest.mark.parametrize("home", ["config", *CFG_GROUPS])
+@pytest.mark.parametrize("home", ["config", *HOMES])
 def test_with_cfg_parallelism_the_rank_tells_the_branch(rank: int, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if home != "config":
         group = SimpleNamespace(
-            get_classifier_free_guidance_world_size=lambda: 3, get_classifier_free_guidance_rank=lambda: rank
+            get_sequence_parallel_world_size=lambda: 1,
+            get_classifier_free_guidance_world_size=lambda: 3,
+            get_classifier_free_guidance_rank=lambda: rank,
         )
         monkeypatch.setitem(sys.modules, home, group)
     module, hook = hooked(cfg_rank=rank if home == "config" else None)
@@ -152,11 +154,13 @@ def test_with_cfg_parallelism_the_rank_tells_the_branch(rank: int, home: str, mo
 @pytest.mark.parametrize("size", [1, None], ids=["group of one", "no group"])
 def test_without_a_cfg_group_of_several_calls_alternate(size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     def world_size() -> int:
-        assert size is not None, "classifier_free_guidance parallel group is not initialized"
+        assert size is not None, "the parallel group is not initialized"
         return size
 
-    group = SimpleNamespace(get_classifier_free_guidance_world_size=world_size)
-    for home in CFG_GROUPS:
+    group = SimpleNamespace(
+        get_sequence_parallel_world_size=world_size, get_classifier_free_guidance_world_size=world_size
+    )
+    for home in HOMES:
         monkeypatch.setitem(sys.modules, home, group)
     module, hook = hooked()
     module.do_true_cfg = True

@@ -8,14 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teaspec.runtime.decision import Polynomial, decide, read
-from teaspec.runtime.decision import relative_l1 as unread_l1
+from teaspec.runtime import decision
+from teaspec.runtime.decision import Change, Polynomial, decide, read
 
 REAL = st.floats(-100, 100)
 
 
 def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> float:
-    (value,) = read(unread_l1(current, previous))
+    change = Change.of(current, previous)
+    (value,) = read(decision.relative_l1(change.moved, change.magnitude, change.count))
     assert value is not None
     return value
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from teaspec import TeaCacheConfig
-from teaspec.runtime import decision, stepping, timeline
+from teaspec.runtime import decision, ranks, stepping, timeline
 from teaspec.runtime.memory import Storage, bytes_held, fetch, origin_of
 from tests.runtime.denoising import TIMESTEPS, Denoiser, equal
 from tests.runtime.driving import choices, hooked, latents, signal
@@ -104,7 +104,8 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return decision.read(*numbers)
 
     monkeypatch.setattr(timeline, "costs_nothing_to_read", lambda tensor: False)
-    monkeypatch.setattr(stepping, "read", read)
+    for home in (ranks, stepping):
+        monkeypatch.setattr(home, "read", read)
     return waits
 
 

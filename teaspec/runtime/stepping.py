@@ -127,9 +127,10 @@ class Stepper:
         self, session: Session, call: Call, context: CacheContext, layout: Layout
     ) -> tuple[Verdict, Position, bool]:
         # A named call whose timestep is on an accelerator has its place only when the distance is read, too: the device
-        # is waited for once. Until then it is taken to go on with the generation.
-        unread = call.moment.unread
-        position = None if unread is not None and call.branch is not None else _place(session, call)
+        # is waited for once. So has one that is shared, whose timestep may be. Until then it is taken to go on with the
+        # generation.
+        late = call.moment.unread is not None or self.ranks.sequence is not None
+        position = None if late and call.branch is not None else _place(session, call)
         branch = call.branch if position is None else position.branch
         goes_on = position is None or not position.restarts
         state = session.states.get(branch) if goes_on and branch is not None else None
@@ -137,7 +138,7 @@ class Stepper:
         reason, change = self._forecast(session, call, None if changed else state, context)
         found = self.ranks.read(
             change,
-            unread if position is None else position.moment.level,
+            call.moment.level if position is None else position.moment.level,
             restarts=changed or (position is not None and position.restarts),
             computes=reason is not None,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,9 @@ from unittest.mock import patch
 import torch
 import torch.distributed as dist
 
+import teaspec
 from teaspec import CacheContext, Finished, TeaCacheConfig
+from teaspec.runtime import timeline
 from teaspec.runtime.apply import find_teacache_hook
 from teaspec.runtime.groups import HOMES, cfg_rank
 from teaspec.runtime.ranks import Ranks
@@ -87,15 +90,16 @@ class MixingExtractor(SingleStreamExtractor):
 class Trajectory:
     """The calls of some generations: what decides, for the whole sequence."""
 
-    tokens: int
-    timesteps: list[float]
+    timesteps: list[torch.Tensor]
     signals: list[torch.Tensor]
     images: list[torch.Tensor]
-    bounds: list[int] = field(default_factory=list)
+    bounds: list[int]
+    named: bool
+    late: bool
 
     @classmethod
     def draw(cls, seed: int, size: int) -> Trajectory:
-        """Each part of the sequence moves at its own pace; now and then a value is not finite."""
+        """Each part of the sequence moves at its own pace, and things happen to some parts only."""
         generator = torch.Generator().manual_seed(seed)
         rng = random.Random(seed)
         tokens = rng.randint(2 * size, 20)
@@ -109,17 +113,21 @@ class Trajectory:
             step, token = rng.randrange(1, STEPS), rng.randrange(tokens)
             signals[step] = signals[step].clone()
             signals[step][0, token] = float("nan")
-        timesteps = [float(STEPS - step) for step in range(STEPS)]
+        times = [float(STEPS - step) for step in range(STEPS)]
         if rng.random() < 0.3:  # given up, and begun anew without a word
             back = rng.randrange(2, STEPS)
-            timesteps[back:] = timesteps[: STEPS - back]
+            times[back:] = times[: STEPS - back]
         images = [torch.randn(1, tokens, WIDTH, generator=generator) for _ in range(STEPS)]
         bounds = [0, *sorted(rng.sample(range(1, tokens), size - 1)), tokens]
         if rng.random() < 0.4:  # another size, which the share of the first rank does not show
             step = rng.randrange(2, STEPS)
             for values in (signals, images):
                 values[step:] = [torch.cat([value, value[:, -1:]], dim=1) for value in values[step:]]
-        return cls(tokens, timesteps, signals, images, bounds)
+        timesteps = [torch.full(signal.shape[:2], time) for signal, time in zip(signals, times, strict=True)]
+        named = seed % 2 == 1
+        for timestep in timesteps if named else ():
+            timestep[:, : bounds[1]] = 0.0  # as for a first frame that is given: the first rank sees no time pass
+        return cls(timesteps, signals, images, bounds, named, late=seed % 4 == 1)
 
     def share(self, values: list[torch.Tensor], rank: int) -> list[torch.Tensor]:
         end = None if rank == len(self.bounds) - 2 else self.bounds[rank + 1]
@@ -133,13 +141,15 @@ def mixing(group: Any = None) -> Mixing:
 
 def run(trajectory: Trajectory, rank: int | None, group: Any = None, **settings: Any) -> dict[str, Any]:
     module, hook = hooked(mixing(group), extract_mixing, THRESHOLD, **settings)
-    signals, images = trajectory.signals, trajectory.images
+    inputs = (trajectory.images, trajectory.signals, trajectory.timesteps)
     if rank is not None:
-        signals, images = trajectory.share(signals, rank), trajectory.share(images, rank)
+        inputs = tuple(trajectory.share(values, rank) for values in inputs)
     decisions, outputs = [], []
-    with torch.no_grad():
-        for signal, image, timestep in zip(signals, images, trajectory.timesteps, strict=True):
-            outputs.append(module(image, signal, timestep))
+    # Late: as if timesteps were on an accelerator, to be read with the distance.
+    late = patch.object(timeline, "costs_nothing_to_read", lambda tensor: not trajectory.late)
+    with torch.no_grad(), late, teaspec.branch("cond") if trajectory.named else nullcontext():
+        for arguments in zip(*inputs, strict=True):
+            outputs.append(module(*arguments))
             decisions.append(hook.decisions[-1])
     return {
         "choices": [one.decision for one in decisions],

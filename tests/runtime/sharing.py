@@ -198,6 +198,18 @@ def repeated(rank: int) -> tuple[list[str], bool]:
     return choices(hook), all(map(torch.equal, outputs[False], outputs[True]))
 
 
+def past_the_cache(rank: int) -> list[str]:
+    """The last rank alone makes a call past the cache: the blocks of the others wait for it, so they have to run."""
+    group = dist.group.WORLD
+    last = rank == dist.get_world_size() - 1
+    extractor = MixingExtractor(bypass=("record",))
+    module, hook = hooked(mixing(group), extractor, THRESHOLD, process_group=group)
+    for step, past in enumerate((False, False, last, False)):
+        signal = torch.full((1, 3 + rank, WIDTH), 1.0 + step / 100)
+        module(torch.ones(1, 3 + rank, WIDTH), signal, 9.0 - step, **({"record": []} if past else {}))
+    return [f"{one.decision}: {one.reason}" for one in hook.decisions]
+
+
 def without_a_group(rank: int) -> str:
     """Ranks that decide alone, one of them to compute: it waits in its blocks for the others."""
     impatient = dist.new_group(timeout=timedelta(seconds=2))

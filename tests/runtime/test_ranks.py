@@ -25,6 +25,7 @@ def everything(rank: int, size: int) -> dict[str, Any]:
         "sequences": sharing.sequences(rank, size),
         "branches": sharing.branches(rank, size),
         "repeated": sharing.repeated(rank),
+        "past": sharing.past_the_cache(rank),
         "copied": sharing.copied(),
         "found": sharing.found_elsewhere(),
         "ulysses": ulysses.ulysses(size),
@@ -70,6 +71,14 @@ def test_without_the_group_a_rank_that_computes_waits_in_vain(ranks: list[dict[s
 
 def test_a_call_that_failed_on_all_ranks_may_be_repeated(ranks: list[dict[str, Any]]) -> None:
     assert [rank["repeated"] for rank in ranks] == [(["compute", "reuse", "compute", "reuse"], True)] * len(ranks)
+
+
+def test_while_one_rank_goes_past_the_cache_the_others_compute(ranks: list[dict[str, Any]]) -> None:
+    *others, last = [rank["past"] for rank in ranks]
+    assert last == ["compute: first call", "reuse: distance", "reuse: distance"]
+    assert others == [["compute: first call", "reuse: distance", "compute: another rank", "reuse: distance"]] * len(
+        others
+    )
 
 
 def own_choices(branch: Decided) -> list[str]:

@@ -57,7 +57,7 @@ def relative_l1(moved: torch.Tensor, magnitude: torch.Tensor, count: int | torch
     Returns:
         A tensor without dimensions: reading it is left to `read`.
     """
-    return (moved / count) / (magnitude / count + EPSILON)
+    return moved / (magnitude + EPSILON * count)  # both means have the same count
 
 
 def read(*numbers: torch.Tensor | None) -> list[float | None]:

@@ -21,6 +21,9 @@ Choice = Literal["compute", "reuse"]
 
 EPSILON = 1e-8
 
+PIECE = 2**20
+"""So many elements are measured at a time on a CPU: what they become on the way stays in its cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Change:
@@ -41,9 +44,19 @@ class Change:
     @classmethod
     def of(cls, current: torch.Tensor, previous: torch.Tensor) -> Change:
         """Measures the change from the last step's input to this step's, of the same shape."""
-        old = previous.to(current.device, torch.float32)
-        moved = (current - old).abs_().sum(dtype=torch.float32)
-        return cls(moved, old.abs().sum(), current.numel())
+        previous = previous.to(current.device)
+        count = current.numel()
+        if current.device.type != "cpu" or count <= PIECE:
+            return cls(*_sums(current, previous), count)
+        pieces = zip(*(torch.split(one.reshape(-1), PIECE) for one in (current, previous)), strict=True)
+        moved, magnitude = zip(*(_sums(*piece) for piece in pieces), strict=True)
+        return cls(torch.stack(moved).sum(), torch.stack(magnitude).sum(), count)
+
+
+def _sums(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    # Sums and no norms: torch adds these up pairwise, and a norm on a CPU one by one, which loses digits.
+    old = previous.to(torch.float32)
+    return (current - old).abs_().sum(dtype=torch.float32), old.abs().sum()
 
 
 def relative_l1(moved: torch.Tensor, magnitude: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:

@@ -37,6 +37,16 @@ def test_relative_l1_is_taken_in_float32_whatever_the_dtype(dtype: torch.dtype) 
     assert relative_l1(current, previous) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_what_is_measured_in_pieces_is_all_of_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision, "PIECE", 100)
+    previous = torch.randn(7, 30, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    current = (previous.transpose(0, 1) * 1.5).transpose(0, 1)  # not contiguous
+    old, new = previous.double(), current.double()
+    expected = ((new - old).abs().mean() / old.abs().mean()).item()
+    assert relative_l1(current, previous) == pytest.approx(expected, rel=1e-5)
+
+
 def test_relative_l1_of_half_precision_does_not_overflow() -> None:
     previous = torch.full((4,), 60_000.0, dtype=torch.float16)
     assert relative_l1(-previous, previous) == pytest.approx(2.0)

@@ -21,8 +21,8 @@ Choice = Literal["compute", "reuse"]
 
 EPSILON = 1e-8
 
-PIECE = 2**20
-"""So many elements are measured at a time on a CPU: what they become on the way stays in its cache."""
+PIECE = 2**18
+"""So many elements are measured at a time on a CPU, in one place: what they become on the way stays in its cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +45,24 @@ class Change:
     def of(cls, current: torch.Tensor, previous: torch.Tensor) -> Change:
         """Measures the change from the last step's input to this step's, of the same shape."""
         previous = previous.to(current.device)
-        count = current.numel()
-        if current.device.type != "cpu" or count <= PIECE:
-            return cls(*_sums(current, previous), count)
-        pieces = zip(*(torch.split(one.reshape(-1), PIECE) for one in (current, previous)), strict=True)
-        moved, magnitude = zip(*(_sums(*piece) for piece in pieces), strict=True)
-        return cls(torch.stack(moved).sum(), torch.stack(magnitude).sum(), count)
+        measured = _in_pieces if current.device.type == "cpu" else _at_once
+        return cls(*measured(current, previous), current.numel())
 
 
-def _sums(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    # Sums and no norms: torch adds these up pairwise, and a norm on a CPU one by one, which loses digits.
+# Sums and no norms: torch adds these up pairwise, and a norm on a CPU one by one, which loses digits.
+def _at_once(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     old = previous.to(torch.float32)
     return (current - old).abs_().sum(dtype=torch.float32), old.abs().sum()
+
+
+def _in_pieces(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    scratch = torch.empty(min(PIECE, current.numel()))
+    moved, magnitude = [], []
+    for new, old in zip(*(torch.split(one.reshape(-1), PIECE) for one in (current, previous)), strict=True):
+        space, old = scratch[: old.numel()], old.to(torch.float32)
+        moved.append(torch.sub(new, old, out=space).abs_().sum())
+        magnitude.append(torch.abs(old, out=space).sum())
+    return torch.stack(moved).sum(), torch.stack(magnitude).sum()
 
 
 def relative_l1(moved: torch.Tensor, magnitude: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 DOCS = " ".join((ROOT / "docs" / "drafting.md").read_text(encoding="utf-8").split())
 
+OTHER_LANDMARKS = {"ace_step", "cosmos3_omni", "longcat_audio_dit", "omnigen", "rfd4_proteina", "t5_film_decoder"}
+
 
 def documented(what):
     found = re.search(rf"(\d+) of the (\d+) {what}", DOCS)
@@ -51,17 +53,31 @@ def passes_the_check(spec, interpreter):
     return all(result.passed for result in report.properties)
 
 
-def test_landmarks_of_nine_in_ten_shipped_specs_are_drafted():
-    different = [path.stem for path in SPECS if not drafts_the_same(load_spec(path))]
-    count = len(SPECS) - len(different)
-    assert count >= 0.9 * len(SPECS), different
-    assert documented("shipped specs") == (count, len(SPECS)), different
+@pytest.mark.parametrize("path", SPECS[::6], ids=lambda path: path.stem)
+def test_some_landmarks_are_drafted_as_they_were(path):
+    assert drafts_the_same(load_spec(path)) == (path.stem not in OTHER_LANDMARKS)
+
+
+@pytest.mark.parametrize("name", ["dit", "flux"])
+def test_some_drafts_pass_the_check_untouched(name):
+    with FreshInterpreter(0) as interpreter:
+        assert passes_the_check(load_spec(ROOT / "specs" / f"{name}.yaml"), interpreter)
+
+
+def test_the_docs_say_nine_in_ten_and_six_in_ten():
+    """They say what was measured: the two tests below see to that."""
+    same, passing = documented("shipped specs"), documented("drafts")
+    assert same == (len(SPECS) - len(OTHER_LANDMARKS), len(SPECS)) and same[0] >= 0.9 * len(SPECS)
+    assert passing[1] == len(SPECS) and passing[0] >= 0.6 * len(SPECS)
 
 
 @pytest.mark.thorough
-def test_six_in_ten_drafts_pass_the_check_untouched():
+def test_the_landmarks_of_all_shipped_specs():
+    assert {path.stem for path in SPECS if not drafts_the_same(load_spec(path))} == OTHER_LANDMARKS
+
+
+@pytest.mark.thorough
+def test_the_drafts_of_all_shipped_specs():
     with FreshInterpreter(0) as interpreter:
         failing = [path.stem for path in SPECS if not passes_the_check(load_spec(path), interpreter)]
-    count = len(SPECS) - len(failing)
-    assert count >= 0.6 * len(SPECS), failing
-    assert documented("drafts") == (count, len(SPECS)), failing
+    assert documented("drafts") == (len(SPECS) - len(failing), len(SPECS)), failing

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-SPECS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path("specs").resolve().glob("*.yaml"))}
+FOLDER = Path(__file__).parents[2] / "specs"
+SPECS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))}
 WORDS = sorted({word for text in SPECS.values() for word in re.findall(r"[A-Za-z_]\w+\??", text)})
 KEYS = """
     teaspec model embed norm blocks style loops head streams hidden encoder signal bypass aliases forward teacache

@@ -8,7 +8,16 @@ from typing import NoReturn
 
 import typer
 
-from teaspec.cli import check, compile, demo, explain, init, list, schema  # noqa: F401 - importing a command adds it
+from teaspec.cli import (  # noqa: F401 - importing a command adds it
+    calibrate,
+    check,
+    compile,
+    demo,
+    explain,
+    init,
+    list,
+    schema,
+)
 from teaspec.cli.root import BUG, EXIT_BUG, app
 
 __all__ = ["app", "main"]

@@ -52,8 +52,7 @@ def apply_teacache_hook(
             "The forward of this %s was replaced on the instance; while TeaCache is on, its extractor runs instead",
             name,
         )
-    insert_innermost(module, TeaCacheHook(config, extractor), TeaCacheHook._HOOK_NAME)
-    _forget_child_registries(module)
+    apply_hook(module, TeaCacheHook(config, extractor))
 
 
 def remove_teacache_hook(module: nn.Module) -> None:
@@ -69,14 +68,25 @@ def remove_teacache_hook(module: nn.Module) -> None:
     hook = find_teacache_hook(module)
     if hook is None:
         raise ValueError(f"TeaCache is not applied to this {type(module).__name__}; there is nothing to remove")
-    remove(module, hook, TeaCacheHook._HOOK_NAME)
-    _forget_child_registries(module)
+    remove_hook(module, hook)
 
 
 def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
     """Returns the module's TeaCache hook, or None."""
     registry = getattr(unwrap_module(module), "_diffusers_hook", None)
     return None if registry is None else registry.get_hook(TeaCacheHook._HOOK_NAME)
+
+
+def apply_hook(module: nn.Module, hook: TeaCacheHook) -> None:
+    """Puts a hook around a module's own forward, inside of every hook that is already there."""
+    insert_innermost(module, hook, hook._HOOK_NAME)
+    _forget_child_registries(module)
+
+
+def remove_hook(module: nn.Module, hook: TeaCacheHook) -> None:
+    """Takes a hook off, from wherever it is."""
+    remove(module, hook, hook._HOOK_NAME)
+    _forget_child_registries(module)
 
 
 def _forget_child_registries(module: nn.Module) -> None:

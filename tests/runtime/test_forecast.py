@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import teaspec
-from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, compile_spec, load_spec
-from teaspec.compiler.passes.import_model import import_model
+from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook
 from teaspec.proof.compare import named_tensors
-from teaspec.proof.inputs import Example
-from teaspec.proof.subject import Subject
 from teaspec.runtime.apply import find_teacache_hook, remove_teacache_hook
 from teaspec.runtime.forecast import ratio_of
 from teaspec.runtime.streams import streams_of
-from teaspec.runtime.timeline import TIMESTEP_NAMES
-from tests.runtime.denoising import SPECS, Denoiser, equal
+from tests.runtime.denoising import Denoiser, equal
 from tests.runtime.driving import hooked, latents, signal
 from tests.runtime.models import DualStream, UntimedStream, extract_dual, extract_single
+from tests.runtime.timed import Timed
 
 REUSE = {"coefficients": [0.0] * 5, "accumulate": "signed"}
 """Whatever is not forced is reused."""
@@ -94,18 +90,12 @@ class Lines:
         return stream.entry + (start + self.time * slope).to(value.dtype)
 
 
-class Timed:
-    """A tiny model of a spec, called at timesteps of the test's choice."""
+class OnLines(Timed):
+    """A tiny model of a spec whose streams move along lines."""
 
     def __init__(self, name: str) -> None:
-        spec = load_spec(Path(SPECS) / f"{name}.yaml")
-        subject = Subject(spec, import_model(spec), compile_spec)
-        dims = {key: min(max(2, low), high) for key, (low, high) in subject.alternatives[0].dims.items()}
-        tuples = False if "return_dict" in subject.parameters else None
-        example = Example(0, torch.float32, dims, frozenset(), tuples, positional=0, seed=0)
-        self._subject, self._example = subject, example
-        self.module = subject.module(example)
-        self.lines = Lines(subject.extractor(example))
+        super().__init__(name)
+        self.lines = Lines(self.extractor)
 
     def hook(self, order: int, **settings: Any) -> TeaCacheHook:
         config = TeaCacheConfig(rel_l1_thresh=1.0, residual_order=order, **{**REUSE, **settings})
@@ -117,12 +107,7 @@ class Timed:
     def call(self, time: float) -> list[torch.Tensor]:
         """Calls the model; time runs down from 1 to 0."""
         self.lines.time = time
-        arguments = self._subject.arguments(self._example)
-        for name in TIMESTEP_NAMES:
-            if isinstance(arguments.kwargs.get(name), torch.Tensor):
-                given = arguments.kwargs[name]
-                level = time if given.is_floating_point() else 1000 * time
-                arguments.kwargs[name] = torch.full_like(given, level)
+        arguments = self.arguments(time)
         with torch.no_grad(), teaspec.branch("cond"):
             output = self.module(*arguments.args, **arguments.kwargs)
         return [tensor for _, tensor in named_tensors(output)]
@@ -136,14 +121,14 @@ class Timed:
 
 
 @pytest.fixture(scope="module", params=["flux", "consisid", "ltx2", "kandinsky6", "minimax_h3"])
-def timed(request: pytest.FixtureRequest) -> Timed:
-    return Timed(request.param)
+def timed(request: pytest.FixtureRequest) -> OnLines:
+    return OnLines(request.param)
 
 
 TIMES = (1.0, 0.875, 0.75, 0.625)
 
 
-def test_residuals_on_a_line_are_forecast_exactly(timed: Timed) -> None:
+def test_residuals_on_a_line_are_forecast_exactly(timed: OnLines) -> None:
     truth = timed.generate(TIMES, order=1, warmup_steps=4)
     found = timed.generate(TIMES, order=1, warmup_steps=2)
     last = timed.generate(TIMES, order=0, warmup_steps=2)
@@ -152,7 +137,7 @@ def test_residuals_on_a_line_are_forecast_exactly(timed: Timed) -> None:
         assert (added - expected).abs().max() > 100 * (forecast - expected).abs().max()
 
 
-def test_the_line_is_not_followed_further_than_the_two_computed_steps_are_apart(timed: Timed) -> None:
+def test_the_line_is_not_followed_further_than_the_two_computed_steps_are_apart(timed: OnLines) -> None:
     far = timed.generate((1.0, 0.875, 0.25), order=1, warmup_steps=2)[2]
     # The prelude sees another timestep, the residual is the one at 0.75.
     near = timed.hook(order=1, warmup_steps=2)
@@ -173,7 +158,7 @@ def _residual(state: Any, key: str) -> torch.Tensor:
     return {"hidden_states": state.previous_residual, "encoder_hidden_states": state.previous_residual_encoder}[key]
 
 
-def test_every_live_stream_has_one_more_residual_and_nothing_else(timed: Timed) -> None:
+def test_every_live_stream_has_one_more_residual_and_nothing_else(timed: OnLines) -> None:
     held = {}
     for order in (0, 1):
         hook = timed.hook(order, warmup_steps=2)
@@ -189,13 +174,13 @@ def test_every_live_stream_has_one_more_residual_and_nothing_else(timed: Timed) 
     assert held[1] - held[0] == sum(one.nbytes for one in residuals if one is not None)
 
 
-def test_with_one_computed_step_it_is_order_0(timed: Timed) -> None:
+def test_with_one_computed_step_it_is_order_0(timed: OnLines) -> None:
     assert all(map(equal, *(timed.generate(TIMES, order, warmup_steps=1) for order in (0, 1))))
 
 
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_any_computed_and_reused_steps_on_a_line(data: st.DataObject, timed: Timed) -> None:
+def test_any_computed_and_reused_steps_on_a_line(data: st.DataObject, timed: OnLines) -> None:
     """Where the ratio stays within its bound, order 1 equals the uncached forward at every step."""
     gaps = data.draw(st.lists(st.integers(1, 6), min_size=3, max_size=5))
     times = tuple(1 - sum(gaps[:count]) / 40 for count in range(len(gaps) + 1))  # whole numbers, times a thousand

@@ -1,0 +1,117 @@
+"""A calibration from prompts to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from teaspec.calibrate.collect import collecting
+from teaspec.calibrate.fit import Fit, fit_pairs
+from teaspec.calibrate.load import Source
+from teaspec.calibrate.pairs import Pairs
+from teaspec.calibrate.thresholds import Threshold, find_thresholds
+from teaspec.calibrate.verify import verify
+from teaspec.runtime.calibration import Accumulate
+from teaspec.runtime.registry import find_defaults
+
+Done = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is generated.
+
+    Attributes:
+        source: The pipeline.
+        transformer: Its transformer.
+        prompts: All prompts, also those of other processes.
+        seed: Seed of the first; the others count on, so that no two processes make the same generation.
+        arguments: Further arguments of the pipeline.
+        rank: This process's number.
+        ranks: How many processes share the prompts.
+    """
+
+    source: Source
+    transformer: nn.Module
+    prompts: Sequence[str]
+    seed: int
+    arguments: dict[str, Any]
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def numbers(self) -> range:
+        """The prompts that are this process's."""
+        return range(self.rank, len(self.prompts), self.ranks)
+
+    def generate(self, number: int) -> Any:
+        """Runs the pipeline on one prompt; the same number always gives the same."""
+        return self.source.run(self.prompts[number], seed=self.seed + number, **self.arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a calibration found.
+
+    Attributes:
+        pairs: What was collected.
+        fit: The polynomial.
+        accumulate: How rescaled distances are summed, as the transformer's spec says.
+        thresholds: Settings worth trying.
+    """
+
+    pairs: Pairs
+    fit: Fit
+    accumulate: Accumulate
+    thresholds: tuple[Threshold, ...]
+
+
+def collect(job: Job, done: Done = lambda: None) -> Pairs:
+    """Generates this process's prompts and collects the pairs.
+
+    Args:
+        job: What is generated.
+        done: Called after each generation.
+
+    Raises:
+        ValueError: If the transformer cannot be hooked.
+    """
+    with collecting(job.transformer) as hook:
+        for number in job.numbers:
+            job.generate(number)
+            done()
+        return hook.pairs
+
+
+def conclude(pairs: Pairs, order: int) -> Findings:
+    """Fits the pairs and looks for thresholds.
+
+    Args:
+        pairs: What was collected.
+        order: Degree of the polynomial.
+
+    Raises:
+        ValueError: If there are too few pairs for it.
+    """
+    fit = fit_pairs(pairs, order)
+    defaults = find_defaults(pairs.transformer_type)
+    accumulate = "signed" if defaults is None else defaults.accumulate
+    return Findings(pairs, fit, accumulate, find_thresholds(pairs, fit.coefficients, accumulate))
+
+
+def verified(findings: Findings, job: Job, count: int, done: Done = lambda: None) -> Findings:
+    """Generates the first prompts uncached and at each of the thresholds, and measures what comes out.
+
+    Args:
+        findings: What was found.
+        job: What is generated.
+        count: How many prompts.
+        done: Called after each generation.
+    """
+    count = min(count, len(job.prompts))
+    coefficients, accumulate = findings.fit.coefficients, findings.accumulate
+    measured = verify(job.generate, job.transformer, findings.thresholds, coefficients, accumulate, count, done)
+    return Findings(findings.pairs, findings.fit, accumulate, measured)

@@ -19,7 +19,7 @@ help: ## this list
 
 install: $(STAMP) ## set up .venv; every other target does it by itself
 
-demo: $(STAMP) ## generate with FLUX uncached and cached, print the table, draw the decisions
+demo: $(STAMP) ## generate digits with FLUX uncached and cached, print tables, draw digits and decisions
 	$(BIN)/teaspec demo --output $(OUTPUT)
 
 # The tests use the cores by running side by side; threads inside each of them would only get in each other's way.

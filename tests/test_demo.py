@@ -6,26 +6,30 @@ import io
 import math
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib.image
 import pytest
 import torch
-from diffusers import FluxPipeline
 from rich.console import Console
 
-from teaspec.demo import DemoSettings, run
+from teaspec.demo import DemoSettings, Setting, run
+from teaspec.demo.digits import FOLDER
+from teaspec.demo.digits.classifier import accuracy
+from teaspec.demo.digits.files import load, save
+from teaspec.demo.digits.pixels import to_images, to_latents
 from teaspec.demo.hook_cost import NEVER
-from teaspec.demo.measure import hooked, observe, relative_error
-from teaspec.demo.pipeline import build_pipeline, generate
-from teaspec.demo.result import CachedRun, DemoResult, Spread
+from teaspec.demo.measure import observe, psnr
+from teaspec.demo.result import Comparison, DemoResult, Spread
+from teaspec.demo.settings import RECOMMENDED
+from teaspec.demo.sheet import strip
+from teaspec.demo.subject import Subject
 from teaspec.demo.table import render
 
 # The demo runs once for all tests here, so one worker takes them all.
 pytestmark = pytest.mark.xdist_group("demo")
 
-SMALL = DemoSettings(
-    steps=28, batch=2, side=4, text_tokens=4, double_blocks=1, single_blocks=2, heads=2, rounds=2, replays=1
-)
+SMALL = DemoSettings(cached=(Setting(0.1, 0), Setting(RECOMMENDED, 0), Setting(RECOMMENDED, 1)), images=10, rounds=1)
 
 
 @pytest.fixture(scope="module")
@@ -33,67 +37,110 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     return run(tmp_path_factory.mktemp("demo") / "made" / "by-the-demo", SMALL)
 
 
-@pytest.fixture
-def pipeline() -> FluxPipeline:
-    return build_pipeline(SMALL)
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return Subject.make(SMALL)
 
 
-def test_higher_thresholds_reuse_more(result: DemoResult) -> None:
-    assert tuple(one.threshold for one in result.runs) == SMALL.thresholds
-    computed = [one.computed for one in result.runs]
-    assert computed == sorted(set(computed), reverse=True)
-    assert all(one.computed + one.reused == SMALL.steps and one.reused > 0 for one in result.runs)
+@pytest.fixture(scope="module")
+def uncached(subject: Subject) -> torch.Tensor:
+    return subject.generate(guidance=1.0)
+
+
+def test_the_files_are_small_enough_to_ship() -> None:
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 10e6
+    assert {path.suffix for path in files} == {".safetensors", ".json"}
+
+
+def test_digits_are_recognised_uncached_and_cached(result: DemoResult) -> None:
+    for comparison in result.comparisons:
+        assert comparison.uncached.accuracy >= 0.9
+        for one in comparison.cached:
+            assert abs(one.accuracy - comparison.uncached.accuracy) <= 0.15  # one image of ten
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_nine_of_ten_digits_are_recognised_and_caching_costs_two_points_at_most(guidance: float) -> None:
+    subject = Subject.make(DemoSettings(images=200, seed=3))
+    plain = accuracy(subject.model.classifier, subject.generate(guidance), subject.digits)
+    assert plain >= 0.9
+    for order in (0, 1):
+        cached = observe(subject, guidance, Setting(RECOMMENDED, order)).images  # type: ignore[arg-type]
+        assert abs(accuracy(subject.model.classifier, cached, subject.digits) - plain) <= 0.02
+
+
+def test_the_recommended_threshold_computes_less_and_the_line_is_nearer(result: DemoResult) -> None:
+    for comparison in result.comparisons:
+        least, order_0, order_1 = comparison.cached
+        assert order_0.calls / order_0.computed >= 1.8
+        assert least.computed > order_0.computed
+        assert abs(order_1.computed - order_0.computed) <= 2
+        assert order_1.psnr > order_0.psnr + 3
+        assert {len(steps) for one in comparison.cached for steps in one.branches.values()} == {SMALL.steps}
+    branches = [[list(one.branches) for one in comparison.cached] for comparison in result.comparisons]
+    assert branches == [[["cond"]] * 3, [["cond", "uncond"]] * 3]
 
 
 def test_decisions_follow_the_threshold(result: DemoResult) -> None:
-    for one in result.runs:
-        first, *later = one.steps
-        assert first.decision == "compute"
-        assert all((step.decision == "compute") == (step.accumulated >= one.threshold) for step in later)
+    for one in (one for comparison in result.comparisons for one in comparison.cached):
+        for first, *later, last in one.branches.values():
+            assert (first.reason, last.reason) == ("first call", "last step")
+            assert all((step.decision == "compute") == (step.accumulated >= one.setting.threshold) for step in later)
 
 
-def test_decisions_repeat_on_a_new_pipeline(result: DemoResult, pipeline: FluxPipeline) -> None:
-    expected = generate(pipeline, SMALL)
-    for one in result.runs:
-        latents, steps = observe(pipeline, SMALL, one.threshold)
-        assert steps == one.steps
-        assert relative_error(latents, expected) == one.error
-        assert 0 < one.error < 1
+def test_images_and_decisions_repeat(result: DemoResult, subject: Subject, uncached: torch.Tensor) -> None:
+    comparison = result.comparisons[0]
+    assert torch.equal(comparison.uncached.images, uncached)
+    for one in comparison.cached:
+        observed = observe(subject, 1.0, one.setting)
+        assert observed.branches == one.branches
+        assert torch.equal(observed.images, one.images)
+        assert one.psnr == psnr(one.images, uncached)
 
 
 def test_times_are_those_of_the_rounds(result: DemoResult) -> None:
-    spreads = [result.uncached, *(one.seconds for one in result.runs), *(one.time_ratio for one in result.runs)]
+    spreads = [comparison.uncached.seconds for comparison in result.comparisons]
+    spreads += [spread for one in result.comparisons for two in one.cached for spread in (two.seconds, two.time_ratio)]
     assert all(0 < spread.low <= spread.median <= spread.high for spread in spreads)
     assert {spread.count for spread in spreads} == {SMALL.rounds}
     assert result.hook_cost.ratio.count == SMALL.steps * SMALL.replays
-    assert result.hook_cost.ratio.low <= result.hook_cost.hooked.median / result.hook_cost.plain.median
-    assert sum(one.seconds.low for one in result.runs) + result.uncached.low < result.elapsed
 
 
-def test_ideal_ratio_counts_reused_steps_at_their_price(result: DemoResult) -> None:
-    one = result.runs[0]
-    steps = one.steps[:4]
-    computed = sum(step.decision == "compute" for step in steps)
-    assert 0 < computed < 4
-    cut = replace(one, steps=steps, reused_cost=0.5)
-    assert cut.ideal_ratio == (computed + 0.5 * (4 - computed)) / 4
-    assert all(0 < run.reused_cost < 1 for run in result.runs)
+def test_operations_are_those_of_computed_and_reused_calls(result: DemoResult) -> None:
+    assert 0 < result.flops.reused < 0.05 * result.flops.full
+    for one in (one for comparison in result.comparisons for one in comparison.cached):
+        share = one.computed / one.calls
+        assert share < one.flop_ratio < share + 0.05
 
 
 def test_spread_of_measurements() -> None:
     assert Spread.of([3.0, 1.0, 5.0, 2.0]) == Spread(median=2.5, low=1.0, high=5.0, count=4)
 
 
-def test_picture_has_a_row_per_threshold(result: DemoResult) -> None:
+def test_psnr_of_images() -> None:
+    blank = torch.zeros(2, 16, 16)
+    assert psnr(blank, blank) == math.inf
+    assert psnr(blank + 0.1, blank) == pytest.approx(20, abs=1e-4)
+    assert psnr(blank + torch.tensor([0.1, 0.01])[:, None, None], blank) == pytest.approx(30, abs=1e-4)
+
+
+def test_the_decisions_have_a_row_per_setting(result: DemoResult) -> None:
     assert result.figure.name == "decisions.png"
     pixels = matplotlib.image.imread(result.figure)
-    height, width = pixels.shape[:2]
-    assert width == 1350
-    assert height > 200 * len(result.runs)
-    # Both colours of the decisions are there.
-    for colour in ("#d9652b", "#7fb2d9"):
+    for colour in ("#d9652b", "#7fb2d9"):  # both kinds of decisions
         rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         assert (abs(pixels[..., :3] - rgb).max(axis=-1) < 0.01).sum() > 1000
+
+
+def test_the_sheet_shows_the_digits(result: DemoResult, uncached: torch.Tensor) -> None:
+    assert result.sheet.name == "digits.png"
+    pixels = matplotlib.image.imread(result.sheet)[..., :3]
+    assert ((pixels < 0.3).all(axis=-1)).sum() > 10_000  # ink
+    laid_out = strip(uncached)
+    assert laid_out.shape == (16, 10 * 18)
+    assert torch.equal(laid_out[:, 18:34], uncached[1])
 
 
 def text_of(result: DemoResult) -> str:
@@ -102,47 +149,41 @@ def text_of(result: DemoResult) -> str:
     return console.export_text()
 
 
-def test_table_shows_each_run_and_says_that_weights_are_random(result: DemoResult) -> None:
+def test_the_table_shows_each_run(result: DemoResult) -> None:
     text = text_of(result)
-    lines = [line.split() for line in text.splitlines()]
-    for one in result.runs:
-        row = next(line for line in lines if line[:1] == [f"{one.threshold:g}"])
-        assert row[1:3] == [str(one.computed), str(one.reused)]
+    rows = [line.split() for line in text.splitlines()]
+    for one in (one for comparison in result.comparisons for one in comparison.cached):
+        key = [f"{one.setting.threshold:g}", str(one.setting.order), str(one.computed)]
+        row = next(row for row in rows if row[:3] == key and f"{one.psnr:.1f}" in row)
         assert f"{one.time_ratio.median:.3f}" in row
-        assert f"{one.error:.4f}" in row
-    assert "The weights are random" in text
+        assert f"{one.accuracy:.1%}" in row
     assert f"{result.hook_cost.ratio.median:.4f} times" in " ".join(text.split())
     assert "…" not in text
 
 
-def test_table_of_a_run_that_reused_nothing(result: DemoResult) -> None:
-    every = tuple(replace(step, decision="compute") for step in result.runs[0].steps)
-    computed_only: CachedRun = replace(result.runs[0], steps=every, reused_cost=0.0)
-    assert "No step was reused." in text_of(replace(result, runs=(computed_only,)))
+def test_a_table_where_nothing_differs(result: DemoResult) -> None:
+    first, *others = result.comparisons
+    equal = Comparison(first.uncached, tuple(replace(one, psnr=math.inf) for one in first.cached))
+    assert " inf" in text_of(replace(result, comparisons=(equal, *others)))
 
 
-def test_hook_that_reuses_nothing_changes_no_bit(pipeline: FluxPipeline) -> None:
-    expected = generate(pipeline, SMALL)
-    with hooked(pipeline, SMALL, NEVER) as hook:
-        actual = generate(pipeline, SMALL)
-    assert hook.last_generation is not None
-    assert [one.decision for one in hook.last_generation.decisions] == ["compute"] * 28
-    assert torch.equal(actual, expected)
+def test_a_hook_that_reuses_nothing_changes_no_bit(subject: Subject, uncached: torch.Tensor) -> None:
+    observed = observe(subject, 1.0, Setting(NEVER, 0))
+    assert [one.decision for one in observed.branches["cond"]] == ["compute"] * SMALL.steps
+    assert torch.equal(observed.images, uncached)
 
 
-def test_removed_hook_leaves_the_original_forward(pipeline: FluxPipeline) -> None:
-    transformer = pipeline.transformer
-    expected = generate(pipeline, SMALL)
-    with hooked(pipeline, SMALL, 0.1):
+def test_a_removed_hook_leaves_the_original_forward(subject: Subject) -> None:
+    transformer = subject.model.transformer
+    with subject.hooked(Setting(RECOMMENDED, 1)):
         assert "forward" in vars(transformer)
-        assert not torch.equal(generate(pipeline, SMALL), expected)
     assert "forward" not in vars(transformer)
     assert transformer.forward.__func__ is type(transformer).forward
-    assert torch.equal(generate(pipeline, SMALL), expected)
 
 
-def test_reused_step_runs_no_block_and_keeps_no_encoder_residual(pipeline: FluxPipeline) -> None:
-    transformer = pipeline.transformer
+def test_a_reused_step_runs_no_block_and_keeps_no_encoder_residual() -> None:
+    subject = Subject.make(replace(SMALL, images=1))
+    transformer = subject.model.transformer
     always = ("x_embedder", "time_text_embed", "norm_out", "proj_out")
     when_computed = ("context_embedder", "pos_embed")
     blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
@@ -151,31 +192,40 @@ def test_reused_step_runs_no_block_and_keeps_no_encoder_residual(pipeline: FluxP
     for name, modules in named.items():
         for module in modules:
             module.register_forward_hook(lambda *_, name=name: ran.update([name]))
+    seen = []
+    with subject.hooked(Setting(RECOMMENDED, 0)) as hook:
 
-    with hooked(pipeline, SMALL, 0.06) as hook:
-
-        def look(step: int) -> None:
-            what = hook.decisions[-1].decision
-            expected = dict.fromkeys(always, 1)
-            if what == "compute":
-                expected |= dict.fromkeys(when_computed, 1) | {"blocks": len(blocks)}
-            assert ran == expected, f"step {step}: {what}"
+        def look(_module: object, decision: object) -> None:
+            seen.append((hook.decisions[-1].decision, dict(ran)))
             ran.clear()
             state = hook.state_manager.states["cond"]
             assert state.previous_residual is not None
             assert state.previous_residual_encoder is None
             assert state.previous_live == {}
 
-        generate(pipeline, SMALL, look)
-    assert hook.last_generation is not None
-    assert {one.decision for one in hook.last_generation.decisions} == {"compute", "reuse"}
+        hook.config.on_decision = look
+        subject.generate(guidance=1.0)
+    for what, modules_that_ran in seen:
+        expected = dict.fromkeys(always, 1)
+        if what == "compute":
+            expected |= dict.fromkeys(when_computed, 1) | {"blocks": len(blocks)}
+        assert modules_that_ran == expected
+    assert {what for what, _ in seen} == {"compute", "reuse"}
+    assert len(seen) == SMALL.steps
 
 
-def test_generations_start_from_the_seed(pipeline: FluxPipeline) -> None:
-    latents = generate(pipeline, SMALL)
-    assert latents.shape == (2, 16, 16)
-    assert torch.equal(latents, generate(build_pipeline(SMALL), SMALL))
-    assert not torch.equal(latents, generate(pipeline, replace(SMALL, seed=1)))
-    # The random model moves the latents: they are not the noise they started from.
-    assert math.isfinite(latents.std())
-    assert relative_error(latents, generate(build_pipeline(replace(SMALL, seed=5)), SMALL)) > 0.01
+def test_pixels_survive_the_way_through_latents() -> None:
+    images = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    latents = to_latents(images)
+    assert latents.shape == (3, 16, 16)
+    torch.testing.assert_close(to_images(latents), images)
+
+
+def test_the_model_comes_back_as_it_was_saved(subject: Subject, tmp_path: Path, uncached: torch.Tensor) -> None:
+    model = subject.model
+    save(tmp_path, model.transformer, model.prompts, model.classifier)
+    again = load(tmp_path)
+    for name, weight in again.transformer.state_dict().items():
+        assert torch.equal(weight, model.transformer.state_dict()[name])  # they were in half precision before
+    assert torch.equal(again.classifier(uncached), model.classifier(uncached))
+    assert torch.equal(again.prompts.tokens, model.prompts.tokens)

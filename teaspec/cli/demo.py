@@ -1,4 +1,4 @@
-"""`teaspec demo`: a small pipeline, uncached and cached, measured."""
+"""`teaspec demo`: a small trained model, uncached and cached, measured."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from teaspec.cli.root import EXIT_FAILED, EXIT_USAGE, Debug, app, get_console
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("teaspec-demo"),
+    output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("teaspec-demo"),
     _debug: Debug = False,
 ) -> None:
-    """Generate with a small FLUX pipeline, uncached and cached, and measure."""
+    """Generate handwritten digits with a small FLUX, uncached and cached, and measure."""
     from teaspec.demo import run
     from teaspec.demo.table import render
 

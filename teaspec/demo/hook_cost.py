@@ -1,4 +1,4 @@
-"""What the hook costs where it saves nothing: computed steps with it and without it, on the same inputs."""
+"""What the hook costs where it saves nothing, and what a reused step costs: on the inputs of one generation."""
 
 from __future__ import annotations
 
@@ -9,27 +9,45 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from diffusers import FluxPipeline, FluxTransformer2DModel
+from diffusers import FluxTransformer2DModel
+from torch.utils.flop_counter import FlopCounterMode
 
-from teaspec.demo.pipeline import generate
-from teaspec.demo.result import HookCost, Spread
-from teaspec.demo.settings import DemoSettings
+from teaspec.demo.result import HookCost, Spread, StepFlops
+from teaspec.demo.subject import Subject
 from teaspec.runtime.apply import apply_teacache_hook
 from teaspec.runtime.config import TeaCacheConfig
 
 NEVER = sys.float_info.min
 """A threshold so small that no step is reused."""
 
+ALWAYS = 1e9
+"""A threshold that no step reaches."""
 
-def measure_hook_cost(pipeline: FluxPipeline, settings: DemoSettings) -> HookCost:
+Call = dict[str, Any]
+
+
+def record(subject: Subject) -> list[Call]:
+    """Returns the keyword arguments of each call of the transformer in one generation without guidance."""
+    calls: list[Call] = []
+
+    def note(_module: Any, _args: Any, kwargs: Call) -> None:
+        calls.append(dict(kwargs))
+
+    handle = subject.model.transformer.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        subject.generate(guidance=1.0)
+    finally:
+        handle.remove()
+    return calls
+
+
+def measure_hook_cost(subject: Subject, calls: list[Call]) -> HookCost:
     """Replays the steps of one generation, hooked and unhooked in turn, and compares the times pair by pair."""
-    plain = pipeline.transformer
-    calls = _record(pipeline, settings)
-    hooked = _twin(plain)
-    apply_teacache_hook(hooked, TeaCacheConfig(rel_l1_thresh=NEVER, coefficients=list(settings.coefficients)))
+    plain = subject.model.transformer
+    hooked = _hooked_twin(subject, NEVER)
     pairs: list[tuple[float, float]] = []
     gc.collect()
-    for replay in range(settings.replays):
+    for replay in range(subject.settings.replays):
         for number, call in enumerate(calls):
             # Which of the two comes first changes from pair to pair: the second finds its inputs in the cache.
             if (number + replay) % 2:
@@ -44,30 +62,35 @@ def measure_hook_cost(pipeline: FluxPipeline, settings: DemoSettings) -> HookCos
     )
 
 
-def _record(pipeline: FluxPipeline, settings: DemoSettings) -> list[dict[str, Any]]:
-    """Returns the keyword arguments of each call of the transformer in one generation."""
-    calls: list[dict[str, Any]] = []
-
-    def note(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        calls.append(dict(kwargs))
-
-    handle = pipeline.transformer.register_forward_pre_hook(note, with_kwargs=True)
-    try:
-        generate(pipeline, settings)
-    finally:
-        handle.remove()
-    return calls
+def count_flops(subject: Subject, calls: list[Call]) -> StepFlops:
+    """Counts the operations of an uncached call and of one that reuses the residual."""
+    hooked = _hooked_twin(subject, ALWAYS)
+    _call(hooked, calls[0])
+    return StepFlops(full=_flops(subject.model.transformer, calls[1]), reused=_flops(hooked, calls[1]))
 
 
-def _twin(transformer: FluxTransformer2DModel) -> FluxTransformer2DModel:
+def _hooked_twin(subject: Subject, threshold: float) -> FluxTransformer2DModel:
     """Copies the modules but not the weights: both transformers read the same memory."""
+    transformer = subject.model.transformer
     shared = {id(tensor): tensor for tensor in (*transformer.parameters(), *transformer.buffers())}
-    return copy.deepcopy(transformer, shared)
+    twin = copy.deepcopy(transformer, shared)
+    apply_teacache_hook(twin, TeaCacheConfig(threshold, list(subject.settings.coefficients)))
+    return twin
+
+
+def _seconds(transformer: FluxTransformer2DModel, call: Call) -> float:
+    started = perf_counter()
+    _call(transformer, call)
+    return perf_counter() - started
+
+
+def _flops(transformer: FluxTransformer2DModel, call: Call) -> int:
+    with FlopCounterMode(display=False) as counter:
+        _call(transformer, call)
+    return int(counter.get_total_flops())
 
 
 @torch.no_grad()
-def _seconds(transformer: FluxTransformer2DModel, call: dict[str, Any]) -> float:
+def _call(transformer: FluxTransformer2DModel, call: Call) -> None:
     with transformer.cache_context("cond"):
-        started = perf_counter()
         transformer(**call)
-        return perf_counter() - started

@@ -1,103 +1,105 @@
-"""The measurements: uncached and cached generations in turn, and the hook against no hook."""
+"""The measurements: uncached and cached generations in turn."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
-from diffusers import FluxPipeline
+from torch import Tensor
 
-from teaspec.demo.pipeline import generate
-from teaspec.demo.result import CachedRun, Spread
-from teaspec.demo.settings import DemoSettings
-from teaspec.demo.timing import Timed, time_generation
-from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.config import TeaCacheConfig
-from teaspec.runtime.hook import TeaCacheHook
+from teaspec.demo.digits.classifier import accuracy
+from teaspec.demo.result import Cached, Comparison, Spread, StepFlops, Uncached
+from teaspec.demo.settings import Setting
+from teaspec.demo.subject import Subject
 from teaspec.runtime.record import Decision
 
 Report = Callable[[str], None]
 
 
-def observe(
-    pipeline: FluxPipeline, settings: DemoSettings, threshold: float
-) -> tuple[torch.Tensor, tuple[Decision, ...]]:
-    """Generates once at a threshold and returns the latents and what was decided at each step.
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """One generation at a setting: its images, and what was decided in each branch."""
+
+    images: Tensor
+    branches: dict[str, tuple[Decision, ...]]
+
+
+def compare(subject: Subject, guidance: float, flops: StepFlops, report: Report) -> Comparison:
+    """Measures uncached generations and those at each setting, interleaved.
+
+    The first generation of each kind warms up and shows images and decisions; the timed ones follow in rounds
+    (uncached, first setting, second, ..., uncached, ...), so that a drift of the machine's speed meets all of them.
+
+    Args:
+        subject: What is run.
+        guidance: `true_cfg_scale`.
+        flops: What a call costs.
+        report: Told what is being done.
+    """
+    settings = subject.settings
+    what = "with guidance" if guidance > 1 else "without guidance"
+    report(f"{what}: looking")
+    expected = subject.generate(guidance)
+    observed = [observe(subject, guidance, setting) for setting in settings.cached]
+    plain: list[float] = []
+    cached: list[list[float]] = [[] for _ in settings.cached]
+    for number in range(1, settings.rounds + 1):
+        report(f"{what}: timing, round {number} of {settings.rounds}")
+        plain.append(subject.time(guidance))
+        for setting, seconds in zip(settings.cached, cached, strict=True):
+            with subject.hooked(setting):
+                seconds.append(subject.time(guidance))
+    seen = accuracy(subject.model.classifier, expected, subject.digits)
+    uncached = Uncached(guidance, expected, seen, Spread.of(plain))
+    return Comparison(
+        uncached,
+        tuple(
+            _cached(subject, setting, one, expected, seconds, plain, flops)
+            for setting, one, seconds in zip(settings.cached, observed, cached, strict=True)
+        ),
+    )
+
+
+def observe(subject: Subject, guidance: float, setting: Setting) -> _Observed:
+    """Generates once at a setting and returns the images and what was decided.
 
     Raises:
         RuntimeError: If the hook saw no step.
     """
-    with hooked(pipeline, settings, threshold) as hook:
-        latents = generate(pipeline, settings)
+    with subject.hooked(setting) as hook:
+        images = subject.generate(guidance)
     # The pipeline resets the hook when it is done; the record of the generation outlives that.
     if hook.last_generation is None:
         raise RuntimeError("the pipeline ran without calling the hooked transformer")
-    return latents, hook.last_generation.decisions
+    decisions = hook.last_generation.decisions
+    names = dict.fromkeys(one.branch for one in decisions)
+    return _Observed(images, {name: tuple(one for one in decisions if one.branch == name) for name in names})
 
 
-@contextmanager
-def hooked(pipeline: FluxPipeline, settings: DemoSettings, threshold: float) -> Iterator[TeaCacheHook]:
-    """Applies TeaCache to the pipeline's transformer and takes it off again."""
-    transformer = pipeline.transformer
-    apply_teacache_hook(transformer, TeaCacheConfig(rel_l1_thresh=threshold, coefficients=list(settings.coefficients)))
-    hook = find_teacache_hook(transformer)
-    assert hook is not None
-    try:
-        yield hook
-    finally:
-        remove_teacache_hook(transformer)
+def psnr(images: Tensor, expected: Tensor) -> float:
+    """Returns the peak signal-to-noise ratio of images with values in [0, 1], in dB: the mean over the images."""
+    errors = (images - expected).square().mean(dim=(1, 2))
+    return float((-10 * errors.log10()).mean())
 
 
-def measure_runs(
-    pipeline: FluxPipeline, settings: DemoSettings, report: Report
-) -> tuple[Spread, tuple[CachedRun, ...]]:
-    """Measures uncached generations and those at each threshold, interleaved.
-
-    The first generation of each kind warms up and shows the decisions; the timed ones follow in rounds (uncached, first
-    threshold, second, ..., uncached, ...), so that a drift of the machine's speed meets all of them.
-
-    Returns:
-        Wall time of an uncached generation in seconds, and one `CachedRun` per threshold.
-    """
-    report("warm-up")
-    expected = generate(pipeline, settings)
-    observed = [observe(pipeline, settings, threshold) for threshold in settings.thresholds]
-
-    plain: list[Timed] = []
-    cached: list[list[Timed]] = [[] for _ in settings.thresholds]
-    for number in range(1, settings.rounds + 1):
-        report(f"round {number} of {settings.rounds}")
-        plain.append(time_generation(pipeline, settings))
-        for threshold, timed in zip(settings.thresholds, cached, strict=True):
-            with hooked(pipeline, settings, threshold):
-                timed.append(time_generation(pipeline, settings))
-
-    runs = tuple(
-        _summary(threshold, steps, relative_error(latents, expected), timed, plain)
-        for threshold, (latents, steps), timed in zip(settings.thresholds, observed, cached, strict=True)
-    )
-    return Spread.of(run.seconds for run in plain), runs
-
-
-def relative_error(result: torch.Tensor, expected: torch.Tensor) -> float:
-    """Returns the mean difference relative to the mean magnitude of `expected`."""
-    return float((result - expected).abs().mean() / expected.abs().mean())
-
-
-def _summary(
-    threshold: float, steps: tuple[Decision, ...], error: float, timed: list[Timed], plain: list[Timed]
-) -> CachedRun:
-    # Step times start at the second step; the first is computed in any case.
-    later = [step.decision for step in steps[1:]]
-    reused = [seconds for run in timed for what, seconds in zip(later, run.steps, strict=True) if what == "reuse"]
-    uncached_step = statistics.median(seconds for run in plain for seconds in run.steps)
-    return CachedRun(
-        threshold=threshold,
-        steps=steps,
-        seconds=Spread.of(run.seconds for run in timed),
-        time_ratio=Spread.of(run.seconds / base.seconds for run, base in zip(timed, plain, strict=True)),
-        reused_cost=statistics.median(reused) / uncached_step if reused else 0.0,
-        error=error,
+def _cached(
+    subject: Subject,
+    setting: Setting,
+    observed: _Observed,
+    expected: Tensor,
+    seconds: list[float],
+    plain: list[float],
+    flops: StepFlops,
+) -> Cached:
+    steps = [step.decision for branch in observed.branches.values() for step in branch]
+    spent = sum(flops.full if step == "compute" else flops.reused for step in steps)
+    return Cached(
+        setting=setting,
+        branches=observed.branches,
+        images=observed.images,
+        accuracy=accuracy(subject.model.classifier, observed.images, subject.digits),
+        psnr=psnr(observed.images, expected),
+        seconds=Spread.of(seconds),
+        time_ratio=Spread.of(one / base for one, base in zip(seconds, plain, strict=True)),
+        flop_ratio=spent / (len(steps) * flops.full),
     )

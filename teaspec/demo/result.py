@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from teaspec.demo.settings import DemoSettings
+from torch import Tensor
+
+from teaspec.demo.settings import DemoSettings, Setting
 from teaspec.runtime.record import Decision
 
 
@@ -34,40 +36,64 @@ class Spread:
         return cls(statistics.median(measured), measured[0], measured[-1], len(measured))
 
 
-@dataclass(frozen=True)
-class CachedRun:
-    """Generations at one threshold.
+@dataclass(frozen=True, eq=False)
+class Uncached:
+    """Generations without a cache.
 
     Attributes:
-        threshold: `rel_l1_thresh`.
-        steps: What was decided at each step; the same in every repetition.
+        guidance: `true_cfg_scale`.
+        images: The result, of shape (images, 16, 16), ink in [0, 1].
+        accuracy: Share of the images in which the classifier reads the wanted digit.
         seconds: Wall time of a generation.
-        time_ratio: Wall time over that of the uncached generation of the same round.
-        reused_cost: Median time of a reused step over that of an uncached step; 0 where none was reused.
-        error: Relative L1 difference of the result to the uncached one.
     """
 
-    threshold: float
-    steps: tuple[Decision, ...]
+    guidance: float
+    images: Tensor
+    accuracy: float
+    seconds: Spread
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """Generations with TeaCache.
+
+    Attributes:
+        setting: How it was set.
+        branches: What was decided at each step, by branch; the same in every repetition.
+        images: The result.
+        accuracy: Share of the images in which the classifier reads the wanted digit.
+        psnr: Of the images to the uncached ones, in dB, the mean over the images; infinite where one is equal.
+        seconds: Wall time of a generation.
+        time_ratio: Wall time over that of the uncached generation of the same round.
+        flop_ratio: Floating point operations over those of the uncached generation.
+    """
+
+    setting: Setting
+    branches: Mapping[str, tuple[Decision, ...]]
+    images: Tensor
+    accuracy: float
+    psnr: float
     seconds: Spread
     time_ratio: Spread
-    reused_cost: float
-    error: float
+    flop_ratio: float
+
+    @property
+    def calls(self) -> int:
+        """Calls of the transformer: steps times branches."""
+        return sum(map(len, self.branches.values()))
 
     @property
     def computed(self) -> int:
-        """Steps that ran the blocks."""
-        return sum(step.decision == "compute" for step in self.steps)
+        """Calls that ran the blocks."""
+        return sum(step.decision == "compute" for steps in self.branches.values() for step in steps)
 
-    @property
-    def reused(self) -> int:
-        """Steps that reused the residual."""
-        return len(self.steps) - self.computed
 
-    @property
-    def ideal_ratio(self) -> float:
-        """The time ratio if a computed step cost what an uncached one does."""
-        return (self.computed + self.reused * self.reused_cost) / len(self.steps)
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Uncached and cached generations at one guidance scale."""
+
+    uncached: Uncached
+    cached: tuple[Cached, ...]
 
 
 @dataclass(frozen=True)
@@ -86,6 +112,19 @@ class HookCost:
 
 
 @dataclass(frozen=True)
+class StepFlops:
+    """Floating point operations of one call of the transformer.
+
+    Attributes:
+        full: Without a cache.
+        reused: Where the residual is reused.
+    """
+
+    full: int
+    reused: int
+
+
+@dataclass(frozen=True, eq=False)
 class DemoResult:
     """All that the demo found.
 
@@ -93,9 +132,10 @@ class DemoResult:
         settings: What was run.
         parameters: Size of the transformer.
         threads: Threads that torch used.
-        uncached: Wall time of an uncached generation, in seconds.
-        runs: One per threshold.
+        comparisons: One per guidance scale.
         hook_cost: What the hook adds to a computed step.
+        flops: What a call costs.
+        sheet: The PNG with the digits.
         figure: The PNG with the decision per step.
         elapsed: Seconds that the whole demo took.
     """
@@ -103,8 +143,9 @@ class DemoResult:
     settings: DemoSettings
     parameters: int
     threads: int
-    uncached: Spread
-    runs: tuple[CachedRun, ...]
+    comparisons: tuple[Comparison, ...]
     hook_cost: HookCost
+    flops: StepFlops
+    sheet: Path
     figure: Path
     elapsed: float

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 """The polynomial x: what is accumulated is the relative L1 distance itself."""
+
+RECOMMENDED = 0.15
+"""The threshold for the digits model; docs/benchmarks.md has others."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to cache.
+
+    Attributes:
+        threshold: `rel_l1_thresh`.
+        order: `residual_order`.
+    """
+
+    threshold: float
+    order: Literal[0, 1]
 
 
 @dataclass(frozen=True)
@@ -13,30 +30,27 @@ class DemoSettings:
     """The size of the demo.
 
     Attributes:
-        thresholds: One cached run for each of these `rel_l1_thresh`, in this order.
-        coefficients: Rescaling polynomial, highest degree first. The identity by default: the published FLUX polynomial
-            was fitted to trained weights, and at the distances of this model it is nearly constant, about 0.2 a step.
+        cached: What is compared with uncached generations.
+        guidances: Each of these `true_cfg_scale`; above 1 a step calls the transformer for two branches.
+        coefficients: Rescaling polynomial, highest degree first. The identity: the published FLUX polynomial was fitted
+            to another checkpoint.
         steps: Denoising steps of one generation.
-        batch: Images generated at once.
-        side: Image tokens along one side; the image has `side * side` of them.
-        text_tokens: Length of the random prompt embeddings.
-        double_blocks: Blocks with an image and a text stream.
-        single_blocks: Blocks over the joined stream.
-        heads: Attention heads of 32 channels each.
+        images: Images generated at once: 0, 1, ..., 9, 0, ...
         rounds: Interleaved repetitions that the medians are taken over.
         replays: How often every step is repeated, hooked and unhooked in turn, to measure the hook itself.
-        seed: Seed of weights, prompt embeddings and noise.
+        seed: Seed of the noise.
     """
 
-    thresholds: tuple[float, ...] = (0.03, 0.06, 0.1)
+    cached: tuple[Setting, ...] = (
+        Setting(0.1, 0),
+        Setting(RECOMMENDED, 0),
+        Setting(RECOMMENDED, 1),
+        Setting(0.25, 1),
+    )
+    guidances: tuple[float, ...] = (1.0, 2.0)
     coefficients: tuple[float, ...] = IDENTITY
     steps: int = 28
-    batch: int = 4
-    side: int = 16
-    text_tokens: int = 32
-    double_blocks: int = 2
-    single_blocks: int = 5
-    heads: int = 6
+    images: int = 40
     rounds: int = 3
-    replays: int = 2
+    replays: int = 1
     seed: int = 0

@@ -1,0 +1,179 @@
+"""Every training-free cache, by its own knob. One that does not run on this model is reported with its error."""
+
+from __future__ import annotations
+
+import ast
+import io
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import (
+    FasterCacheConfig,
+    FirstBlockCacheConfig,
+    MagCacheConfig,
+    PyramidAttentionBroadcastConfig,
+    TaylorSeerCacheConfig,
+)
+from diffusers.hooks import SeaCacheConfig
+
+from comparison.subject import STEPS, Subject
+from teaspec import TeaCacheConfig, apply_teacache_hook
+from teaspec.calibrate import Fit, collecting, fit_pairs
+
+IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
+CALIBRATION_SEEDS = (1001, 1002, 1003)
+"""None of them is the seed that caches are compared on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """A cache.
+
+    Attributes:
+        name: What it is called in tables and plots.
+        knob: Its setting.
+        values: What is tried, from exact to fast.
+        apply: Puts the cache on a pipeline's transformer.
+    """
+
+    name: str
+    knob: str
+    values: tuple[float, ...]
+    apply: Callable[[Any, Any], None]
+
+
+def calibrate(subject: Subject) -> Fit:
+    """The coefficients of this model, at this guidance."""
+    pipeline = subject.twin()
+    with collecting(pipeline.transformer) as hook:
+        for seed in CALIBRATION_SEEDS:
+            subject.generate(pipeline, seed)
+    return fit_pairs(hook.pairs)
+
+
+def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
+    """All caches for a subject; what they need to be calibrated is done here."""
+    thresholds = (0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3)
+    for name, coefficients in (("identity", IDENTITY), ("calibrated", list(fit.coefficients))):
+        for order in (0, 1):
+            apply = _teaspec(coefficients, order)
+            yield Method(f"teaspec, {name}, order {order}", "rel_l1_thresh", thresholds, apply)
+    yield Method(
+        "diffusers FirstBlockCache",
+        "threshold",
+        (0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4),
+        lambda pipeline, value: pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=value)),
+    )
+    yield Method("diffusers MagCache", "threshold", (0.02, 0.06, 0.12, 0.2, 0.3), _mag_cache(subject))
+    for order in (1, 2):
+        yield Method(
+            f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 3, 4, 5), _taylor_seer(order, lite=False)
+        )
+    yield Method("diffusers TaylorSeer lite, order 1", "cache_interval", (2, 3, 4, 5), _taylor_seer(1, lite=True))
+    yield Method("diffusers PAB", "spatial_attention_block_skip_range", (2, 3, 5), _pyramid)
+    yield Method("diffusers FasterCache", "spatial_attention_block_skip_range", (2, 3, 5), _faster(subject.guidance))
+    yield Method("diffusers SeaCache, order 1", "threshold", (0.1, 0.25, 0.5, 1.0), _sea_cache)
+    for taylor in (False, True):
+        named = "cache-dit DBCache, TaylorSeer" if taylor else "cache-dit DBCache"
+        yield Method(named, "residual_diff_threshold", (0.05, 0.08, 0.12, 0.2, 0.3), _db_cache(taylor))
+
+
+def _teaspec(coefficients: list[float], order: Any) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        config = TeaCacheConfig(value, coefficients, residual_order=order, num_inference_steps=STEPS)
+        apply_teacache_hook(pipeline.transformer, config)
+
+    return apply
+
+
+def _mag_cache(subject: Subject) -> Callable[[Any, Any], None]:
+    """Calibrated as its documentation says: one run with `calibrate=True`, and the ratios that it prints."""
+
+    def apply(pipeline: Any, value: float) -> None:
+        twin, printed = subject.twin(), io.StringIO()
+        twin.transformer.enable_cache(MagCacheConfig(calibrate=True, num_inference_steps=STEPS))
+        with redirect_stdout(printed):
+            subject.generate(twin, CALIBRATION_SEEDS[0])
+        ratios = next(line for line in printed.getvalue().splitlines() if re.match(r"\[\d", line))
+        config = MagCacheConfig(threshold=value, mag_ratios=ast.literal_eval(ratios), num_inference_steps=STEPS)
+        pipeline.transformer.enable_cache(config)
+
+    return apply
+
+
+def _taylor_seer(order: int, *, lite: bool) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        config = TaylorSeerCacheConfig(
+            cache_interval=int(value), max_order=order, taylor_factors_dtype=torch.float32, use_lite_mode=lite
+        )
+        pipeline.transformer.enable_cache(config)
+
+    return apply
+
+
+def _pyramid(pipeline: Any, value: float) -> None:
+    pipeline.transformer.enable_cache(
+        PyramidAttentionBroadcastConfig(
+            spatial_attention_block_skip_range=int(value),
+            spatial_attention_timestep_skip_range=(100, 950),
+            spatial_attention_block_identifiers=("transformer_blocks",),
+            current_timestep_callback=lambda: pipeline.current_timestep,
+        )
+    )
+
+
+def _faster(guidance: float) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        pipeline.transformer.enable_cache(
+            FasterCacheConfig(
+                spatial_attention_block_skip_range=int(value),
+                spatial_attention_timestep_skip_range=(-1, 950),
+                spatial_attention_block_identifiers=("transformer_blocks",),
+                current_timestep_callback=lambda: pipeline.current_timestep,
+                attention_weight_callback=lambda _module: 0.3,
+                # FLUX calls its two branches one after the other, so there is no batch of both to skip half of.
+                is_guidance_distilled=True,
+                tensor_format="BCHW",
+            )
+        )
+
+    return apply
+
+
+def _sea_cache(pipeline: Any, value: float) -> None:
+    """FLUX's pipeline does not tell step and sigma, without which SeaCache computes every step: here it is told."""
+    transformer, scheduler = pipeline.transformer, pipeline.scheduler
+    entered = transformer.cache_context
+
+    def told(name: str) -> Any:
+        step = scheduler.step_index or 0
+        return entered(name, step_index=step, num_inference_steps=STEPS, sigma=float(scheduler.sigmas[step]))
+
+    transformer.cache_context = told
+    transformer.enable_cache(SeaCacheConfig(threshold=value, raw_vision_callback=_as_videos))
+
+
+def _as_videos(_module: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """The latents as SeaCache wants them: (channels, one frame, rows, columns) each."""
+    latents = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+    side = math.isqrt(latents.shape[1])
+    return [one.t().reshape(-1, 1, side, side) for one in latents]
+
+
+def _db_cache(taylor: bool) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        import cache_dit
+
+        options = {"calibrator_config": cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=1)} if taylor else {}
+        cache_dit.enable_cache(
+            pipeline,
+            cache_config=cache_dit.DBCacheConfig(residual_diff_threshold=value, num_inference_steps=STEPS),
+            **options,
+        )
+
+    return apply

@@ -1,0 +1,120 @@
+"""The comparison as JSON, as a Markdown table and as a picture."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from comparison.measure import Comparison, Point
+
+_MEASURES = (("psnr", "PSNR to uncached (dB)"), ("l1", "relative L1 error"), ("accuracy", "digits read (share)"))
+_COSTS = (("flop_ratio", "operations, uncached = 1"), ("time_ratio", "wall time, uncached = 1"))
+_COLOURS = (
+    "#b3261e",
+    "#1f5fa8",
+    "#2e7d32",
+    "#8e44ad",
+    "#d9822b",
+    "#00838f",
+    "#795548",
+    "#ad1457",
+    "#607d8b",
+    "#9e9d24",
+)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+    )
+    packages = {name: version(name) for name in ("torch", "diffusers", "teaspec")}
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "python": platform.python_version(), **packages}
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def as_json(comparisons: Sequence[Comparison], settings: dict[str, Any]) -> dict[str, Any]:
+    """Everything that was measured, and how."""
+    return {"machine": machine(), "settings": settings, "comparisons": [asdict(one) for one in comparisons]}
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """One table, a line for each cache and value; then what failed."""
+    named = f"true CFG, scale {comparison.guidance:g}" if comparison.guidance > 1 else "no guidance"
+    lines = [
+        f"### {named}",
+        "",
+        "| cache | knob | value | operations | time | spread | PSNR dB | relative L1 | digits read |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| uncached | | | 1 | 1 | | | | {comparison.accuracy:.1%} |",
+    ]
+    for one in comparison.points:
+        spread = (max(one.time_ratios) - min(one.time_ratios)) / one.time_ratio
+        psnr = "equal" if one.psnr is None else f"{one.psnr:.1f}"
+        lines.append(
+            f"| {one.method} | {one.knob} | {one.value:g} | {one.flop_ratio:.3f} | {one.time_ratio:.3f} | {spread:.0%} "
+            f"| {psnr} | {one.l1:.4f} | {one.accuracy:.1%} |"
+        )
+    if comparison.failures:
+        lines += ["", "Did not run on this model:", ""]
+        lines += [f"* {failure.method}: `{failure.error}`" for failure in comparison.failures]
+    return "\n".join(lines) + "\n"
+
+
+def draw(comparisons: Sequence[Comparison], path: Path) -> None:
+    """Draws each measure over each cost, a line for each cache; a group of rows for each guidance scale."""
+    rows, columns = len(comparisons) * len(_COSTS), len(_MEASURES)
+    figure = Figure(figsize=(5.2 * columns, 3.4 * rows + 0.9), dpi=120, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    names = list(dict.fromkeys(point.method for one in comparisons for point in one.points))
+    for number, comparison in enumerate(comparisons):
+        guidance = f"CFG {comparison.guidance:g}" if comparison.guidance > 1 else "no guidance"
+        for row, (cost, cost_label) in enumerate(_COSTS):
+            for column, (measure, label) in enumerate(_MEASURES):
+                axes = grid[number * len(_COSTS) + row, column]
+                _draw(axes, comparison, names, cost, measure)
+                axes.set_xlabel(cost_label)
+                axes.set_ylabel(label)
+                axes.set_title(guidance, fontsize="small", loc="left")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize="small")
+    figure.savefig(path)
+
+
+def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measure: str) -> None:
+    for number, name in enumerate(names):
+        points = [one for one in comparison.points if one.method == name and getattr(one, measure) is not None]
+        points.sort(key=lambda one: _cost(one, cost))
+        ours = name.startswith("teaspec")
+        axes.plot(
+            [_cost(one, cost) for one in points],
+            [getattr(one, measure) for one in points],
+            marker="o" if ours else "s",
+            markersize=4,
+            linewidth=1.8 if ours else 1.1,
+            linestyle="-" if ours else "--",
+            color=_COLOURS[number % len(_COLOURS)],
+            label=name,
+        )
+    if measure == "l1":
+        axes.set_yscale("log")
+    if measure == "accuracy":
+        axes.axhline(comparison.accuracy, color="#777777", linewidth=1, linestyle=":")
+    axes.set_xlim(0, 1.1)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _cost(point: Point, name: str) -> float:
+    return float(getattr(point, name))

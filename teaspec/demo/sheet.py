@@ -1,0 +1,57 @@
+"""The contact sheet: the same digits from the same noise, uncached and cached, a row each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from teaspec.demo.result import Cached, Comparison
+
+SHOWN = 20
+"""Images of a row."""
+
+_GAP = 2
+
+
+def draw_sheet(comparisons: tuple[Comparison, ...], path: Path) -> None:
+    """Draws a group of rows for each guidance scale: uncached, then each setting.
+
+    Args:
+        comparisons: What was generated; at least one.
+        path: The PNG file to write.
+    """
+    rows = sum(1 + len(one.cached) for one in comparisons)
+    figure = Figure(figsize=(11, 0.62 * rows + 0.45 * len(comparisons)), dpi=150, layout="constrained")
+    parts = figure.subfigures(len(comparisons), 1, squeeze=False)[:, 0]
+    for part, comparison in zip(parts, comparisons, strict=True):
+        guidance = comparison.uncached.guidance
+        named = f"true CFG, scale {guidance:g}" if guidance > 1 else "no guidance"
+        part.suptitle(f"{named}: the same digits from the same noise", fontsize="medium", x=0.01, ha="left")
+        labelled = [(_uncached_label(comparison), comparison.uncached.images)]
+        labelled += [(_label(one), one.images) for one in comparison.cached]
+        for axes, (label, images) in zip(part.subplots(len(labelled), 1), labelled, strict=True):
+            axes.imshow(strip(images).numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+    figure.savefig(path, format="png")
+
+
+def strip(images: Tensor) -> Tensor:
+    """Lays images of shape (count, side, side) side by side, the first `SHOWN` of them."""
+    padded = torch.nn.functional.pad(images[:SHOWN], (0, _GAP))
+    return padded.permute(1, 0, 2).reshape(images.shape[1], -1)
+
+
+def _uncached_label(comparison: Comparison) -> str:
+    first = comparison.cached[0]
+    return f"uncached\n{first.calls} of {first.calls} computed"
+
+
+def _label(one: Cached) -> str:
+    order = ", order 1" if one.setting.order else ""
+    return f"threshold {one.setting.threshold:g}{order}\n{one.computed} of {one.calls}, {one.psnr:.1f} dB"

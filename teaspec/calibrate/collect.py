@@ -16,7 +16,7 @@ from teaspec.calibrate.pairs import Pairs, Trajectory
 from teaspec.runtime.apply import apply_hook, find_teacache_hook, remove_hook
 from teaspec.runtime.config import NO_TRANSFORMER_TYPE, TeaCacheConfig
 from teaspec.runtime.context import CacheContext
-from teaspec.runtime.decision import relative_l1
+from teaspec.runtime.decision import Change, relative_l1
 from teaspec.runtime.hook import TeaCacheHook
 from teaspec.runtime.record import Decision
 
@@ -158,7 +158,8 @@ class DataCollectionHook(TeaCacheHook):
             self._runs.append(run)
         else:
             run.distances.append(decision.distance)
-            run.changes.append(float(relative_l1(output, run.output)))
+            change = Change.of(output, run.output)
+            run.changes.append(float(relative_l1(change.moved, change.magnitude, change.count)))
             run.output = output
         if self.keeps_tensors:
             step = (_array(signal), _array(output))

@@ -14,7 +14,7 @@ import typer
 
 from teaspec.cli.files import require_readable
 from teaspec.cli.refusals import refusals_shown, refuse
-from teaspec.cli.root import EXIT_USAGE, Debug, app, get_console
+from teaspec.cli.root import EXIT_USAGE, Debug, Format, app, get_console
 
 if TYPE_CHECKING:
     from teaspec.calibrate.pairs import Pairs
@@ -148,7 +148,7 @@ def _write(findings: Findings, path: Path, variant: str | None, source: str) -> 
         from teaspec.calibrate.write import Origin, write_fit
     except ModuleNotFoundError as error:
         refuse(f"{error}; --write needs `pip install teaspec[authoring]`")
-    with refusals_shown(path):
+    with refusals_shown(path, Format.TEXT):
         spec = load_spec(path)
     if findings.pairs.transformer_type not in (spec.class_name, *spec.aliases):
         refuse(f"{path} is about {spec.class_name}, the pairs are of {findings.pairs.transformer_type}")

@@ -83,8 +83,7 @@ def compare(subject: Subject, tried: Iterable[Method], repetitions: int, report:
         report: Told what is being done.
     """
     plain = subject.twin()
-    expected = subject.generate(plain)
-    whole = subject.flops(plain)
+    expected, whole = subject.counted(plain)
     running: list[tuple[Point, Any]] = []
     failures: list[Failure] = []
     for method in tried:
@@ -93,8 +92,8 @@ def compare(subject: Subject, tried: Iterable[Method], repetitions: int, report:
             try:
                 pipeline = subject.twin()
                 method.apply(pipeline, value)
-                images = subject.generate(pipeline)
-                point = _point(subject, method, value, images, expected, subject.flops(pipeline) / whole)
+                images, flops = subject.counted(pipeline)
+                point = _point(subject, method, value, images, expected, flops / whole)
             except Exception as error:  # whatever a cache fails with is what is reported of it
                 failures.append(Failure(method.name, " ".join(f"{type(error).__name__}: {error}".split())))
                 break

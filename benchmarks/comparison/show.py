@@ -17,6 +17,7 @@ from comparison.measure import Comparison, Point
 
 _MEASURES = (("psnr", "PSNR to uncached (dB)"), ("l1", "relative L1 error"), ("accuracy", "digits read (share)"))
 _COSTS = (("flop_ratio", "operations, uncached = 1"), ("time_ratio", "wall time, uncached = 1"))
+_MARKERS = "sD^vP*X<>ph"
 _COLOURS = (
     "#b3261e",
     "#1f5fa8",
@@ -101,8 +102,8 @@ def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measu
         axes.plot(
             [_cost(one, cost) for one in points],
             [getattr(one, measure) for one in points],
-            marker="o" if ours else "s",
-            markersize=4,
+            marker="o" if ours else _MARKERS[number % len(_MARKERS)],
+            markersize=5,
             linewidth=1.8 if ours else 1.1,
             linestyle="-" if ours else "--",
             color=_COLOURS[number % len(_COLOURS)],
@@ -110,6 +111,7 @@ def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measu
         )
     if measure == "l1":
         axes.set_yscale("log")
+        axes.set_ylim(bottom=1e-3)  # an error of 0 lies below every logarithmic axis
     if measure == "accuracy":
         axes.axhline(comparison.accuracy, color="#777777", linewidth=1, linestyle=":")
     axes.set_xlim(0, 1.1)

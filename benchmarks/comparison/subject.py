@@ -64,8 +64,8 @@ class Subject:
         self.generate(pipeline)
         return perf_counter() - started
 
-    def flops(self, pipeline: Any) -> int:
-        """Floating point operations of a generation: matrix products, convolutions and attention."""
+    def counted(self, pipeline: Any) -> tuple[torch.Tensor, int]:
+        """Images, and the floating point operations they took: matrix products, convolutions and attention."""
         with FlopCounterMode(display=False) as counter:
-            self.generate(pipeline)
-        return int(counter.get_total_flops())
+            images = self.generate(pipeline)
+        return images, int(counter.get_total_flops())

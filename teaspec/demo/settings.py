@@ -9,7 +9,7 @@ IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 """The polynomial x: what is accumulated is the relative L1 distance itself."""
 
 RECOMMENDED = 0.15
-"""The threshold for the digits model; docs/benchmarks.md has others."""
+"""The threshold for the digits model; docs/performance.md has others."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 FILE = Path(__file__).parent / "models.json"
 
@@ -21,15 +21,12 @@ class Cost:
     """Floating point operations of a step.
 
     Attributes:
-        way: `default`: counted at the class's default config; `layers`: at its widths with fewer blocks, and the others
-            added; `probe`: at the probe's widths, and the blocks added; `tiny`: of the probe as it stands.
         full: Of a step without cache.
         reused: Of a reused step.
         dims: The sizes of the inputs.
         blocks: How many blocks each loop has.
     """
 
-    way: Literal["default", "layers", "probe", "tiny"]
     full: int
     reused: int
     dims: Mapping[str, int]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._C import DispatchKey
+from torch._ops import HigherOrderOperator
 from torch.nn.attention.flex_attention import flex_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from teaspec.compiler import SpecError, load_spec
 from teaspec.proof.build import ProbeError
@@ -148,9 +151,30 @@ def test_variants_that_could_never_be_used_end_a_check(variant, code, shown, int
     assert shown in str(caught.value)
 
 
+class Doubled(HigherOrderOperator):
+    """An operator that PyTorch has no formula for."""
+
+    def __init__(self):
+        super().__init__("doubled")
+
+    def __call__(self, tensor):
+        return super().__call__(tensor)
+
+
+doubled = Doubled()
+doubled.fallthrough(DispatchKey.AutogradCPU)
+doubled.py_impl(DispatchKey.CompositeExplicitAutograd)(lambda tensor: 2 * tensor)
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-def test_operations_that_the_counter_does_not_let_through_are_not_counted():
+def test_operators_of_operators_are_counted_where_there_is_a_formula():
     query = torch.ones(1, 1, 16, 16)
     with surroundings():
-        assert count_flops(lambda: flex_attention(query, query, query)) is None
+        assert count_flops(lambda: flex_attention(query, query, query)) == 2 * 2 * 16**3
     assert count_flops(lambda: query @ query) == 2 * 16**3
+    assert count_flops(lambda: doubled(query)) is None
+
+
+def test_attention_is_counted_on_the_cpu_too():
+    query = torch.ones(1, 1, 16, 16)
+    assert count_flops(lambda: scaled_dot_product_attention(query, query, query)) == 2 * 2 * 16**3

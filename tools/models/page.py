@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from teaspec.models.facts import Cost, ModelFacts, Table
 
-_NOTES = {"default": "", "layers": " [^layers]", "probe": " [^probe]", "tiny": " [^tiny]", None: " [^none]"}
-
 
 def page(table: Table, exceptions: Mapping[str, str]) -> str:
     """The page as Markdown.
@@ -58,22 +56,14 @@ _MEANING = """\
 * **residuals**: the streams whose change by the blocks is cached. **carried**: values that are made in the blocks and
   that a reused step takes over from the last computed one as they are.
 * **reused step**: its floating point operations as a share of those of a full step. PyTorch's counter counts matrix
-  products, convolutions and attention, nothing else: the decision itself, norms, modulation and the addition of the
-  residuals are left out, of both sides. So this is no time; [performance.md](performance.md) has times. Optional
-  inputs are not passed. Counted on the meta device with the model as its constructor makes it without arguments. What
-  the constructor leaves open (None) comes from the spec's probe, and texts and truth values, too, where the class does
-  not run without; so do the shapes of the inputs, with each width replaced by that of the default config.
-
-[^layers]: This forward looks at values, or takes an item for each block, so it ran on the CPU, at the default widths,
-    with as many blocks as the probe has and with smaller inputs; the operations of one block of each loop, times the
-    blocks left out, were added.
-[^probe]: Inputs for the default config could not be derived from the probe, so these are the probe's own widths; the
-    operations of one block of each loop, times the blocks that the default config has beyond the probe's, were added.
-    At such small widths the share of what is not blocks is far larger than at the real ones.
-[^tiny]: The model goes together in no other size, or takes minutes to count, so this is the probe as it stands,
-    with its few blocks: the share at the default config is far smaller.
-[^none]: The forward calls an operator that takes operators, such as flex attention; PyTorch's counter does not let it
-    through.
+  products, convolutions and attention (flex attention as if nothing were masked), nothing else: the decision itself,
+  norms, modulation and the addition of the residuals are left out, of both sides. So this is no time;
+  [performance.md](performance.md) has times. Optional inputs are not passed. The model is as its constructor makes it
+  without arguments, with all its blocks; what the constructor leaves open (None) comes from the spec's probe, and
+  texts and truth values, too, where the class does not run without; so do the shapes of the inputs, with each width
+  replaced by that of the default config. Where that leads nowhere, tools/models/sizes.yaml states config and inputs.
+  Counted on the meta device; forwards that look at values ran on the CPU with smaller inputs, as the sizes below
+  tell.
 """
 
 
@@ -87,7 +77,7 @@ def _row(model: ModelFacts) -> str:
         model.calibration,
         _names(model.residuals),
         _names(model.carried),
-        f"{model.reused_step}{_note(model)}",
+        f"{model.reused_step}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -95,11 +85,7 @@ def _row(model: ModelFacts) -> str:
 def _counted(model: ModelFacts, cost: Cost) -> str:
     blocks = ", ".join(f"{count} `{loop}`" for loop, count in cost.blocks.items())
     dims = ", ".join(f"{name} {size}" for name, size in cost.dims.items())
-    return f"| `{model.name}` | {cost.full / 1e12:.3g}{_note(model)} | {blocks} | {dims} |"
-
-
-def _note(model: ModelFacts) -> str:
-    return _NOTES[model.cost.way if model.cost else None]
+    return f"| `{model.name}` | {cost.full / 1e12:.3g} | {blocks} | {dims} |"
 
 
 def _untried(table: Table) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.rules.objects import own_classes
 from teaspec.proof.flops import count_flops
 from teaspec.proof.inputs import Arguments, Example, make_arguments
+from teaspec.proof.run import surroundings
+from tools.models.products import ZeroProducts
 
 Dims = Mapping[str, int]
 
@@ -28,7 +30,7 @@ class UncountableError(Exception):
 def forward(module: nn.Module, probe: Probe, dims: Dims) -> None:
     """Calls the model itself."""
     given = _arguments(module, probe, dims)
-    with torch.no_grad(), torch.device(_device(module)):
+    with _around(module):
         module(*given.args, **given.kwargs)
 
 
@@ -54,7 +56,7 @@ def count(spec: Spec, module: nn.Module, probe: Probe, dims: Dims) -> tuple[int,
 
     def step(drive: Callable[[Any], Any]) -> None:
         given = _arguments(module, probe, dims)
-        with torch.no_grad(), torch.device(_device(module)):
+        with _around(module):
             extractor.enter(module, given.args, given.kwargs, drive)
 
     full = count_flops(lambda: step(compute))
@@ -62,6 +64,14 @@ def count(spec: Spec, module: nn.Module, probe: Probe, dims: Dims) -> tuple[int,
     if full is None or reused is None:
         raise UncountableError
     return full, reused
+
+
+@contextmanager
+def _around(module: nn.Module) -> Iterator[None]:
+    device = _device(module)
+    products = nullcontext() if device.type == "meta" else ZeroProducts()
+    with surroundings(), torch.no_grad(), torch.device(device), products:
+        yield
 
 
 def _arguments(module: nn.Module, probe: Probe, dims: Dims) -> Arguments:

@@ -37,7 +37,8 @@ def write(named: list[str]) -> list[str]:
     kept = [None if path.stem in named else known.get(path.name) for path in paths]
     models: list[ModelFacts] = []
     failures: list[str] = []
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    # a process for each class: what one of them has mapped is of no use to the next
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for path, found in zip(paths, pool.map(facts_of, paths, kept), strict=True):
             if isinstance(found, str):
                 failures.append(f"{path.stem}: {found}")
@@ -61,7 +62,7 @@ def facts_of(path: Path, known: ModelFacts | None) -> ModelFacts | str:
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     try:
         spec = load_spec(path)
-        facts = gather(spec, path.name, known.cost if known else measure(spec))
+        facts = gather(spec, path.name, known.cost if known else measure(path))
         if not known:
             sys.stderr.write(f"{path.stem}: {facts.reused_step}\n")
         return facts

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry, sdpa_flop_c
 
 def _attention_on_cpu(query: Any, key: Any, value: Any, *_args: Any, **_kwargs: Any) -> int:
     """By the shapes. The kernel that attention comes down to on the CPU is one that PyTorch has no formula for."""
-    return sdpa_flop_count(query, key, value)
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 _FORMULAS = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_on_cpu}
@@ -40,13 +40,13 @@ class _UncountableError(Exception):
     """An operator that there is no formula for, and whose inside the counter does not see."""
 
 
-class _OperatorsOfOperators(TorchDispatchMode):
+class _OperatorsOfOperators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts those that PyTorch has a formula for: `FlopCounterMode` refuses them before it looks for one."""
 
     supports_higher_order_operators = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import flop_registry
 _PRODUCTS = {*flop_registry, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu}
 
 
-class ZeroProducts(TorchDispatchMode):
+class ZeroProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Whatever multiplies gives zeros of the right shape, without multiplying.
 
     That is what a model whose weights are zeros gives anyway, after minutes of work. Everything else happens on real

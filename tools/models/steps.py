@@ -69,7 +69,7 @@ def count(spec: Spec, module: nn.Module, probe: Probe, dims: Dims) -> tuple[int,
 @contextmanager
 def _around(module: nn.Module) -> Iterator[None]:
     device = _device(module)
-    products = nullcontext() if device.type == "meta" else ZeroProducts()
+    products = nullcontext() if device.type == "meta" else ZeroProducts()  # type: ignore[no-untyped-call]
     with surroundings(), torch.no_grad(), torch.device(device), products:
         yield
 

@@ -24,20 +24,17 @@ def count_flops(step: Callable[[], Any]) -> int | None:
 
     Only the operations that PyTorch has a formula for are counted: matrix products, convolutions and attention. Those
     are nearly all of a transformer's. Flex attention counts as if nothing were masked, which is PyTorch's formula for
-    it. None where the step calls an operator of operators that has none.
+    it. None where the step calls an operator of operators that has none, or does not run while it is watched: either
+    ends in a TypeError.
     """
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
     operators = _OperatorsOfOperators()
     try:
         with torch.no_grad(), counter, operators:
             step()
-    except _UncountableError:
+    except TypeError:
         return None
     return int(counter.get_total_flops()) + operators.total
-
-
-class _UncountableError(Exception):
-    """An operator that there is no formula for, and whose inside the counter does not see."""
 
 
 class _OperatorsOfOperators(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -54,7 +51,7 @@ class _OperatorsOfOperators(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not isinstance(func, HigherOrderOperator) or func is torch.ops.higher_order.cond:
             return func(*args, **kwargs)
         if func not in flop_registry:
-            raise _UncountableError(func)
+            raise TypeError(f"there is no formula for {func}, and the counter does not see its inside")
         self.total += int(flop_registry[func](*args, **kwargs))
         with _disable_current_modes():  # its inside is counted already
             return func(*args, **kwargs)

@@ -73,8 +73,10 @@ class Ranks:
         branches = cfg_group(config, module) if config.decide == "any" else None
         if sequence is None and branches is None:
             return ALONE
-        tensors = (leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor))
-        return cls(sequence, branches, next((tensor.device for tensor in tensors), None))
+        tensors = [leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor)]
+        # Timesteps and sizes may be on the CPU while the rest is not.
+        devices = sorted({tensor.device for tensor in tensors}, key=lambda device: device.type == "cpu")
+        return cls(sequence, branches, next(iter(devices), None))
 
     def read(
         self,

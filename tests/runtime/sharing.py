@@ -210,6 +210,31 @@ def past_the_cache(rank: int) -> list[str]:
     return [f"{one.decision}: {one.reason}" for one in hook.decisions]
 
 
+def waits(rank: int) -> list[list[str]]:
+    """What each named call exchanges and waits for, where timesteps would be on an accelerator."""
+    made: list[str] = []
+
+    def noted(owner: Any, name: str) -> Any:
+        original = getattr(owner, name)
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            made.append(name)
+            return original(*args, **kwargs)
+
+        return patch.object(owner, name, run)
+
+    module, _ = hooked(mixing(), extract_mixing, THRESHOLD, process_group=dist.group.WORLD)
+    calls = []
+    late = patch.object(timeline, "costs_nothing_to_read", lambda tensor: False)
+    with late, noted(dist, "all_reduce"), noted(torch.Tensor, "tolist"), noted(torch.Tensor, "item"), torch.no_grad():
+        for step in range(3):
+            made.clear()
+            with teaspec.branch("cond"):
+                module(torch.ones(1, 3, WIDTH), torch.full((1, 3, WIDTH), 1.0 + step / 100), torch.tensor([9.0 - step]))
+            calls.append(list(made))
+    return calls
+
+
 def without_a_group(rank: int) -> str:
     """Ranks that decide alone, one of them to compute: it waits in its blocks for the others."""
     impatient = dist.new_group(timeout=timedelta(seconds=2))

@@ -26,6 +26,7 @@ def everything(rank: int, size: int) -> dict[str, Any]:
         "branches": sharing.branches(rank, size),
         "repeated": sharing.repeated(rank),
         "past": sharing.past_the_cache(rank),
+        "waits": sharing.waits(rank),
         "copied": sharing.copied(),
         "found": sharing.found_elsewhere(),
         "ulysses": ulysses.ulysses(size),
@@ -79,6 +80,10 @@ def test_while_one_rank_goes_past_the_cache_the_others_compute(ranks: list[dict[
     assert others == [["compute: first call", "reuse: distance", "compute: another rank", "reuse: distance"]] * len(
         others
     )
+
+
+def test_a_call_makes_one_exchange_and_waits_for_it_alone(ranks: list[dict[str, Any]]) -> None:
+    assert [rank["waits"] for rank in ranks] == [[["all_reduce", "tolist"]] * 3] * len(ranks)
 
 
 def own_choices(branch: Decided) -> list[str]:

@@ -51,6 +51,6 @@ class DemoSettings:
     coefficients: tuple[float, ...] = IDENTITY
     steps: int = 28
     images: int = 40
-    rounds: int = 3
+    rounds: int = 2
     replays: int = 1
     seed: int = 0

@@ -22,7 +22,7 @@ from teaspec.calibrate import (
 from teaspec.proof.compare import require_equal
 from teaspec.runtime.apply import find_teacache_hook
 from tests.calibrate.prompted import Prompted
-from tests.runtime.denoising import flux, flux_inputs
+from tests.runtime.denoising import SPECS, flux, flux_inputs
 from tests.runtime.models import tiny_flux
 from tests.runtime.timed import Timed
 
@@ -41,7 +41,10 @@ def drive(model: Any, seed: int, branches: tuple[str, ...] = ("cond",), steps: i
     model._reset_stateful_cache()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+OTHERS = sorted({path.stem for path in SPECS.glob("*.yaml")} - set(KINDS))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *(pytest.param(kind, marks=pytest.mark.thorough) for kind in OTHERS)])
 def test_pairs_of_any_spec(kind: str) -> None:
     timed = Timed(kind)
     calls = [(step, 1 - step / 8) for step in range(7)]

@@ -82,6 +82,8 @@ def test_an_interrupt_ends_all_of_it(write, tmp_path, jobs):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # what runs in the background of a script ignores interrupts, and so would this
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         while len(started := list((tmp_path / "started").iterdir())) < jobs:

@@ -159,8 +159,8 @@ def in_turn(
     try:
         while len(found) < pairs:
             second(**calls[0])
-            for number, call in enumerate(calls[1:]):
-                if (number + len(found)) % 2:
+            for call in calls[1:]:
+                if len(found) % 2:
                     one, other = seconds(first, call), seconds(second, call)
                 else:
                     other, one = seconds(second, call), seconds(first, call)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teaspec.cli.files import find_spec, require_readable
+from teaspec.cli.files import find_spec, load_for_case, require_readable
+from teaspec.cli.outputs import write_output
 from teaspec.cli.refusals import refusals_shown, refuse
-from teaspec.cli.root import EXIT_USAGE, Allow, Debug, Diagnostics, Format, app, get_console
+from teaspec.cli.root import EXIT_USAGE, Allow, Case, Debug, Diagnostics, Format, app, get_console
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,9 +36,7 @@ def explain(
             metavar="FILE", show_default="the terminal", help="Write a page for a browser; needs no other file."
         ),
     ] = None,
-    case: Annotated[
-        int, typer.Option(min=0, help="For which config of the probe: 0 is its base, 1 its first case.")
-    ] = 0,
+    case: Case = 0,
     output_format: Diagnostics = Format.TEXT,
     allow: Allow = None,
     _debug: Debug = False,
@@ -52,14 +51,9 @@ def explain(
     if html is None:
         _show(explanation)
         return
-    from teaspec.authoring.standalone import write_if_changed
     from teaspec.explain.page import render_page
 
-    try:
-        written = write_if_changed(html, render_page(explanation))
-    except OSError as error:
-        refuse(f"{html} cannot be written: {error.strerror}", EXIT_USAGE)
-    typer.echo(f"{html}: {'written' if written else 'unchanged'}", err=True)
+    write_output(html, render_page(explanation))
 
 
 def _is_code(what: str) -> bool:
@@ -83,12 +77,8 @@ def _explain_code(code: str) -> None:
 
 
 def _explanation(path: Path, case: int, allow: list[str], output_format: Format) -> Explanation:
-    from teaspec.compiler import load_spec
-
     with refusals_shown(path, output_format):
-        loaded = load_spec(path)
-        if case > len(loaded.probe.cases):
-            raise typer.BadParameter(f"the probe has {len(loaded.probe.cases)} cases", param_hint="--case")
+        loaded = load_for_case(path, case)
         # diffusers is imported here at the earliest: a spec with a typo is answered at once
         from teaspec.authoring.build import compile_for_probe
         from teaspec.explain.explanation import explain as explain_cut

@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from teaspec.cli.refusals import refuse
 from teaspec.cli.root import EXIT_USAGE
 
 if TYPE_CHECKING:
     from teaspec.catalog.found import UserSpec
+    from teaspec.compiler.forms.spec import Spec
 
 
 def find_all() -> list[UserSpec]:
@@ -83,3 +86,22 @@ def require_readable(path: Path) -> None:
     problem = find_problem(path)
     if problem is not None:
         refuse(problem, EXIT_USAGE)
+
+
+def load_for_case(path: Path, case: int) -> Spec:
+    """Loads a spec of which one config of the probe is wanted.
+
+    Args:
+        path: Its file.
+        case: Which config: 0 for the base.
+
+    Raises:
+        SpecError: The file holds no valid spec.
+        typer.BadParameter: The probe has no such case.
+    """
+    from teaspec.compiler import load_spec
+
+    spec = load_spec(path)
+    if case > len(spec.probe.cases):
+        raise typer.BadParameter(f"the probe has {len(spec.probe.cases)} cases", param_hint="--case")
+    return spec

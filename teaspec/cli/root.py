@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,14 @@ Allow = Annotated[
         show_default=False,
         help="A package that models may come from besides diffusers; importing it runs its code. Can be repeated.",
     ),
+]
+
+
+Case = Annotated[int, typer.Option(min=0, help="For which config of the probe: 0 is its base, 1 its first case.")]
+
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", show_default="the terminal", help="The file; written only if it changes."),
 ]
 
 

@@ -21,14 +21,14 @@ TIMESTEPS = (1.0, 0.95, 0.9, 0.4)
 BRANCHES = ("cond", "uncond")
 
 
-def flux(guidance_embeds: bool = False) -> FluxTransformer2DModel:
+def flux(guidance_embeds: bool = False, heads: int = 2) -> FluxTransformer2DModel:
     torch.manual_seed(0)
     return FluxTransformer2DModel(
         in_channels=4,
         num_layers=1,
         num_single_layers=1,
         attention_head_dim=16,
-        num_attention_heads=2,
+        num_attention_heads=heads,
         joint_attention_dim=8,
         pooled_projection_dim=8,
         axes_dims_rope=(4, 4, 8),
@@ -47,10 +47,10 @@ def flux_inputs(latents: torch.Tensor, prompt: torch.Tensor, timestep: float) ->
     }
 
 
-def wan() -> WanTransformer3DModel:
+def wan(heads: int = 2) -> WanTransformer3DModel:
     torch.manual_seed(0)
     return WanTransformer3DModel(
-        num_attention_heads=2,
+        num_attention_heads=heads,
         attention_head_dim=12,
         in_channels=4,
         out_channels=4,
@@ -70,7 +70,7 @@ def wan_inputs(latents: torch.Tensor, prompt: torch.Tensor, timestep: float) -> 
     }
 
 
-MODELS: dict[str, Callable[[], Any]] = {"flux": flux, "wan": wan}
+MODELS: dict[str, Callable[..., Any]] = {"flux": flux, "wan": wan}
 INPUTS = {"flux": (flux_inputs, (1, 6, 4)), "wan": (wan_inputs, (1, 4, 1, 4, 4))}
 THRESHOLDS = {"flux": 0.08, "wan": 1.2}
 """About every other step is reused."""

@@ -6,45 +6,15 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from diffusers import ContextParallelConfig, FluxTransformer2DModel, WanTransformer3DModel
+from diffusers import ContextParallelConfig
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec
 from teaspec.runtime.apply import find_teacache_hook
-from tests.runtime.denoising import SPECS
+from tests.runtime.denoising import MODELS, SPECS, THRESHOLDS
 
 TIMESTEPS = (1.0, 0.97, 0.94, 0.9, 0.7, 0.65, 0.6, 0.3)
-THRESHOLDS = {"flux": 0.08, "wan": 1.2}
 HEADS, TOKENS = 6, 12
 """Both two and three ranks can share them out."""
-
-
-def flux() -> FluxTransformer2DModel:
-    torch.manual_seed(0)
-    return FluxTransformer2DModel(
-        in_channels=4,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=HEADS,
-        joint_attention_dim=8,
-        pooled_projection_dim=8,
-        axes_dims_rope=(4, 4, 8),
-    ).eval()
-
-
-def wan() -> WanTransformer3DModel:
-    torch.manual_seed(0)
-    return WanTransformer3DModel(
-        num_attention_heads=HEADS,
-        attention_head_dim=12,
-        in_channels=4,
-        out_channels=4,
-        text_dim=8,
-        freq_dim=32,
-        ffn_dim=32,
-        rope_max_seq_len=32,
-        num_layers=2,
-    ).eval()
 
 
 def flux_inputs(timestep: float, generator: torch.Generator) -> dict[str, Any]:
@@ -76,7 +46,7 @@ def generate(kind: str, parallel: ContextParallelConfig | None, first: str) -> d
         parallel: How it is shared out, None not to.
         first: What is switched on first: `hook` or `parallelism`.
     """
-    model: Any = {"flux": flux, "wan": wan}[kind]()
+    model = MODELS[kind](heads=HEADS)
     inputs = {"flux": flux_inputs, "wan": wan_inputs}[kind]
     extractor = compile_spec(load_spec(SPECS / f"{kind}.yaml"), model)
     config = TeaCacheConfig(THRESHOLDS[kind], [0, 0, 0, 1, 0], warmup_steps=0)

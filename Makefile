@@ -63,5 +63,5 @@ $(STAMP): $(INPUTS)
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	rm -f $(VENV)/.installed-*
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,authoring,train,test,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,authoring,train,bench,test,docs,dev]'
 	touch $@

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +29,9 @@ IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
 CALIBRATION_SEEDS = (1001, 1002, 1003)
 """None of them is the seed that caches are compared on."""
 
+DB_WARMUP = 1
+DB_THRESHOLDS = (0.1, 0.15, 0.2, 0.3, 0.4)
+
 
 @dataclass(frozen=True, eq=False)
 class Method:
@@ -46,6 +49,10 @@ class Method:
     values: tuple[float, ...]
     apply: Callable[[Any, Any], None]
 
+    def only(self, *values: float) -> Method:
+        """The cache with other values."""
+        return replace(self, values=values)
+
 
 def calibrate(subject: Subject) -> Fit:
     """The coefficients of this model, at this guidance."""
@@ -58,21 +65,23 @@ def calibrate(subject: Subject) -> Fit:
 
 def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
     """All caches for a subject; what they need to be calibrated is done here."""
-    thresholds = (0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3)
-    for name, coefficients in (("identity", IDENTITY), ("calibrated", list(fit.coefficients))):
+    for name, coefficients, thresholds in (
+        ("identity", IDENTITY, (0.08, 0.1, 0.15, 0.2, 0.25, 0.3)),
+        ("calibrated", list(fit.coefficients), (0.1, 0.15, 0.2, 0.3)),
+    ):
         for order in (0, 1):
             apply = _teaspec(coefficients, order)
             yield Method(f"teaspec, {name}, order {order}", "rel_l1_thresh", thresholds, apply)
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
-        (0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4),
+        (0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4),
         lambda pipeline, value: pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=value)),
     )
     yield Method("diffusers MagCache", "threshold", (0.02, 0.06, 0.12, 0.2, 0.3), _mag_cache(subject))
     for order in (1, 2):
         yield Method(
-            f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 3, 4, 5), _taylor_seer(order, lite=False)
+            f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 3, 5), _taylor_seer(order, lite=False)
         )
     yield Method("diffusers TaylorSeer lite, order 1", "cache_interval", (2, 3, 4, 5), _taylor_seer(1, lite=True))
     yield Method("diffusers PAB", "spatial_attention_block_skip_range", (2, 3, 5), _pyramid)
@@ -80,7 +89,7 @@ def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
     yield Method("diffusers SeaCache, order 1", "threshold", (0.1, 0.25, 0.5, 1.0), _sea_cache)
     for taylor in (False, True):
         named = "cache-dit DBCache, TaylorSeer" if taylor else "cache-dit DBCache"
-        yield Method(named, "residual_diff_threshold", (0.05, 0.08, 0.12, 0.2, 0.3), _db_cache(taylor))
+        yield Method(named, "residual_diff_threshold", DB_THRESHOLDS, _db_cache(subject.guidance, taylor=taylor))
 
 
 def _teaspec(coefficients: list[float], order: Any) -> Callable[[Any, Any], None]:
@@ -165,15 +174,22 @@ def _as_videos(_module: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
     return [one.t().reshape(-1, 1, side, side) for one in latents]
 
 
-def _db_cache(taylor: bool) -> Callable[[Any, Any], None]:
+def _db_cache(guidance: float, *, taylor: bool) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
         import cache_dit
 
+        # It replaces `__call__` of the pipeline's class, so each pipeline gets a class of its own, under the name that
+        # cache-dit knows.
+        pipeline.__class__ = type("FluxPipeline", (type(pipeline),), {})
         options = {"calibrator_config": cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=1)} if taylor else {}
-        cache_dit.enable_cache(
-            pipeline,
-            cache_config=cache_dit.DBCacheConfig(residual_diff_threshold=value, num_inference_steps=STEPS),
-            **options,
+        config = cache_dit.DBCacheConfig(
+            # The defaults, 8 blocks and 8 steps that are always computed, are meant for models with many blocks.
+            Fn_compute_blocks=1,
+            max_warmup_steps=DB_WARMUP,
+            residual_diff_threshold=value,
+            enable_separate_cfg=guidance > 1,
+            num_inference_steps=STEPS,
         )
+        cache_dit.enable_cache(pipeline, cache_config=config, **options)
 
     return apply

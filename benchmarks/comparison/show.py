@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,10 @@ from comparison.measure import Comparison, Point
 
 _MEASURES = (("psnr", "PSNR to uncached (dB)"), ("l1", "relative L1 error"), ("accuracy", "digits read (share)"))
 _COSTS = (("flop_ratio", "operations, uncached = 1"), ("time_ratio", "wall time, uncached = 1"))
+_EQUAL = (0.6, 0.5, 0.4, 0.33)
 _MARKERS = "sD^vP*X<>ph"
-_COLOURS = (
-    "#b3261e",
-    "#1f5fa8",
-    "#2e7d32",
-    "#8e44ad",
-    "#d9822b",
-    "#00838f",
-    "#795548",
-    "#ad1457",
-    "#607d8b",
-    "#9e9d24",
-)
+_OURS = ("#f0a49b", "#b3261e", "#9dc3e6", "#1f5fa8")
+_OTHERS = ("#2e7d32", "#d9822b", "#8e44ad", "#00838f", "#795548", "#ad1457", "#607d8b", "#9e9d24", "#111111", "#6d4cff")
 
 
 def machine() -> dict[str, Any]:
@@ -37,8 +29,15 @@ def machine() -> dict[str, Any]:
     cpu = next(
         (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
     )
-    packages = {name: version(name) for name in ("torch", "diffusers", "teaspec")}
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "python": platform.python_version(), **packages}
+    found = {"cpu": cpu, "threads": torch.get_num_threads(), "python": platform.python_version()}
+    return {**found, **{name: _version(name) for name in ("torch", "diffusers", "cache-dit", "teaspec")}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _cpuinfo() -> list[str]:
@@ -52,11 +51,36 @@ def as_json(comparisons: Sequence[Comparison], settings: dict[str, Any]) -> dict
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """One table, a line for each cache and value; then what failed."""
+    """What each cache reaches at equal cost; then a line for each cache and value, and what failed."""
     named = f"true CFG, scale {comparison.guidance:g}" if comparison.guidance > 1 else "no guidance"
+    lines = [f"### {named}", "", *_at_equal_cost(comparison), "", *_points(comparison)]
+    if comparison.failures:
+        lines += ["", "Did not run on this model:", ""]
+        lines += [f"* {failure.method}: `{failure.error}`" for failure in comparison.failures]
+    return "\n".join(lines) + "\n"
+
+
+def _at_equal_cost(comparison: Comparison) -> list[str]:
+    heads = [f"{what} {share:g}" for what in ("operations", "time") for share in _EQUAL]
+    lines = ["| PSNR in dB at | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+    for name in dict.fromkeys(point.method for point in comparison.points):
+        points = [point for point in comparison.points if point.method == name]
+        reached = [_psnr_at(points, cost, share) for cost, _ in _COSTS for share in _EQUAL]
+        lines.append(f"| {name} | " + " | ".join("" if one is None else f"{one:.1f}" for one in reached) + " |")
+    return lines
+
+
+def _psnr_at(points: Sequence[Point], cost: str, share: float) -> float | None:
+    """PSNR of a cache at a cost, on the line between its points on either side; None outside of them."""
+    known = sorted((_cost(point, cost), point.psnr) for point in points if point.psnr is not None)
+    for (below, low), (above, high) in pairwise(known):
+        if below <= share <= above:
+            return low if above == below else low + (high - low) * (share - below) / (above - below)
+    return None
+
+
+def _points(comparison: Comparison) -> list[str]:
     lines = [
-        f"### {named}",
-        "",
         "| cache | knob | value | operations | time | spread | PSNR dB | relative L1 | digits read |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         f"| uncached | | | 1 | 1 | | | | {comparison.accuracy:.1%} |",
@@ -68,10 +92,7 @@ def as_markdown(comparison: Comparison) -> str:
             f"| {one.method} | {one.knob} | {one.value:g} | {one.flop_ratio:.3f} | {one.time_ratio:.3f} | {spread:.0%} "
             f"| {psnr} | {one.l1:.4f} | {one.accuracy:.1%} |"
         )
-    if comparison.failures:
-        lines += ["", "Did not run on this model:", ""]
-        lines += [f"* {failure.method}: `{failure.error}`" for failure in comparison.failures]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def draw(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -95,26 +116,32 @@ def draw(comparisons: Sequence[Comparison], path: Path) -> None:
 
 
 def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measure: str) -> None:
-    for number, name in enumerate(names):
-        points = [one for one in comparison.points if one.method == name and getattr(one, measure) is not None]
+    ours = [name for name in names if name.startswith("teaspec")]
+    others = [name for name in names if name not in ours]
+    for name in (*others, *ours):  # ours on top
+        points = [one for one in comparison.points if one.method == name and one.psnr is not None]
         points.sort(key=lambda one: _cost(one, cost))
-        ours = name.startswith("teaspec")
+        style: dict[str, Any]
+        if name in ours:
+            style = {"marker": "o", "linewidth": 2, "color": _OURS[ours.index(name) % len(_OURS)]}
+        else:
+            number = others.index(name)
+            style = {"marker": _MARKERS[number % len(_MARKERS)], "linewidth": 1.1, "linestyle": "--"}
+            style["color"] = _OTHERS[number % len(_OTHERS)]
         axes.plot(
             [_cost(one, cost) for one in points],
             [getattr(one, measure) for one in points],
-            marker="o" if ours else _MARKERS[number % len(_MARKERS)],
             markersize=5,
-            linewidth=1.8 if ours else 1.1,
-            linestyle="-" if ours else "--",
-            color=_COLOURS[number % len(_COLOURS)],
             label=name,
+            **style,
         )
     if measure == "l1":
         axes.set_yscale("log")
-        axes.set_ylim(bottom=1e-3)  # an error of 0 lies below every logarithmic axis
     if measure == "accuracy":
         axes.axhline(comparison.accuracy, color="#777777", linewidth=1, linestyle=":")
     axes.set_xlim(0, 1.1)
+    axes.grid(color="#eeeeee", linewidth=0.8)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -1,0 +1,1 @@
+"""What `hook_overhead.py` and `growth.py` are made of."""

@@ -1,0 +1,92 @@
+"""The benchmarks measure what they say: small runs of their parts. No test here looks at a time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from comparison import methods as catalogue
+from comparison.measure import Comparison, Point, compare
+from comparison.show import as_markdown, draw
+from comparison.subject import Subject as Digits
+from hooked.cost import measure
+from hooked.models import MODELS, Size
+from hooked.spread import Spread
+from hooked.subject import Subject
+
+TINY = Size(side=4, layers=3, batch=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_parts_are_the_work_of_a_reused_step(model):
+    subject = Subject(model, TINY)
+    for call in subject.calls[:3]:
+        reused = subject.reusing(**call)
+    assert torch.equal(subject.parts(**subject.calls[2])[0], reused[0])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_hooked_copies_compute_and_reuse(model):
+    subject = Subject(model, TINY)
+    cost = measure({model: subject}, rounds=2)[model]
+    assert (cost.computed.count, cost.reused.count) == (2, 6)
+    plain, computed = (run(**subject.calls[0])[0] for run in (subject.plain, subject.computing))
+    assert torch.equal(plain, computed)
+    with pytest.raises(AssertionError):
+        subject.computing, subject.reusing = subject.reusing, subject.computing
+        subject.check()
+
+
+def test_reused_steps_keep_few_operations_and_order_1_holds_one_residual_more():
+    subject = Subject("flux", TINY)
+    assert 0 < subject.share_of_operations() < 0.2
+    residual = 4 * TINY.batch * TINY.side**2 * 6 * 64
+    assert subject.bytes_held(1) - subject.bytes_held(0) == residual
+
+
+def test_the_interval_of_a_median():
+    assert Spread.of(list(range(100))).surely == (40, 59)  # tables of binomial order statistics for n = 100
+    assert Spread.of([3.0, 1.0]).surely == (1.0, 3.0)
+
+
+def point(method: str, cost: float, psnr: float | None) -> Point:
+    return Point(method, "knob", 1.0, cost, psnr, 0.1, 1.0, [cost / 2, cost / 2])
+
+
+def test_caches_are_compared_at_equal_cost():
+    points = [point("one", 0.3, 30.0), point("one", 0.5, 40.0), point("one", 1.0, None), point("other", 0.2, 20.0)]
+    text = as_markdown(Comparison(1.0, 0.9, [1.0], points, []))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| o")]
+    assert rows[0] == ["one", "", "40.0", "35.0", "31.5", "", "", "", ""]
+    assert rows[1] == ["other"] + 8 * [""]
+
+
+def test_every_cache_runs_on_the_digits_model(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
+    subject = Digits.make(images=2, guidance=1.0)
+    fit = catalogue.calibrate(subject)
+    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit)]
+    found = compare(subject, tried, repetitions=1, report=lambda _what: None)
+    assert not found.failures
+    assert [one.method for one in found.points] == [one.name for one in tried]
+    for one in found.points:
+        assert one.flop_ratio < 0.95 and one.psnr is not None and 20 < one.psnr < math.inf, one
+    draw([found], tmp_path / "compare.png")
+    assert (tmp_path / "compare.png").stat().st_size > 10_000
+
+
+def test_a_cache_that_fails_is_reported_with_its_error():
+    def fail(_pipeline: object, _value: float) -> None:
+        raise RuntimeError("does not fit")
+
+    subject = Digits.make(images=1, guidance=1.0)
+    found = compare(subject, [catalogue.Method("broken", "knob", (1.0, 2.0), fail)], 1, lambda _what: None)
+    assert [(one.method, one.error) for one in found.failures] == [("broken", "RuntimeError: does not fit")]
+    assert "broken: `RuntimeError: does not fit`" in as_markdown(found)

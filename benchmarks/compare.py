@@ -18,6 +18,8 @@ from comparison.methods import calibrate, methods
 from comparison.show import as_json, as_markdown, draw
 from comparison.subject import Subject
 
+from teaspec.demo.memory import keep_freed_memory
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,6 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.images, arguments.repetitions, arguments.guidance = 16, 2, [1.0]
+    keep_freed_memory()
     arguments.output.mkdir(parents=True, exist_ok=True)
     comparisons, fits = [], []
     for guidance in arguments.guidance:

@@ -21,6 +21,8 @@ from hooked.cost import Cost, measure
 from hooked.models import TEXT_TOKENS, Size
 from hooked.subject import Subject
 
+from teaspec.demo.memory import keep_freed_memory
+
 SMALL = Size(side=16, layers=6)
 SIZES = {
     "tokens": [Size(side, SMALL.layers) for side in (8, 16, 32)],
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="computed steps; three times as many reused")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
+    keep_freed_memory()
     print(
         "| grows | tokens | layers | batch | a step, ms | computed with the hook, ratio | a reused step, ms "
         "| of it the hook's, ms | of a step | of its operations | MiB held, order 0 and 1 |"

@@ -26,6 +26,8 @@ from hooked.cost import Cost, measure
 from hooked.models import MODELS, Size
 from hooked.subject import CLOCKS, Subject
 
+from teaspec.demo.memory import keep_freed_memory
+
 
 def show(subjects: dict[str, Subject], costs: dict[str, Cost]) -> None:
     """Prints both tables."""
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="time on the wall, or of the processor")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
+    keep_freed_memory()
     subjects = {name: Subject(name, Size()) for name in options.models}
     costs = measure(subjects, options.rounds, options.clock)
     show(subjects, costs)

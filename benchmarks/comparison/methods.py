@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -24,6 +25,7 @@ from diffusers.hooks import SeaCacheConfig
 from comparison.subject import STEPS, Subject
 from teaspec import TeaCacheConfig, apply_teacache_hook
 from teaspec.calibrate import Fit, collecting, fit_pairs
+from teaspec.demo.settings import LIMIT
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
 CALIBRATION_SEEDS = (1001, 1002, 1003)
@@ -65,13 +67,16 @@ def calibrate(subject: Subject) -> Fit:
 
 def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
     """All caches for a subject; what they need to be calibrated is done here."""
-    for name, coefficients, thresholds in (
-        ("identity", IDENTITY, (0.08, 0.1, 0.15, 0.2, 0.25, 0.3)),
-        ("calibrated", list(fit.coefficients), (0.1, 0.15, 0.2, 0.3)),
+    identity, calibrated = ("identity", IDENTITY), ("calibrated", list(fit.coefficients))
+    thresholds = (0.08, 0.1, 0.15, 0.2, 0.25, 0.3)
+    for (name, coefficients), forecast, options in (
+        (identity, "order 0", {"residual_order": 0}),
+        (identity, "order 1", {"residual_order": 1}),
+        (identity, f"order 1, limit {LIMIT:g}", {"residual_order": 1, "residual_limit": LIMIT}),
+        (calibrated, "order 0", {"residual_order": 0}),
+        (calibrated, f"order 1, limit {LIMIT:g}", {"residual_order": 1, "residual_limit": LIMIT}),
     ):
-        for order in (0, 1):
-            apply = _teaspec(coefficients, order)
-            yield Method(f"teaspec, {name}, order {order}", "rel_l1_thresh", thresholds, apply)
+        yield Method(f"teaspec, {name}, {forecast}", "rel_l1_thresh", thresholds, _teaspec(coefficients, options))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
@@ -92,9 +97,9 @@ def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
         yield Method(named, "residual_diff_threshold", DB_THRESHOLDS, _db_cache(subject.guidance, taylor=taylor))
 
 
-def _teaspec(coefficients: list[float], order: Any) -> Callable[[Any, Any], None]:
+def _teaspec(coefficients: list[float], options: dict[str, Any]) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
-        config = TeaCacheConfig(value, coefficients, residual_order=order, num_inference_steps=STEPS)
+        config = TeaCacheConfig(value, coefficients, num_inference_steps=STEPS, **options)
         apply_teacache_hook(pipeline.transformer, config)
 
     return apply
@@ -176,6 +181,7 @@ def _as_videos(_module: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
 
 def _db_cache(guidance: float, *, taylor: bool) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
+        os.environ.setdefault("CACHE_DIT_LOG_LEVEL", "WARNING")  # else it remarks on each pipeline, in ten lines
         import cache_dit
 
         # It replaces `__call__` of the pipeline's class, so each pipeline gets a class of its own, under the name that

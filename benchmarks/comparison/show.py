@@ -20,7 +20,7 @@ _MEASURES = (("psnr", "PSNR to uncached (dB)"), ("l1", "relative L1 error"), ("a
 _COSTS = (("flop_ratio", "operations, uncached = 1"), ("time_ratio", "wall time, uncached = 1"))
 _EQUAL = (0.6, 0.5, 0.4, 0.33)
 _MARKERS = "sD^vP*X<>ph"
-_OURS = ("#f0a49b", "#b3261e", "#9dc3e6", "#1f5fa8")
+_OURS = ("#f0a49b", "#e06055", "#b3261e", "#9dc3e6", "#1f5fa8")
 _OTHERS = ("#2e7d32", "#d9822b", "#8e44ad", "#00838f", "#795548", "#ad1457", "#607d8b", "#9e9d24", "#111111", "#6d4cff")
 
 

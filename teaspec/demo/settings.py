@@ -8,8 +8,8 @@ from typing import Literal
 IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 """The polynomial x: what is accumulated is the relative L1 distance itself."""
 
-RECOMMENDED = 0.15
-"""The threshold for the digits model; docs/performance.md has others."""
+RECOMMENDED, LIMIT = 0.15, 0.5
+"""The threshold and the `residual_limit` for the digits model; docs/performance.md has others."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,12 @@ class Setting:
     Attributes:
         threshold: `rel_l1_thresh`.
         order: `residual_order`.
+        limit: `residual_limit`.
     """
 
     threshold: float
     order: Literal[0, 1]
+    limit: float = LIMIT
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,6 @@ class DemoSettings:
     """
 
     cached: tuple[Setting, ...] = (
-        Setting(0.1, 0),
         Setting(RECOMMENDED, 0),
         Setting(RECOMMENDED, 1),
         Setting(0.25, 1),
@@ -50,7 +51,7 @@ class DemoSettings:
     guidances: tuple[float, ...] = (1.0, 2.0)
     coefficients: tuple[float, ...] = IDENTITY
     steps: int = 28
-    images: int = 40
+    images: int = 64
     rounds: int = 2
     replays: int = 1
     seed: int = 0

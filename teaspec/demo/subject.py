@@ -15,6 +15,7 @@ from torch import Tensor
 from teaspec.demo.digits import FOLDER
 from teaspec.demo.digits.files import DigitsModel, load
 from teaspec.demo.digits.pipeline import generate, pipeline_of
+from teaspec.demo.memory import keep_freed_memory
 from teaspec.demo.settings import DemoSettings, Setting
 from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
 from teaspec.runtime.config import TeaCacheConfig
@@ -76,6 +77,7 @@ class Subject:
             rel_l1_thresh=setting.threshold,
             coefficients=list(self.settings.coefficients),
             residual_order=setting.order,
+            residual_limit=setting.limit,
             num_inference_steps=self.settings.steps,
         )
         apply_teacache_hook(transformer, config)
@@ -89,7 +91,8 @@ class Subject:
 
 @contextmanager
 def quiet() -> Iterator[int]:
-    """Fixes the number of threads and keeps the garbage collector out; yields the number of threads."""
+    """Fixes the number of threads, keeps memory and keeps the garbage collector out; yields the number of threads."""
+    keep_freed_memory()
     threads = torch.get_num_threads()
     fixed = min(threads, MOST_THREADS)
     torch.set_num_threads(fixed)

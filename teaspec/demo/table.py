@@ -69,7 +69,8 @@ def _notes(result: DemoResult) -> list[str]:
     cost, flops = result.hook_cost, result.flops
     return [
         f"Medians of {result.settings.rounds} interleaved rounds; spread: range of time ratio / median. PSNR: to the "
-        "uncached images. Digits read: share in which a classifier reads what was asked for. Order: residual_order.",
+        "uncached images. Digits read: share in which a classifier reads what was asked for. Order: residual_order"
+        f"{_limits(result)}.",
         f"A reused call takes {flops.reused / flops.full:.1%} of the operations of an uncached one.",
         f"A computed call with the hook takes {cost.ratio.median:.4f} times as long as without it "
         f"({1e3 * cost.hooked.median:.1f} ms, {1e3 * cost.plain.median:.1f} ms; medians of {cost.ratio.count} pairs).",
@@ -77,3 +78,8 @@ def _notes(result: DemoResult) -> list[str]:
         f"The digits: {result.sheet}. The decisions: {result.figure}.",
         f"The demo took {result.elapsed:.0f} s.",
     ]
+
+
+def _limits(result: DemoResult) -> str:
+    limits = {f"{setting.limit:g}" for setting in result.settings.cached if setting.order}
+    return f"; with 1, residual_limit is {' or '.join(sorted(limits))}" if limits else ""

@@ -70,6 +70,7 @@ class DiffusionCacheConfig:
         cache_dtype: The dtype in which residuals wait; None leaves them as they are.
         residual_order: 0 adds the last computed residual, as TeaCache was published. 1 follows the line through the
             last two computed ones, for one more residual in memory.
+        residual_limit: How far that line is followed at most, in distances between those two.
         on_decision: Called as `on_decision(module, decision)` after each call of a transformer that TeaCache decided.
             What it raises is logged, and the generation goes on.
 
@@ -96,6 +97,7 @@ class DiffusionCacheConfig:
     cache_device: str | torch.device | None = None
     cache_dtype: torch.dtype | None = None
     residual_order: Literal[0, 1] = 0
+    residual_limit: float = 1.0
     on_decision: Callable[[nn.Module, Decision], None] | None = None
 
     def __post_init__(self) -> None:
@@ -128,6 +130,8 @@ class DiffusionCacheConfig:
         check("cache_dtype", self.cache_dtype, self.cache_dtype is None or floating, "a floating torch dtype, or None")
         order = is_count(self.residual_order) and self.residual_order in (0, 1)
         check("residual_order", self.residual_order, order, "0 or 1")
+        limit = is_finite_number(self.residual_limit) and self.residual_limit >= 0
+        check("residual_limit", self.residual_limit, limit, "a finite number of at least 0")
         called = self.on_decision is None or callable(self.on_decision)
         check("on_decision", self.on_decision, called, "callable, or None")
 

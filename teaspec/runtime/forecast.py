@@ -1,7 +1,7 @@
 """Residuals ahead of the last computed step, along the line through the last two.
 
 A trained model's residuals move smoothly, so the line is nearer to the truth than the last residual as it stands. Two
-computed steps side by side give a noisy slope, hence the bound on how far the line is followed.
+computed steps side by side give a noisy slope, hence the limit on how far the line is followed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from typing import Any
 import torch
 
 from teaspec.runtime.memory import Origin, fetch
-
-FURTHEST = 1.0
-"""The line is followed at most as far beyond the last computed step as the one before lies behind it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,18 +31,19 @@ class Computed:
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
-def ratio_of(before: float | None, last: float | None, now: float | None) -> float:
-    """Returns how far to follow the line: the distance ahead over the distance between the two, from 0 to 1.
+def ratio_of(before: float | None, last: float | None, now: float | None, limit: float) -> float:
+    """Returns how far to follow the line: the distance ahead over the distance between the two, from 0 to the limit.
 
     Args:
         before: When the last computed step but one was.
         last: When the last computed step was.
         now: When the step to forecast is.
+        limit: `residual_limit`.
     """
     if before is None or last is None or now is None or last == before:
         return 0.0
     ratio = (now - last) / (last - before)
-    return min(max(ratio, 0.0), FURTHEST) if math.isfinite(ratio) else 0.0
+    return min(max(ratio, 0.0), limit) if math.isfinite(ratio) else 0.0
 
 
 def forecast(key: str, last: torch.Tensor, earlier: Computed, ratio: float) -> torch.Tensor:

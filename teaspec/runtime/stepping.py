@@ -113,7 +113,9 @@ class Stepper:
         return outcome.output, Step(position, successor, verdict, together, begins)
 
     def _ratio(self, state: TeaCacheState, now: float | None) -> float:
-        return ratio_of(state.earlier.at, state.computed_at, now) if self.config.residual_order else 0.0
+        if not self.config.residual_order:
+            return 0.0
+        return ratio_of(state.earlier.at, state.computed_at, now, self.config.residual_limit)
 
     def _earlier(self, state: TeaCacheState, context: CacheContext) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""

@@ -45,7 +45,18 @@ REUSE = {"coefficients": [0.0] * 5, "accumulate": "signed"}
     ],
 )
 def test_how_far_the_line_is_followed(before: Any, last: Any, now: Any, expected: float) -> None:
-    assert ratio_of(before, last, now) == pytest.approx(expected)
+    assert ratio_of(before, last, now, limit=1.0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.0, 0.0), (0.5, 0.5), (1.0, 0.75), (2.0, 0.75)])
+def test_the_line_is_followed_to_the_limit(limit: float, expected: float) -> None:
+    assert ratio_of(1000, 900, 825, limit) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("limit", [-0.5, math.nan, math.inf, "1", True, None])
+def test_the_limit_is_a_number(limit: Any) -> None:
+    with pytest.raises(ValueError, match="residual_limit must be a finite number of at least 0, found"):
+        TeaCacheConfig(residual_limit=limit, coefficients=[0.0] * 5)
 
 
 @pytest.mark.parametrize("order", [2, -1, True, 1.0, "1", None])
@@ -152,6 +163,18 @@ def test_the_line_is_not_followed_further_than_the_two_computed_steps_are_apart(
         assert equal(timed.call(0.25), far)
     finally:
         remove_teacache_hook(timed.module)
+
+
+def test_a_limit_stops_the_line_where_it_says(timed: OnLines) -> None:
+    """Residuals on a line in time: at the limit they are those of the time that lies there."""
+    at_half = timed.generate((1.0, 0.5, 0.25), order=1, warmup_steps=2)
+    limited = timed.generate((1.0, 0.5, 0.25), order=1, warmup_steps=2, residual_limit=0.5)
+    assert all(map(equal, at_half, limited))
+    quarter = timed.generate((1.0, 0.5, 0.25), order=1, warmup_steps=2, residual_limit=0.25)
+    assert not equal(at_half[2], quarter[2])
+    none = timed.generate((1.0, 0.5, 0.25), order=1, warmup_steps=2, residual_limit=0.0)
+    last = timed.generate((1.0, 0.5, 0.25), order=0, warmup_steps=2)
+    assert equal(none[2], last[2])
 
 
 def _residual(state: Any, key: str) -> torch.Tensor:

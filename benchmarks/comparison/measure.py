@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,9 @@ from comparison.methods import Method
 from comparison.subject import Subject
 from teaspec.demo.digits.classifier import accuracy
 from teaspec.demo.measure import psnr
+
+_BETWEEN_UNCACHED = 8
+"""So many generations are compared with the uncached ones around them: the machine's speed drifts."""
 
 
 @dataclass(eq=False)
@@ -29,7 +33,7 @@ class Point:
         psnr: Of the images to the uncached ones, in dB, the mean over them; None where they are equal.
         l1: Mean difference of the images, relative to the mean of the uncached ones.
         accuracy: Share of digits that the classifier reads as wanted.
-        time_ratios: Wall time over that of the uncached generation of the same repetition.
+        time_ratios: Wall time over that of the uncached generations shortly before and after.
     """
 
     method: str
@@ -99,14 +103,25 @@ def compare(subject: Subject, tried: Iterable[Method], repetitions: int, report:
                 break
             running.append((point, pipeline))
     seconds: list[float] = []
+    order = random.Random(0)
     for repetition in range(repetitions):
         report(f"timing, repetition {repetition + 1} of {repetitions}")
         gc.collect()
-        seconds.append(subject.time(plain))
-        for point, pipeline in running:
-            point.time_ratios.append(subject.time(pipeline) / seconds[-1])
+        seconds += _repetition(subject, plain, order.sample(running, len(running)))
     read = accuracy(subject.model.classifier, expected, subject.digits)
     return Comparison(subject.guidance, read, seconds, [point for point, _ in running], failures)
+
+
+def _repetition(subject: Subject, plain: Any, running: Sequence[tuple[Point, Any]]) -> list[float]:
+    """Times everything once, a few at a time between two uncached generations, whose times it returns."""
+    uncached = [subject.time(plain)]
+    for first in range(0, len(running), _BETWEEN_UNCACHED):
+        some = running[first : first + _BETWEEN_UNCACHED]
+        times = [subject.time(pipeline) for _, pipeline in some]
+        uncached.append(subject.time(plain))
+        for (point, _), seconds in zip(some, times, strict=True):
+            point.time_ratios.append(seconds / statistics.mean(uncached[-2:]))
+    return uncached
 
 
 def _point(

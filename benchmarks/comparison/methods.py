@@ -67,30 +67,28 @@ def calibrate(subject: Subject) -> Fit:
 
 def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
     """All caches for a subject; what they need to be calibrated is done here."""
-    identity, calibrated = ("identity", IDENTITY), ("calibrated", list(fit.coefficients))
-    thresholds = (0.08, 0.1, 0.15, 0.2, 0.25, 0.3)
-    for (name, coefficients), forecast, options in (
-        (identity, "order 0", {"residual_order": 0}),
-        (identity, "order 1", {"residual_order": 1}),
-        (identity, f"order 1, limit {LIMIT:g}", {"residual_order": 1, "residual_limit": LIMIT}),
-        (calibrated, "order 0", {"residual_order": 0}),
-        (calibrated, f"order 1, limit {LIMIT:g}", {"residual_order": 1, "residual_limit": LIMIT}),
+    limited = {"residual_order": 1, "residual_limit": LIMIT}
+    thresholds, fewer = (0.08, 0.1, 0.15, 0.2, 0.25, 0.3), (0.1, 0.15, 0.2, 0.3)
+    for name, coefficients, values, options in (
+        ("identity, order 0", IDENTITY, thresholds, {"residual_order": 0}),
+        ("identity, order 1", IDENTITY, thresholds, {"residual_order": 1}),
+        (f"identity, order 1, limit {LIMIT:g}", IDENTITY, thresholds, limited),
+        ("calibrated, order 0", list(fit.coefficients), fewer, {"residual_order": 0}),
+        (f"calibrated, order 1, limit {LIMIT:g}", list(fit.coefficients), fewer, limited),
     ):
-        yield Method(f"teaspec, {name}, {forecast}", "rel_l1_thresh", thresholds, _teaspec(coefficients, options))
+        yield Method(f"teaspec, {name}", "rel_l1_thresh", values, _teaspec(coefficients, options))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
-        (0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4),
+        (0.08, 0.1, 0.15, 0.2, 0.3, 0.4),
         lambda pipeline, value: pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=value)),
     )
-    yield Method("diffusers MagCache", "threshold", (0.02, 0.06, 0.12, 0.2, 0.3), _mag_cache(subject))
+    yield Method("diffusers MagCache", "threshold", (0.03, 0.06, 0.12, 0.2, 0.3), _mag_cache(subject))
     for order in (1, 2):
-        yield Method(
-            f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 3, 5), _taylor_seer(order, lite=False)
-        )
+        yield Method(f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 5), _taylor_seer(order, lite=False))
     yield Method("diffusers TaylorSeer lite, order 1", "cache_interval", (2, 3, 4, 5), _taylor_seer(1, lite=True))
-    yield Method("diffusers PAB", "spatial_attention_block_skip_range", (2, 3, 5), _pyramid)
-    yield Method("diffusers FasterCache", "spatial_attention_block_skip_range", (2, 3, 5), _faster(subject.guidance))
+    yield Method("diffusers PAB", "spatial_attention_block_skip_range", (2, 5), _pyramid)
+    yield Method("diffusers FasterCache", "spatial_attention_block_skip_range", (2, 5), _faster(subject.guidance))
     yield Method("diffusers SeaCache, order 1", "threshold", (0.1, 0.25, 0.5, 1.0), _sea_cache)
     for taylor in (False, True):
         named = "cache-dit DBCache, TaylorSeer" if taylor else "cache-dit DBCache"

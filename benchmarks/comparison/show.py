@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +21,7 @@ _MEASURES = (("psnr", "PSNR to uncached (dB)"), ("l1", "relative L1 error"), ("a
 _COSTS = (("flop_ratio", "operations, uncached = 1"), ("time_ratio", "wall time, uncached = 1"))
 _EQUAL = (0.6, 0.5, 0.4, 0.33)
 _MARKERS = "sD^vP*X<>ph"
-_OURS = ("#f0a49b", "#e06055", "#b3261e", "#9dc3e6", "#1f5fa8")
+_OURS = ("#f0a49b", "#e06055", "#8c1d18", "#9dc3e6", "#1f5fa8")
 _OTHERS = ("#2e7d32", "#d9822b", "#8e44ad", "#00838f", "#795548", "#ad1457", "#607d8b", "#9e9d24", "#111111", "#6d4cff")
 
 
@@ -81,18 +82,23 @@ def _psnr_at(points: Sequence[Point], cost: str, share: float) -> float | None:
 
 def _points(comparison: Comparison) -> list[str]:
     lines = [
-        "| cache | knob | value | operations | time | spread | PSNR dB | relative L1 | digits read |",
+        "| cache | knob | value | operations | time | lowest to highest | PSNR dB | relative L1 | digits read |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        f"| uncached | | | 1 | 1 | | | | {comparison.accuracy:.1%} |",
+        f"| uncached, {_seconds(comparison)} | | | 1 | 1 | | | | {comparison.accuracy:.1%} |",
     ]
     for one in comparison.points:
-        spread = (max(one.time_ratios) - min(one.time_ratios)) / one.time_ratio
+        times = f"{one.time_ratio:.3f} | {min(one.time_ratios):.3f} to {max(one.time_ratios):.3f}"
         psnr = "equal" if one.psnr is None else f"{one.psnr:.1f}"
         lines.append(
-            f"| {one.method} | {one.knob} | {one.value:g} | {one.flop_ratio:.3f} | {one.time_ratio:.3f} | {spread:.0%} "
+            f"| {one.method} | {one.knob} | {one.value:g} | {one.flop_ratio:.3f} | {times} "
             f"| {psnr} | {one.l1:.4f} | {one.accuracy:.1%} |"
         )
     return lines
+
+
+def _seconds(comparison: Comparison) -> str:
+    times = comparison.seconds
+    return f"{statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})"
 
 
 def draw(comparisons: Sequence[Comparison], path: Path) -> None:

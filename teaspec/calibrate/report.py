@@ -63,11 +63,14 @@ def _notes(fit: Fit) -> list[str]:
 
 def _table(thresholds: Sequence[Threshold]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
-    for name in ("threshold", "reused,\nreplayed", "reused,\nmeasured", "relative\nL1 error"):
+    limits = sorted({limit for one in thresholds for limit in one.forecast})
+    forecast = [f"order 1,\nlimit {limit:g}" for limit in limits]
+    for name in ("threshold", "reused,\nreplayed", "reused,\nmeasured", "relative L1\nerror", *forecast):
         table.add_column(name, justify="right", no_wrap=True)
     for one in thresholds:
         measured = "" if one.measured is None else f"{one.measured:.0%}"
-        table.add_row(f"{one.value:g}", f"{one.reused:.0%}", measured, "" if one.error is None else f"{one.error:.4f}")
+        errors = ["" if error is None else f"{error:.4f}" for error in (one.error, *map(one.forecast.get, limits))]
+        table.add_row(f"{one.value:g}", f"{one.reused:.0%}", measured, *errors)
     return table
 
 

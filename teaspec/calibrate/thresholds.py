@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,13 +23,15 @@ class Threshold:
         value: `rel_l1_thresh`.
         reused: Share of the steps that reuse, replayed on the collected distances.
         measured: Share of the steps that did in generations with this setting; None where none was made.
-        error: Mean relative L1 difference of their results to the uncached ones.
+        error: Mean relative L1 difference of their results to the uncached ones, the last residual added as it is.
+        forecast: The same with `residual_order=1`, by `residual_limit`.
     """
 
     value: float
     reused: float
     measured: float | None = None
     error: float | None = None
+    forecast: Mapping[float, float] = field(default_factory=dict)
 
 
 def reuse_rate(

@@ -1,7 +1,8 @@
-"""What thresholds do in real generations: the share of reused steps, and the error of the results."""
+"""What thresholds do in real generations: the share of reused steps, and the error of the results, forecast or not."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,19 @@ from teaspec.runtime.calibration import Accumulate
 from teaspec.runtime.config import TeaCacheConfig
 from teaspec.runtime.decision import EPSILON
 
+LIMITS = (0.5, 1.0)
+"""With `residual_order=1`, each of these as `residual_limit` is tried."""
+
+_TRIED: tuple[dict[str, Any], ...] = (
+    {"residual_order": 0},
+    *({"residual_order": 1, "residual_limit": limit} for limit in LIMITS),
+)
+
+
+def generations(thresholds: Sequence[Threshold]) -> int:
+    """Returns how many generations `verify` makes for each prompt."""
+    return 1 + len(_TRIED) * len(thresholds)
+
 
 def verify(
     run: Callable[[int], Any],
@@ -27,7 +41,7 @@ def verify(
     count: int,
     done: Callable[[], None] = lambda: None,
 ) -> tuple[Threshold, ...]:
-    """Runs generations uncached and at each threshold.
+    """Runs generations uncached and at each threshold, there with each way to use residuals.
 
     Args:
         run: Makes the generation of a number, always the same for the same number; returns what the pipeline does.
@@ -39,26 +53,42 @@ def verify(
         done: Called after each generation.
 
     Returns:
-        The thresholds, with the share of reused steps and the error.
+        The thresholds, with the share of reused steps and the errors.
     """
-    reused: list[list[float]] = [[] for _ in thresholds]
-    errors: list[list[float]] = [[] for _ in thresholds]
+    reused: dict[int, list[float]] = defaultdict(list)
+    errors: dict[tuple[int, float | None], list[float]] = defaultdict(list)
     for number in range(count):
         expected = result_of(run(number))
         done()
         for index, threshold in enumerate(thresholds):
-            config = TeaCacheConfig(threshold.value, list(coefficients), accumulate=accumulate)
-            apply_teacache_hook(transformer, config)
-            try:
-                found = result_of(run(number))
-                counts = _counts(transformer)
-            finally:
-                remove_teacache_hook(transformer)
-            done()
-            reused[index].append(sum(one[1] for one in counts) / max(1, sum(map(sum, counts))))
-            errors[index].append(float((found - expected).abs().mean() / (expected.abs().mean() + EPSILON)))
-    measured = zip(thresholds, reused, errors, strict=True)
-    return tuple(replace(one, measured=float(np.mean(many)), error=float(np.mean(off))) for one, many, off in measured)
+            for options in _TRIED:
+                config = TeaCacheConfig(threshold.value, list(coefficients), accumulate=accumulate, **options)
+                found, counts = _cached(run, number, transformer, config)
+                done()
+                limit = options.get("residual_limit")
+                errors[index, limit].append(float((found - expected).abs().mean() / (expected.abs().mean() + EPSILON)))
+                if limit is None:
+                    reused[index].append(sum(one[1] for one in counts) / max(1, sum(map(sum, counts))))
+    return tuple(
+        replace(
+            threshold,
+            measured=float(np.mean(reused[index])),
+            error=float(np.mean(errors[index, None])),
+            forecast={limit: float(np.mean(errors[index, limit])) for limit in LIMITS},
+        )
+        for index, threshold in enumerate(thresholds)
+    )
+
+
+def _cached(
+    run: Callable[[int], Any], number: int, transformer: nn.Module, config: TeaCacheConfig
+) -> tuple[torch.Tensor, list[tuple[int, int]]]:
+    """The result of a cached generation, and what its branches did."""
+    apply_teacache_hook(transformer, config)
+    try:
+        return result_of(run(number)), _counts(transformer)
+    finally:
+        remove_teacache_hook(transformer)
 
 
 def _counts(transformer: nn.Module) -> list[tuple[int, int]]:

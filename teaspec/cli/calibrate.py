@@ -65,6 +65,7 @@ def calibrate(
         require_readable(write)
     from teaspec.calibrate.pairs import Pairs
     from teaspec.calibrate.run import Job, collect, conclude, verified
+    from teaspec.calibrate.verify import generations
 
     with _refused(ValueError, OSError):
         collected = [Pairs.load(shard) for shard in shards or ()]
@@ -82,7 +83,7 @@ def calibrate(
             return  # this process has its share; what all of them have is for `--shard`
         findings = conclude(pairs, order)
         if job is not None and verify:
-            with _progress("verifying", min(verify, len(job.prompts)) * (1 + len(findings.thresholds))) as done:
+            with _progress("verifying", min(verify, len(job.prompts)) * generations(findings.thresholds)) as done:
                 findings = verified(findings, job, verify, done)
     _show(findings, output_format, plot)
     if write is not None:

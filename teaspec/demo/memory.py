@@ -14,10 +14,10 @@ _LARGEST = 2**31 - 1
 def keep_freed_memory() -> None:
     """Has the allocator keep what is freed, for the rest of the process; does nothing where the C library is not glibc.
 
-    By itself glibc hands the end of its heap back to the system whenever enough of it is free, and the next tensor there
-    costs a page fault for every 4 KiB. Whether that happens at each step hangs on how tensors lie, not on how much work
-    is done: the digits model at 64 images with guidance took 98,000 faults, a third of its time, in generations of one
-    process and none in those of another, cached or not. See mallopt(3).
+    By itself glibc hands the end of its heap back to the system whenever enough of it is free, and the next tensor
+    there costs a page fault for every 4 KiB. Whether that happens at each step hangs on where tensors lie, not on how
+    much work is done: the digits model at 64 images with guidance took 98,000 faults, a third of its time, in the
+    generations of one process and none in those of another, cached or not. See mallopt(3).
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -51,6 +51,7 @@ def test_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> None:
     for threshold in found["thresholds"]:
         assert 0 <= threshold["measured"] < 1
         assert (threshold["error"] > 0) is (threshold["measured"] > 0)
+        assert set(threshold["forecast"]) == {"0.5", "1.0"}
     assert plot.read_bytes().startswith(b"\x89PNG")
     facts = load_spec(spec).teacache
     assert facts.coefficients == pytest.approx(found["coefficients"], rel=1e-8)

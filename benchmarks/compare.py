@@ -1,6 +1,6 @@
 """Every training-free cache that runs on the digits model, over its own knob: quality against time and operations.
 
-    python benchmarks/compare.py [--quick] [--output FOLDER]
+    python benchmarks/compare.py [--quick] [--only TEXT] [--output FOLDER]
 
 Same model, seed and steps for all; timed interleaved. Writes compare.json, compare.md and compare.png.
 """
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 2.0], help="true_cfg_scale; 1 is none")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the caches whose name has this in it")
     parser.add_argument("--output", type=Path, default=Path("teaspec-benchmarks"))
     arguments = parser.parse_args()
     if arguments.quick:
@@ -38,7 +39,7 @@ def main() -> None:
         subject = Subject.make(arguments.images, guidance)
         fit = calibrate(subject)
         fits.append({"guidance": guidance, "coefficients": fit.coefficients, "r2": fit.r2, "pairs": fit.pairs})
-        tried = methods(subject, fit)
+        tried = [one for one in methods(subject, fit) if arguments.only in one.name]
         comparisons.append(compare(subject, tried, arguments.repetitions, lambda what: print(what, file=sys.stderr)))
     settings = {"images": arguments.images, "repetitions": arguments.repetitions, "calibrations": fits}
     found = as_json(comparisons, settings)

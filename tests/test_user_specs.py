@@ -133,12 +133,11 @@ def test_what_is_no_spec_is_a_warning_that_names_it(folders, caplog: pytest.LogC
     (folder / "stranger.yaml").write_text(SPEC)
     if hasattr(os, "mkfifo"):
         os.mkfifo(folder / "pipe.yaml")
-    start = time.process_time()
     tracemalloc.start()
     register_user_specs()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (time.process_time() - start) < 2 and peak < 20 << 20
+    assert peak < 20 << 20  # of the terabyte only the beginning is read
     assert path_of("Mine") == folder / "good.yaml"
     expected = {
         "binary": "control-character", "dangling": "it is no file", "folder": "it is no file", "huge": "spec-too-large",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -13,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from teaspec.demo.digits import FOLDER
 from teaspec.demo.digits.files import DigitsModel, load
 from teaspec.demo.digits.pipeline import generate, pipeline_of
+from teaspec.demo.twin import twin
 
 STEPS = 28
 
@@ -43,9 +43,7 @@ class Subject:
 
     def twin(self) -> Any:
         """A pipeline of its own around a transformer of its own, which reads the same weights."""
-        transformer = self.model.transformer
-        shared = {id(tensor): tensor for tensor in (*transformer.parameters(), *transformer.buffers())}
-        return pipeline_of(copy.deepcopy(transformer, shared))
+        return pipeline_of(twin(self.model.transformer))
 
     def generate(self, pipeline: Any, seed: int | None = None) -> torch.Tensor:
         """Images of shape (images, 16, 16), ink in [0, 1]."""

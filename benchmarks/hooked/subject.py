@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import random
 import sys
@@ -16,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hooked.models import MODELS, Call, Size
 from teaspec import TeaCacheConfig, apply_teacache_hook, stats
+from teaspec.demo.twin import twin
 from teaspec.runtime.apply import find_teacache_hook
 
 NEVER, ALWAYS = sys.float_info.min, sys.float_info.max
@@ -59,7 +59,7 @@ class Subject:
     def __init__(self, model: str, size: Size) -> None:
         torch.manual_seed(0)
         self.plain, self.calls = MODELS[model](size)
-        self.bare = self._twin()
+        self.bare = twin(self.plain)
         self.computing, self.reusing = self._hooked(NEVER), self._hooked(ALWAYS)
         self.parts = Parts(self.reusing)
         for run in (self.plain, self.bare, self.computing, self.reusing):  # compiles, allocates, learns what is written
@@ -90,13 +90,9 @@ class Subject:
         return stats(hooked).bytes_held
 
     def _hooked(self, threshold: float, **options: Any) -> Any:
-        twin = self._twin()
-        apply_teacache_hook(twin, TeaCacheConfig(threshold, IDENTITY, warmup_steps=0, **options))
-        return twin
-
-    def _twin(self) -> Any:
-        shared = {id(tensor): tensor for tensor in (*self.plain.parameters(), *self.plain.buffers())}
-        return copy.deepcopy(self.plain, shared)
+        hooked = twin(self.plain)
+        apply_teacache_hook(hooked, TeaCacheConfig(threshold, IDENTITY, warmup_steps=0, **options))
+        return hooked
 
 
 def in_turn(ways: dict[str, Run], call: Call, clock: str, order: random.Random) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import sys
 from time import perf_counter
@@ -14,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from teaspec.demo.result import HookCost, Spread, StepFlops
 from teaspec.demo.subject import Subject
+from teaspec.demo.twin import twin
 from teaspec.runtime.apply import apply_teacache_hook
 from teaspec.runtime.config import TeaCacheConfig
 
@@ -70,12 +70,9 @@ def count_flops(subject: Subject, calls: list[Call]) -> StepFlops:
 
 
 def _hooked_twin(subject: Subject, threshold: float) -> FluxTransformer2DModel:
-    """Copies the modules but not the weights: both transformers read the same memory."""
-    transformer = subject.model.transformer
-    shared = {id(tensor): tensor for tensor in (*transformer.parameters(), *transformer.buffers())}
-    twin = copy.deepcopy(transformer, shared)
-    apply_teacache_hook(twin, TeaCacheConfig(threshold, list(subject.settings.coefficients)))
-    return twin
+    hooked: FluxTransformer2DModel = twin(subject.model.transformer)
+    apply_teacache_hook(hooked, TeaCacheConfig(threshold, list(subject.settings.coefficients)))
+    return hooked
 
 
 def _seconds(transformer: FluxTransformer2DModel, call: Call) -> float:

@@ -14,19 +14,19 @@ from teaspec.catalog import register_at_import
 if TYPE_CHECKING:
     from teaspec.catalog.users import register_spec
     from teaspec.compiler import SpecError, compile_spec, load_spec
-    from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
-    from teaspec.runtime.backend import CacheBackend, TeaCacheBackend
-    from teaspec.runtime.branches import branch
-    from teaspec.runtime.calibration import Calibration, Defaults
-    from teaspec.runtime.config import DiffusionCacheConfig, TeaCacheConfig
-    from teaspec.runtime.context import CacheContext, Finished
-    from teaspec.runtime.hook import TeaCacheHook
-    from teaspec.runtime.pipelines import end_session
-    from teaspec.runtime.registry import get_extractor, register_extractor
-    from teaspec.runtime.selection import disable, enable, get_cache_backend
-    from teaspec.runtime.sessions import session
-    from teaspec.runtime.state import TeaCacheState
-    from teaspec.runtime.stats import stats
+    from teaspec.runtime.calibrations.calibration import Calibration, Defaults
+    from teaspec.runtime.calibrations.registry import get_extractor, register_extractor
+    from teaspec.runtime.contract.context import CacheContext, Finished
+    from teaspec.runtime.generation.branches import branch
+    from teaspec.runtime.generation.sessions import session
+    from teaspec.runtime.generation.state import TeaCacheState
+    from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+    from teaspec.runtime.pipeline.backend import CacheBackend, TeaCacheBackend
+    from teaspec.runtime.pipeline.pipelines import end_session
+    from teaspec.runtime.pipeline.selection import disable, enable, get_cache_backend
+    from teaspec.runtime.report.stats import stats
+    from teaspec.runtime.settings.config import DiffusionCacheConfig, TeaCacheConfig
+    from teaspec.runtime.step.hook import TeaCacheHook
 
     __version__: str
 
@@ -49,6 +49,7 @@ __all__ = [
     "disable",
     "enable",
     "end_session",
+    "find_teacache_hook",
     "get_cache_backend",
     "get_extractor",
     "load_spec",
@@ -60,31 +61,32 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CacheBackend": "teaspec.runtime.backend",
-    "CacheContext": "teaspec.runtime.context",
-    "Calibration": "teaspec.runtime.calibration",
-    "Defaults": "teaspec.runtime.calibration",
-    "DiffusionCacheConfig": "teaspec.runtime.config",
-    "Finished": "teaspec.runtime.context",
+    "CacheBackend": "teaspec.runtime.pipeline.backend",
+    "CacheContext": "teaspec.runtime.contract.context",
+    "Calibration": "teaspec.runtime.calibrations.calibration",
+    "Defaults": "teaspec.runtime.calibrations.calibration",
+    "DiffusionCacheConfig": "teaspec.runtime.settings.config",
+    "Finished": "teaspec.runtime.contract.context",
     "SpecError": "teaspec.compiler",
-    "TeaCacheBackend": "teaspec.runtime.backend",
-    "TeaCacheConfig": "teaspec.runtime.config",
-    "TeaCacheHook": "teaspec.runtime.hook",
-    "TeaCacheState": "teaspec.runtime.state",
-    "apply_teacache_hook": "teaspec.runtime.apply",
-    "branch": "teaspec.runtime.branches",
+    "TeaCacheBackend": "teaspec.runtime.pipeline.backend",
+    "TeaCacheConfig": "teaspec.runtime.settings.config",
+    "TeaCacheHook": "teaspec.runtime.step.hook",
+    "TeaCacheState": "teaspec.runtime.generation.state",
+    "apply_teacache_hook": "teaspec.runtime.pipeline.apply",
+    "branch": "teaspec.runtime.generation.branches",
     "compile_spec": "teaspec.compiler",
-    "disable": "teaspec.runtime.selection",
-    "enable": "teaspec.runtime.selection",
-    "end_session": "teaspec.runtime.pipelines",
-    "get_cache_backend": "teaspec.runtime.selection",
-    "get_extractor": "teaspec.runtime.registry",
+    "disable": "teaspec.runtime.pipeline.selection",
+    "enable": "teaspec.runtime.pipeline.selection",
+    "end_session": "teaspec.runtime.pipeline.pipelines",
+    "find_teacache_hook": "teaspec.runtime.pipeline.apply",
+    "get_cache_backend": "teaspec.runtime.pipeline.selection",
+    "get_extractor": "teaspec.runtime.calibrations.registry",
     "load_spec": "teaspec.compiler",
-    "register_extractor": "teaspec.runtime.registry",
+    "register_extractor": "teaspec.runtime.calibrations.registry",
     "register_spec": "teaspec.catalog.users",
-    "remove_teacache_hook": "teaspec.runtime.apply",
-    "session": "teaspec.runtime.sessions",
-    "stats": "teaspec.runtime.stats",
+    "remove_teacache_hook": "teaspec.runtime.pipeline.apply",
+    "session": "teaspec.runtime.generation.sessions",
+    "stats": "teaspec.runtime.report.stats",
 }
 
 

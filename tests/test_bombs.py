@@ -16,7 +16,7 @@ from teaspec.proof.build import ProbeError, build_module
 from teaspec.proof.inputs import Example
 from teaspec.proof.limits import little_memory
 from teaspec.proof.subject import Subject
-from teaspec.runtime.variants import matches
+from teaspec.runtime.calibrations.variants import matches
 from tests.test_specs_are_data import FLUX
 
 

@@ -17,8 +17,8 @@ from teaspec.catalog import SpecExtractor, shipped_specs
 from teaspec.compiler import load_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.report import SpecError
-from teaspec.runtime.calibration import Calibration, Defaults
-from teaspec.runtime.registry import find_defaults, get_extractor, known_types
+from teaspec.runtime.calibrations.calibration import Calibration, Defaults
+from teaspec.runtime.calibrations.registry import find_defaults, get_extractor, known_types
 
 ROOT = Path(__file__).parents[1]
 SPECS = {path.stem: path for path in sorted((ROOT / "specs").glob("*.yaml"))}
@@ -88,7 +88,7 @@ ASKED = """
 import json, sys
 import teaspec
 from teaspec import catalog
-from teaspec.runtime.registry import get_extractor, known_types
+from teaspec.runtime.calibrations.registry import get_extractor, known_types
 read = [name for name in ("yaml", "pydantic", "diffusers") if name in sys.modules]
 names = {name: str(get_extractor(name).path) for name in known_types()}
 lazy = not any("spec" in vars(get_extractor(name)) for name in known_types())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teaspec.runtime.registry import known_types
+from teaspec.runtime.calibrations.registry import known_types
 from tools.models.classes import exceptions, transformer_classes
 
 

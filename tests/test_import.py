@@ -43,7 +43,7 @@ def imported() -> set[str]:
 
 
 def test_import_is_seen(imported: set[str]) -> None:
-    assert {"teaspec", "teaspec.catalog", "teaspec.runtime.registry"} <= imported
+    assert {"teaspec", "teaspec.catalog", "teaspec.runtime.calibrations.registry"} <= imported
 
 
 @pytest.mark.parametrize("package", LATER)
@@ -60,7 +60,7 @@ def test_every_shipped_spec_is_registered() -> None:
     models = {re.search(r"^model: \S+\.(\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)[1] for path in SPECS}
     assert len(models) == len(SPECS)
     statement = (
-        "import json, sys, teaspec; from teaspec.runtime.registry import known_types;"
+        "import json, sys, teaspec; from teaspec.runtime.calibrations.registry import known_types;"
         "print(json.dumps([known_types(), 'yaml' in sys.modules]))"
     )
     known, parsed = json.loads(run_python("-c", statement).stdout)

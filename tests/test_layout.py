@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import diffusers
+import grimp
 import pytest
 
 from teaspec.compiler import load_spec
@@ -104,6 +105,40 @@ def test_questions_for_a_class_name_are_recognised():
 def test_nothing_asks_for_the_name_of_a_class_to_decide():
     found = {path.name: class_questions(path.read_text(encoding="utf-8")) for path in SOURCES}
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def circles(package: str) -> list[set[str]]:
+    """The modules that import each other in a circle, also where the import is there for types alone."""
+    graph = grimp.build_graph(package, exclude_type_checking_imports=False)
+    found = []
+    for module in sorted(graph.modules):
+        if any(module in circle for circle in found):
+            continue
+        below, above = graph.find_upstream_modules(module), graph.find_downstream_modules(module)
+        if below & above:
+            found.append(below & above | {module})
+    return found
+
+
+def test_circles_are_recognised(tmp_path, monkeypatch):
+    folder = tmp_path / "going_round"
+    folder.mkdir()
+    for name, imported in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")):
+        text = f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from going_round.{imported} import x\n"
+        (folder / f"{name}.py").write_text(text)
+    (folder / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert circles("going_round") == [{f"going_round.{name}" for name in "abc"}]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circles("teaspec") == []
+
+
+def test_the_runtime_has_few_doors_beside_its_rooms():
+    runtime = ROOT / "teaspec" / "runtime"
+    assert len([path for path in runtime.iterdir() if path.suffix == ".py"]) <= 12
+    assert all((room / "__init__.py").read_text(encoding="utf-8").startswith('"""') for room in runtime.glob("[a-z]*/"))
 
 
 def prints_and_exits(text: str) -> list[int]:

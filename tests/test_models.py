@@ -10,7 +10,7 @@ import pytest
 from teaspec.compiler import load_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.models.facts import as_json, load_table
-from teaspec.runtime.registry import known_types
+from teaspec.runtime.calibrations.registry import known_types
 from tools.models.build import on_cpu, on_meta
 from tools.models.classes import exceptions
 from tools.models.cost import measure

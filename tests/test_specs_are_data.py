@@ -21,7 +21,7 @@ from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.build import ProbeError
 from teaspec.proof.inputs import Example
 from teaspec.proof.subject import Subject
-from teaspec.runtime.bypass import Bypass
+from teaspec.runtime.contract.bypass import Bypass
 
 FLUX = """\
 teaspec: 1

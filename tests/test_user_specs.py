@@ -24,8 +24,8 @@ from teaspec.catalog.users import register_user_specs
 from teaspec.cli import app
 from teaspec.cli.files import find_spec
 from teaspec.compiler import SpecError
-from teaspec.runtime import registry
-from teaspec.runtime.registry import get_extractor, known_types
+from teaspec.runtime.calibrations import registry
+from teaspec.runtime.calibrations.registry import get_extractor, known_types
 from tests.proof.small import SPEC, SmallTransformer
 
 ROOT = Path(__file__).parents[1]

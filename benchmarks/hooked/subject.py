@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hooked.models import MODELS, Call, Size
 from teaspec import TeaCacheConfig, apply_teacache_hook, stats
 from teaspec.demo.twin import twin
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 
 NEVER, ALWAYS = sys.float_info.min, sys.float_info.max
 """Thresholds at which nothing is reused, and everything but the first step."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from teaspec.calibrate.pairs import Pairs, Trajectory
-from teaspec.runtime.apply import apply_hook, find_teacache_hook, remove_hook
-from teaspec.runtime.config import NO_TRANSFORMER_TYPE, TeaCacheConfig
-from teaspec.runtime.context import CacheContext
-from teaspec.runtime.decision import Change, relative_l1
-from teaspec.runtime.hook import TeaCacheHook
-from teaspec.runtime.record import Decision
+from teaspec.runtime.contract.context import CacheContext
+from teaspec.runtime.pipeline.apply import apply_hook, find_teacache_hook, remove_hook
+from teaspec.runtime.rules.decision import Change, relative_l1
+from teaspec.runtime.rules.record import Decision
+from teaspec.runtime.settings.config import NO_TRANSFORMER_TYPE, TeaCacheConfig
+from teaspec.runtime.step.hook import TeaCacheHook
 
 Step = tuple[NDArray[np.float32], NDArray[np.float32]]
 

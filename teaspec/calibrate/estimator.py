@@ -11,9 +11,9 @@ from torch import nn
 from teaspec.calibrate.collect import collecting
 from teaspec.calibrate.fit import Fit, fit_pairs
 from teaspec.calibrate.pairs import Pairs
+from teaspec.runtime.calibrations.registry import find_type
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.pipelines import modules_of
-from teaspec.runtime.registry import find_type
+from teaspec.runtime.pipeline.pipelines import modules_of
 
 
 class TeaCacheCoefficientEstimator:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from teaspec.calibrate.collect import Recording, Step
 from teaspec.calibrate.measure import calculate_relative_l1
 from teaspec.calibrate.pairs import Numbers, Pairs
-from teaspec.runtime.values import COEFFICIENT_COUNT, is_count
+from teaspec.runtime.settings.values import COEFFICIENT_COUNT, is_count
 
 HIGHEST_ORDER = COEFFICIENT_COUNT - 1
 FOLDS = 5

@@ -14,8 +14,8 @@ from teaspec.calibrate.load import Source
 from teaspec.calibrate.pairs import Pairs
 from teaspec.calibrate.thresholds import Threshold, find_thresholds
 from teaspec.calibrate.verify import verify
-from teaspec.runtime.calibration import Accumulate
-from teaspec.runtime.registry import find_defaults
+from teaspec.runtime.calibrations.calibration import Accumulate
+from teaspec.runtime.calibrations.registry import find_defaults
 
 Done = Callable[[], None]
 

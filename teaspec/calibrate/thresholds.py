@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from teaspec.calibrate.pairs import Pairs, Trajectory
-from teaspec.runtime.calibration import Accumulate
-from teaspec.runtime.decision import Polynomial, decide
+from teaspec.runtime.calibrations.calibration import Accumulate
+from teaspec.runtime.rules.decision import Polynomial, decide
 
 RATES = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Shares of reused steps that a threshold is looked for; 0.5 is about twice as fast."""

@@ -13,10 +13,10 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from teaspec.calibrate.thresholds import Threshold
-from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.calibration import Accumulate
-from teaspec.runtime.config import TeaCacheConfig
-from teaspec.runtime.decision import EPSILON
+from teaspec.runtime.calibrations.calibration import Accumulate
+from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.rules.decision import EPSILON
+from teaspec.runtime.settings.config import TeaCacheConfig
 
 LIMITS = (0.5, 1.0)
 """With `residual_order=1`, each of these as `residual_limit` is tried."""

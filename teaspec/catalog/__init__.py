@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from teaspec.catalog.extractor import SpecExtractor
 from teaspec.catalog.shipped import register_shipped_specs, shipped_folder, shipped_specs
-from teaspec.runtime.registry import add_source
+from teaspec.runtime.calibrations.registry import add_source
 
 __all__ = ["SpecExtractor", "register_at_import", "shipped_folder", "shipped_specs"]
 

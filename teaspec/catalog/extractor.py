@@ -6,14 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teaspec.runtime.calibration import Calibration, Defaults
+from teaspec.runtime.calibrations.calibration import Calibration, Defaults
 
 if TYPE_CHECKING:
     import torch
 
     from teaspec.compiler import CompiledExtractor, Spec
     from teaspec.compiler.forms.spec import CheckpointFacts
-    from teaspec.runtime.context import CacheContext, Finished
+    from teaspec.runtime.contract.context import CacheContext, Finished
 
 
 class SpecExtractor:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from teaspec.catalog.extractor import SpecExtractor
-from teaspec.runtime.registry import add_extractor
+from teaspec.runtime.calibrations.registry import add_extractor
 
 _MODEL = re.compile(r"^model:\s*[\"']?([\w.:]+)", re.MULTILINE)
 # A list in brackets, or lines of dashes with empty lines and comments between them.

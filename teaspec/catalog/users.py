@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from teaspec.catalog.extractor import SpecExtractor
 from teaspec.catalog.found import find_user_specs
-from teaspec.runtime.registry import add_extractor, known_types
+from teaspec.runtime.calibrations.registry import add_extractor, known_types
 
 if TYPE_CHECKING:
     from teaspec.compiler import Spec

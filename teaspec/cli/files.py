@@ -34,7 +34,7 @@ def find_spec(named: Path) -> UserSpec:
     """
     from teaspec.catalog import SpecExtractor
     from teaspec.catalog.found import UserSpec, find_user_specs
-    from teaspec.runtime.registry import get_extractor, known_types
+    from teaspec.runtime.calibrations.registry import get_extractor, known_types
 
     is_class = named.name.isidentifier() and len(named.parts) == 1 and not named.exists()
     extractor = get_extractor(named.name) if is_class and named.name in known_types() else None
@@ -72,7 +72,7 @@ def find_problem(path: Path) -> str | None:
 
 def _classes(path: Path) -> tuple[str, ...]:
     """The classes that a name without folder and ending can mean."""
-    from teaspec.runtime.registry import known_types
+    from teaspec.runtime.calibrations.registry import known_types
 
     return known_types() if path.name.isidentifier() and len(path.parts) == 1 else ()
 

@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from teaspec.demo.result import HookCost, Spread, StepFlops
 from teaspec.demo.subject import Subject
 from teaspec.demo.twin import twin
-from teaspec.runtime.apply import apply_teacache_hook
-from teaspec.runtime.config import TeaCacheConfig
+from teaspec.runtime.pipeline.apply import apply_teacache_hook
+from teaspec.runtime.settings.config import TeaCacheConfig
 
 NEVER = sys.float_info.min
 """A threshold so small that no step is reused."""

@@ -11,7 +11,7 @@ from teaspec.demo.digits.classifier import accuracy
 from teaspec.demo.result import Cached, Comparison, Spread, StepFlops, Uncached
 from teaspec.demo.settings import Setting
 from teaspec.demo.subject import Subject
-from teaspec.runtime.record import Decision
+from teaspec.runtime.rules.record import Decision
 
 Report = Callable[[str], None]
 

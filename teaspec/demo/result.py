@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from teaspec.demo.settings import DemoSettings, Setting
-from teaspec.runtime.record import Decision
+from teaspec.runtime.rules.record import Decision
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from teaspec.demo.digits.files import DigitsModel, load
 from teaspec.demo.digits.pipeline import generate, pipeline_of
 from teaspec.demo.memory import keep_freed_memory
 from teaspec.demo.settings import DemoSettings, Setting
-from teaspec.runtime.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.config import TeaCacheConfig
-from teaspec.runtime.hook import TeaCacheHook
+from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.step.hook import TeaCacheHook
 
 MOST_THREADS = 4
 """A transformer this small gains nothing from more."""

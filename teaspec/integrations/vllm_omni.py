@@ -16,12 +16,12 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from teaspec.runtime.arguments import ArgumentFinder
-from teaspec.runtime.bypass import Bypass
-from teaspec.runtime.context import CacheContext, Finished
+from teaspec.runtime.calibrations.registry import Extractor, get_extractor, known_types
+from teaspec.runtime.contract.arguments import ArgumentFinder
+from teaspec.runtime.contract.bypass import Bypass
+from teaspec.runtime.contract.context import CacheContext, Finished
+from teaspec.runtime.contract.streams import ENCODER, find_live, streams_of
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.registry import Extractor, get_extractor, known_types
-from teaspec.runtime.streams import ENCODER, find_live, streams_of
 
 TEACACHE = "vllm_omni.diffusion.cache.teacache"
 """The package with `register_extractor` and `CacheContext`."""

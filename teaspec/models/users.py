@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from teaspec.catalog import SpecExtractor
 from teaspec.catalog.found import find_user_specs
 from teaspec.models.facts import ModelFacts, Table
-from teaspec.runtime.registry import get_extractor, known_types
+from teaspec.runtime.calibrations.registry import get_extractor, known_types
 
 if TYPE_CHECKING:
     from teaspec.compiler import Spec

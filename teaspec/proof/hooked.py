@@ -12,8 +12,8 @@ from diffusers import CacheMixin
 from torch import nn
 
 from teaspec.proof.inputs import Arguments
-from teaspec.runtime.apply import apply_teacache_hook, remove_teacache_hook
-from teaspec.runtime.config import TeaCacheConfig
+from teaspec.runtime.pipeline.apply import apply_teacache_hook, remove_teacache_hook
+from teaspec.runtime.settings.config import TeaCacheConfig
 
 # The decision is not what is proven here, so it is taken away from the signal: a polynomial that is 0 everywhere stays
 # below any threshold, one that is 1 everywhere reaches every threshold below 1.

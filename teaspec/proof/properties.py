@@ -25,8 +25,8 @@ from teaspec.proof.hooked import ALWAYS_COMPUTE, ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.subject import Subject
 from teaspec.proof.watch import watch_signal
-from teaspec.runtime.bypass import Bypass
-from teaspec.runtime.context import CacheContext, Finished
+from teaspec.runtime.contract.bypass import Bypass
+from teaspec.runtime.contract.context import CacheContext, Finished
 
 # A residual is a difference that is added back: three roundings of float32, and what the output head makes of them.
 _ROUNDING = 1e-4

@@ -20,7 +20,7 @@ from teaspec.calibrate import (
     fit_pairs,
 )
 from teaspec.proof.compare import require_equal
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.calibrate.prompted import Prompted
 from tests.runtime.denoising import SPECS, flux, flux_inputs
 from tests.runtime.models import tiny_flux

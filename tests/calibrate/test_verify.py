@@ -10,7 +10,7 @@ import torch
 from teaspec import TeaCacheConfig, apply_teacache_hook, remove_teacache_hook
 from teaspec.calibrate.thresholds import Threshold
 from teaspec.calibrate.verify import LIMITS, generations, verify
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.calibrate.prompted import Prompted
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
-from teaspec.runtime.context import CacheContext, Finished
+from teaspec.runtime.contract.context import CacheContext, Finished
 from tests.toys.toy import Call
 
 Extractor = Any

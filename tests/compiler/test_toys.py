@@ -14,7 +14,7 @@ from torch import nn
 
 from teaspec.compiler.pipeline import load_spec
 from teaspec.compiler.report import SpecError
-from teaspec.runtime.context import CacheContext, Finished
+from teaspec.runtime.contract.context import CacheContext, Finished
 from tests.compiler.split import (
     Computed,
     alike,

@@ -13,7 +13,7 @@ from diffusers import ConsisIDTransformer3DModel
 from teaspec import CacheContext, TeaCacheConfig, apply_teacache_hook, get_extractor
 from teaspec.integrations import vllm_omni
 from teaspec.integrations.vllm_omni import OmniExtractor, extractors_for
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime import denoising
 from tests.runtime.models import DualStream, SingleStream, SingleStreamExtractor, extract_dual
 

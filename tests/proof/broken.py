@@ -13,7 +13,7 @@ from teaspec.proof.properties import PROPERTIES
 from teaspec.proof.result import PropertyResult
 from teaspec.proof.run import prove
 from teaspec.proof.subject import Subject
-from teaspec.runtime.context import CacheContext
+from teaspec.runtime.contract.context import CacheContext
 from tests.proof.small import SPEC, SmallTransformer
 
 Change = Callable[[CacheContext, nn.Module, dict[str, Any]], Any]

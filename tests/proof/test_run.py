@@ -20,7 +20,7 @@ from teaspec.proof.flops import count_flops
 from teaspec.proof.render import render_report
 from teaspec.proof.result import CachedState, CheckReport, Flops, PropertyResult
 from teaspec.proof.run import check_spec, surroundings
-from teaspec.runtime import registry
+from teaspec.runtime.calibrations import registry
 from tests.proof import small
 from tests.proof.small import SPEC
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from teaspec.runtime import registry
+from teaspec.runtime.calibrations import registry
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from diffusers.utils.torch_utils import unwrap_module
 
 import teaspec
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, compile_spec, load_spec
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 
 SPECS = Path(__file__).parents[2] / "specs"
 TIMESTEPS = (1.0, 0.95, 0.9, 0.4)

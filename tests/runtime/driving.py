@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, register_extractor
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.models import WIDTH, SingleStream, extract_single
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]

@@ -17,11 +17,11 @@ import torch.distributed as dist
 
 import teaspec
 from teaspec import CacheContext, Finished, TeaCacheConfig
-from teaspec.runtime import timeline
-from teaspec.runtime.apply import find_teacache_hook
-from teaspec.runtime.groups import HOMES, cfg_rank
-from teaspec.runtime.ranks import Ranks
-from teaspec.runtime.timeline import PAIR
+from teaspec.runtime.generation import timeline
+from teaspec.runtime.generation.timeline import PAIR
+from teaspec.runtime.host.groups import HOMES, cfg_rank
+from teaspec.runtime.pipeline.apply import find_teacache_hook
+from teaspec.runtime.step.ranks import Ranks
 from tests.runtime.driving import choices, hooked
 from tests.runtime.models import WIDTH, SingleStream, SingleStreamExtractor
 
@@ -322,5 +322,9 @@ def found_elsewhere() -> list[bool]:
     for name in HOMES:
         with patch.dict(sys.modules, {name: SimpleNamespace(**functions)}):
             ranks = Ranks.of(config, module, (), {})
-            found += [ranks.sequence is dist.group.WORLD, ranks.branches is dist.group.WORLD, cfg_rank(config) == rank]
+            found += [
+                ranks.sequence is dist.group.WORLD,
+                ranks.branches is dist.group.WORLD,
+                cfg_rank(config.cfg_rank, config.cfg_group) == rank,
+            ]
     return found

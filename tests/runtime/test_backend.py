@@ -17,7 +17,7 @@ from teaspec import (
     register_extractor,
     remove_teacache_hook,
 )
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.models import WIDTH, DualStream, SingleStream, extract_dual, extract_single
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import teaspec
-from teaspec.runtime.groups import HOMES
-from teaspec.runtime.timeline import PAIR
+from teaspec.runtime.generation.timeline import PAIR
+from teaspec.runtime.host.groups import HOMES
 from tests.runtime.driving import choices, hooked, latents, reasons, signal
 from tests.runtime.models import SingleStream, SingleStreamExtractor, UntimedStream, extract_single
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from teaspec.runtime.bypass import Bypass
+from teaspec.runtime.contract.bypass import Bypass
 
 CACHES = [SimpleNamespace(mode="write")]
 

@@ -13,7 +13,7 @@ from diffusers.hooks import HookRegistry, ModelHook
 from torch import nn
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, register_extractor, remove_teacache_hook
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.models import WIDTH, SingleStream, extract_single
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]

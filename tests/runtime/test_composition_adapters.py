@@ -17,7 +17,7 @@ from torch import nn
 import teaspec
 from teaspec import register_extractor
 from teaspec.catalog import SpecExtractor
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import COMPUTE_ALL, SPECS
 from tests.runtime.models import flux_pipeline, generate, tiny_flux
 

@@ -17,7 +17,7 @@ from diffusers.hooks import (
 )
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, remove_teacache_hook
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import Denoiser, equal, flux
 
 CONFIGS = {

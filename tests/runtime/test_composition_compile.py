@@ -17,7 +17,7 @@ from torch._dynamo.utils import counters
 import teaspec
 from teaspec import apply_teacache_hook, register_extractor, remove_teacache_hook
 from teaspec.catalog import SpecExtractor
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import BRANCHES, COMPUTE_ALL, MODELS, SPECS, Denoiser, equal, flux
 from tests.runtime.models import flux_pipeline, generate, tiny_flux
 

@@ -20,7 +20,7 @@ from diffusers import FluxTransformer2DModel
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, register_extractor, remove_teacache_hook
 from teaspec.catalog import SpecExtractor
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import SPECS, THRESHOLDS, Denoiser, equal, flux
 
 IDENTITY = [0, 0, 0, 1, 0]

@@ -17,7 +17,7 @@ from diffusers.hooks.layerwise_casting import apply_layerwise_casting_hook
 from torch import nn
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec, remove_teacache_hook
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import COMPUTE_ALL, MODELS, SPECS, Denoiser, equal, flux
 from tests.runtime.models import flux_pipeline, generate, tiny_flux
 

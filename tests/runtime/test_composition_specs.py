@@ -20,7 +20,7 @@ from teaspec.proof.compare import ViolationError, require_close, require_equal
 from teaspec.proof.inputs import Example
 from teaspec.proof.run import surroundings
 from teaspec.proof.subject import Subject
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import SPECS
 
 CPU = torch.device("cpu")

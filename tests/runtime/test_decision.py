@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teaspec.runtime import decision
-from teaspec.runtime.decision import Change, Polynomial, decide, read
+from teaspec.runtime.rules import decision
+from teaspec.runtime.rules.decision import Change, Polynomial, decide, read
 
 REAL = st.floats(-100, 100)
 

@@ -16,7 +16,7 @@ from teaspec import (
     register_extractor,
     remove_teacache_hook,
 )
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.models import extract_flux, flux_pipeline, generate, tiny_flux
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import teaspec
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook
 from teaspec.proof.compare import named_tensors
-from teaspec.runtime.apply import find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.forecast import ratio_of
-from teaspec.runtime.streams import streams_of
+from teaspec.runtime.contract.streams import streams_of
+from teaspec.runtime.pipeline.apply import find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.rules.forecast import ratio_of
 from tests.runtime.denoising import Denoiser, equal
 from tests.runtime.driving import hooked, latents, signal
 from tests.runtime.models import DualStream, UntimedStream, extract_dual, extract_single

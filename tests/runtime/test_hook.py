@@ -9,7 +9,7 @@ import torch
 from diffusers.hooks.hooks import ModelHook, StateManager
 
 from teaspec import Defaults, TeaCacheConfig, TeaCacheHook, TeaCacheState, apply_teacache_hook, register_extractor
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.driving import IDENTITY, choices, hooked, latents, reasons, signal
 from tests.runtime.models import (
     WIDTH,

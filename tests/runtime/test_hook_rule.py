@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, register_extractor
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.models import WIDTH, SingleStream, extract_single
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from teaspec import TeaCacheConfig
-from teaspec.runtime import decision, ranks, stepping, timeline
-from teaspec.runtime.memory import Storage, bytes_held, fetch, origin_of
+from teaspec.runtime.generation import timeline
+from teaspec.runtime.keep.memory import Storage, bytes_held, fetch, origin_of
+from teaspec.runtime.rules import decision
+from teaspec.runtime.step import ranks, stepping
 from tests.runtime.denoising import TIMESTEPS, Denoiser, equal
 from tests.runtime.driving import choices, hooked, latents, signal
 from tests.runtime.models import WIDTH, DualStream, extract_dual

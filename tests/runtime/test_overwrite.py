@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from teaspec.runtime.overwrite import OverwriteWatch
+from teaspec.runtime.keep.overwrite import OverwriteWatch
 
 
 def trusting_watch() -> OverwriteWatch:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from teaspec import Defaults, get_extractor, register_extractor
-from teaspec.runtime.registry import find_defaults, find_type, known_types
+from teaspec.runtime.calibrations.registry import find_defaults, find_type, known_types
 from tests.runtime.models import SingleStream, extract_dual, extract_single
 
 

@@ -12,8 +12,8 @@ from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
 import teaspec
 from teaspec import TeaCacheBackend, get_cache_backend, register_extractor
 from teaspec.catalog import SpecExtractor
-from teaspec.runtime.apply import find_teacache_hook
-from teaspec.runtime.selection import ENVIRONMENT
+from teaspec.runtime.pipeline.apply import find_teacache_hook
+from teaspec.runtime.pipeline.selection import ENVIRONMENT
 from tests.runtime.denoising import SPECS, wan
 from tests.runtime.driving import IDENTITY
 from tests.runtime.models import SingleStream, extract_single

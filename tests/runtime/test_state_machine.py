@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import teaspec
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, remove_teacache_hook
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.driving import IDENTITY, latents, signal
 from tests.runtime.models import SingleStream, extract_single
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 import teaspec
 from teaspec import TeaCacheConfig
-from teaspec.runtime.table import size
-from teaspec.runtime.timing import Elapsed
+from teaspec.runtime.host.timing import Elapsed
+from teaspec.runtime.report.table import size
 from tests.runtime.driving import hooked, latents, signal
 from tests.runtime.models import WIDTH, SingleStream
 

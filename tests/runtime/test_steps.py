@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from teaspec import TeaCacheBackend
-from teaspec.runtime.config import TeaCacheConfig
-from teaspec.runtime.steps import Place, forced
+from teaspec.runtime.rules.steps import Place, forced
+from teaspec.runtime.settings.config import TeaCacheConfig
 from tests.runtime.driving import choices, hooked, latents, reasons, signal, snapshot
 from tests.runtime.models import SingleStream
 
@@ -54,7 +54,7 @@ def test_warm_up(warmup: float, computed: int) -> None:
 def test_fractions_are_of_all_steps_whatever_their_rounding() -> None:
     for total in range(1, 200):
         config = TeaCacheConfig(coefficients=[0, 0, 0, 1, 0], warmup_steps=0.1)
-        computed = sum(forced(config, Place(step, step, total, 0)) == "warm-up" for step in range(total))
+        computed = sum(forced(config.guards, Place(step, step, total, 0)) == "warm-up" for step in range(total))
         assert computed == -(-total // 10)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from teaspec.runtime.arguments import ArgumentFinder
-from teaspec.runtime.timeline import Call, Position, look, place
+from teaspec.runtime.contract.arguments import ArgumentFinder
+from teaspec.runtime.generation.timeline import Call, Position, look, place
 
 
 def forward(hidden_states: Any, encoder: Any = None, timestep: Any = None, *, guidance: Any = None) -> None: ...

@@ -10,7 +10,7 @@ import torch
 from diffusers import DiTTransformer2DModel
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import SPECS
 
 

@@ -23,9 +23,9 @@ from teaspec import (
     remove_teacache_hook,
 )
 from teaspec.catalog import SpecExtractor
-from teaspec.runtime.apply import find_teacache_hook
-from teaspec.runtime.calibration import BASE
-from teaspec.runtime.variants import matches
+from teaspec.runtime.calibrations.calibration import BASE
+from teaspec.runtime.calibrations.variants import matches
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime import denoising
 from tests.runtime.driving import IDENTITY, choices, hooked, latents, reasons, signal
 from tests.runtime.models import SingleStream, extract_single

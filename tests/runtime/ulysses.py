@@ -9,7 +9,7 @@ import torch
 from diffusers import ContextParallelConfig
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec
-from teaspec.runtime.apply import find_teacache_hook
+from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import MODELS, SPECS, THRESHOLDS
 
 TIMESTEPS = (1.0, 0.97, 0.94, 0.9, 0.7, 0.65, 0.6, 0.3)

@@ -21,7 +21,7 @@ from teaspec.compiler.forms.program import Function, LiveValue, Program
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.compiler.report.cells import printable
 
-_RUNTIME = "teaspec.runtime"
+_RUNTIME = "teaspec.runtime.generated"
 _ALWAYS = {"CacheContext", "Extractor", "Part"}
 
 
@@ -106,17 +106,14 @@ class _Emitter:
             f"import {module}" if module == given else f"import {module} as {given}"
             for given, module in self.imports.modules.items()
         )
-        context = [("CacheContext", names.context), ("Finished", names.finished)]
         generated = [
-            ("Extractor", names.extractor), ("HandedOn", names.handed_on), ("Part", names.part),
-            ("UNBOUND", names.unbound), ("current_phase", names.phase),
-            ("default_of", names.default_of), ("entry_of", names.entry_of), ("first_given", names.first_given),
+            ("CacheContext", names.context), ("Extractor", names.extractor), ("Finished", names.finished),
+            ("HandedOn", names.handed_on), ("Part", names.part), ("UNBOUND", names.unbound),
+            ("current_phase", names.phase), ("default_of", names.default_of), ("entry_of", names.entry_of),
+            ("first_given", names.first_given), ("with_weights", names.with_weights),
         ]  # fmt: skip
-        weights = [("with_weights", names.with_weights)]
-        for module, wished in (("context", context), ("generated", generated), ("weights", weights)):
-            used = [n + _given(n, given) for n, given in wished if n in _ALWAYS or given in text]
-            lines += [f"from {_RUNTIME}.{module} import {', '.join(used)}"] if used else []
-        return "\n".join(lines)
+        used = [n + _given(n, given) for n, given in generated if n in _ALWAYS or given in text]
+        return "\n".join([*lines, f"from {_RUNTIME} import {', '.join(used)}"])
 
     def _function(self, function: Function) -> str:
         local = {*parameter_names(function.source.node.args), *effects_of(function.source.node.body).binds}

@@ -1,0 +1,170 @@
+"""What generated extractors are made of, besides the model's own statements."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any, Final
+
+import torch
+
+from teaspec.runtime.contract.context import CacheContext, Finished
+from teaspec.runtime.host.compiled import part
+
+Phase = Callable[..., Any]
+Drive = Callable[["CacheContext | Finished"], Any]
+
+
+class _Unbound:
+    """The mark of a name that the forward left unbound."""
+
+    def __repr__(self) -> str:
+        return "UNBOUND"
+
+
+UNBOUND: Final = _Unbound()
+
+_phase: ContextVar[Phase] = ContextVar("teaspec_phase")
+
+
+def current_phase() -> Phase:
+    """What the function under the model's decorators is to run now."""
+    return _phase.get()
+
+
+def default_of(function: Callable[..., Any], parameter: str) -> Any:
+    """The very object that a parameter of the model's forward has as its default."""
+    return inspect.signature(inspect.unwrap(function)).parameters[parameter].default
+
+
+def entry_of(value: Any) -> torch.Tensor | None:
+    """What a residual can be taken against: a floating tensor. None for anything else, which is carried over."""
+    return value if isinstance(value, torch.Tensor) and value.is_floating_point() else None
+
+
+def first_given(*values: Any) -> Any:
+    """The first value that is neither None nor left unbound: modes of a forward bind different names."""
+    return next((value for value in values if value is not None and value is not UNBOUND), None)
+
+
+class HandedOn:
+    """A call that a forward hands on to the method that holds its blocks.
+
+    Attributes:
+        args: The method's arguments, the module first.
+        kwargs: Its keyword arguments.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes the method's arguments as the forward passes them."""
+        self.args = args
+        self.kwargs = kwargs
+
+
+class Part:
+    """A function of the extractor, under the decorators of the model's method that it stands for."""
+
+    def __init__(self, function: Phase, decorated: Phase | None = None) -> None:
+        """Joins a function and its decorators.
+
+        Args:
+            function: Takes the module and the method's arguments.
+            decorated: A function under the method's decorators that runs `current_phase()` with its arguments; None
+                where the method has none.
+        """
+        self.function = function
+        self.decorated = decorated
+
+    def within(self, phase: Phase, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run something inside the decorators: entered once, left once, also on an exception.
+
+        Args:
+            phase: What to run; called with the arguments as the decorators hand them on.
+            args: The module and the positional arguments.
+            kwargs: The keyword arguments.
+        """
+        if self.decorated is None:
+            return phase(*args, **kwargs)
+        token = _phase.set(phase)
+        try:
+            return self.decorated(*args, **kwargs)
+        finally:
+            _phase.reset(token)
+
+
+class Extractor:
+    """A forward cut in three, under the decorators of the forward.
+
+    The decorators of a forward (diffusers' `apply_lora_scale`, `torch.no_grad()`) hold for a whole call: `enter` enters
+    them once and leaves them once, with all three parts inside. A plain call returns the context and cannot know when
+    its caller will be done, so there each part runs under the decorators by itself.
+    """
+
+    def __init__(self, extract: Part, dispatch: Part | None = None) -> None:
+        """Joins the generated functions.
+
+        Args:
+            extract: The prelude; returns a `CacheContext` or `Finished`.
+            dispatch: The forward, where it only hands on to the method that `extract` cuts; returns `HandedOn` or
+                `Finished`.
+        """
+        self._extract = extract
+        self._dispatch = dispatch
+
+    def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Drive) -> Any:
+        """Run `drive` on the context of a call, inside the decorators of the forward.
+
+        Args:
+            module: The model.
+            args: Positional arguments of the forward.
+            kwargs: Keyword arguments of the forward.
+            drive: Takes the context (or `Finished`, where the forward returned before its blocks) to the call's result.
+
+        Returns:
+            What `drive` returns, as the decorators hand it on.
+        """
+        return self._within(module, args, kwargs, lambda *a, **k: drive(part(self._extract.function, *a, **k)), drive)
+
+    def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
+        """Cut one call of the model's forward.
+
+        Args:
+            module: The model.
+            *args: Positional arguments of the forward.
+            **kwargs: Keyword arguments of the forward.
+
+        Returns:
+            The context, or `Finished` where the forward returned before its blocks.
+        """
+        context: CacheContext | Finished = self.enter(module, args, kwargs, lambda cut: cut)
+        parts = (self._extract, self._dispatch)
+        if isinstance(context, Finished) or all(part is None or part.decorated is None for part in parts):
+            return context
+        blocks, postprocess = context.run_transformer_blocks, context.postprocess
+        return replace(
+            context,
+            run_transformer_blocks=lambda: self._within(module, args, kwargs, lambda *a, **k: blocks()),
+            postprocess=lambda *live: self._within(module, args, kwargs, lambda *a, **k: postprocess(*live)),
+        )
+
+    def _within(
+        self,
+        module: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        phase: Phase,
+        finish: Drive = lambda finished: finished,
+    ) -> Any:
+        if self._dispatch is None:
+            return self._extract.within(phase, (module, *args), kwargs)
+        dispatch = self._dispatch
+
+        def hand_on(*a: Any, **k: Any) -> Any:
+            handed = dispatch.function(*a, **k)
+            if isinstance(handed, Finished):
+                return finish(handed)
+            return self._extract.within(phase, handed.args, handed.kwargs)
+
+        return dispatch.within(hand_on, (module, *args), kwargs)

@@ -1,0 +1,1 @@
+"""Whose call this is: branch, step, generation, session."""

@@ -1,0 +1,203 @@
+"""Generations that are kept apart on one transformer, however their calls interleave."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from teaspec.runtime.generation.state import TeaCacheState
+from teaspec.runtime.generation.timeline import Position
+from teaspec.runtime.generation.together import Together
+from teaspec.runtime.keep.memory import bytes_held
+from teaspec.runtime.rules.record import DecisionLog
+
+logger = logging.getLogger(__name__)
+
+_current: ContextVar[Hashable] = ContextVar("teaspec_session", default=None)
+
+# One for all transformers, held for a few dictionary operations: a lock of its own would keep a hook from being copied.
+_lock = threading.Lock()
+
+
+@contextmanager
+def session(key: Hashable) -> Iterator[None]:
+    """Keeps the calls inside apart from those of other sessions, in this thread or asyncio task.
+
+    Leaving the block does not end the session: the next block with the same key goes on where this one left off, so
+    that the steps of several generations may take turns. `end_session` ends it; a pipeline's own reset at the end of a
+    call frees what it cached.
+
+    Args:
+        key: Whatever tells this generation from the others: a request's id, say. None is the session of calls outside
+            of any `session`.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        TypeError: If the key cannot be hashed.
+    """
+    hash(key)
+    token = _current.set(key)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class Attempt:
+    """A call that failed, known by its tensors, to tell its repetition from a generation that begins once more."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._tensors = tuple(weakref.ref(tensor) for tensor in _tensors(args, kwargs))
+
+    def is_repeated_by(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Returns whether a call passes the very same tensors."""
+        tensors = _tensors(args, kwargs)
+        return len(tensors) == len(self._tensors) and all(
+            ref() is tensor for ref, tensor in zip(self._tensors, tensors, strict=True)
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Attempt:
+        return self  # weak references have no copies, and the copy of a transformer is called with other tensors
+
+
+def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor)]
+
+
+@dataclass(eq=False)
+class Session:
+    """All that the hook remembers about one generation.
+
+    Attributes:
+        key: The key given to `session`.
+        states: By branch name.
+        position: The place of the last call.
+        together: What the calls of the running step do, where branches decide together.
+        attempt: The last call, if it failed.
+        num_inference_steps: What `refresh` said.
+        log: What was decided.
+        busy: Whether a call is running.
+    """
+
+    key: Hashable = None
+    states: dict[str, TeaCacheState] = field(default_factory=dict)
+    position: Position | None = None
+    together: Together | None = None
+    attempt: Attempt | None = None
+    num_inference_steps: int | None = None
+    log: DecisionLog = field(default_factory=DecisionLog)
+    busy: bool = False
+
+    def begin_generation(self) -> None:
+        """Forgets the generation so far, but not the record of it."""
+        self.states.clear()
+        self.position = None
+        self.together = None
+        self.attempt = None
+        self.log.close()
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of memory that the cached tensors keep."""
+        return bytes_held(tensor for state in tuple(self.states.values()) for tensor in state.tensors())
+
+
+class Sessions:
+    """The sessions of one transformer; the least recently used are dropped."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
+        self._warned = False
+
+    def current(self) -> Session:
+        """Returns the session of this thread or task; one that is new is not kept yet."""
+        key = _current.get()
+        return self._sessions.get(key) or Session(key)
+
+    @contextmanager
+    def entered(self, limit: int) -> Iterator[Session]:
+        """The current session, for one call.
+
+        Args:
+            limit: So many sessions are kept; one more drops the least recently used.
+
+        Yields:
+            The session. It is kept from its first successful call on.
+
+        Raises:
+            RuntimeError: If another call of the session is running.
+        """
+        with _lock:
+            running = self.current()
+            if running.busy:
+                raise RuntimeError(
+                    f"two calls at once in TeaCache's session {running.key!r}; give each generation a session of its "
+                    f"own: `with teaspec.session(key):`"
+                )
+            running.busy = True
+            is_new = running.key not in self._sessions
+            self._sessions[running.key] = running
+        try:
+            yield running
+        except BaseException:
+            with _lock:
+                running.busy = False
+                if is_new:
+                    self._sessions.pop(running.key, None)
+            raise
+        with _lock:
+            running.busy = False
+            self._use(running, limit)
+
+    def expect(self, num_inference_steps: int | None, limit: int) -> None:
+        """Notes the number of steps of the current session's generations."""
+        with _lock:
+            noted = self.current()
+            noted.num_inference_steps = num_inference_steps
+            self._use(noted, limit)
+
+    def end(self, key: Hashable) -> bool:
+        """Forgets a session; returns whether there was one."""
+        with _lock:
+            return self._sessions.pop(key, None) is not None
+
+    def clear(self) -> None:
+        """Forgets all sessions."""
+        with _lock:
+            self._sessions.clear()
+
+    @property
+    def all(self) -> tuple[Session, ...]:
+        """The sessions, the least recently used first."""
+        with _lock:
+            return tuple(self._sessions.values())
+
+    def _use(self, used: Session, limit: int) -> None:
+        self._sessions[used.key] = used
+        self._sessions.move_to_end(used.key)
+        while len(self._sessions) > limit:
+            # Those that hold nothing go first; a call that is running is never cut off.
+            idle = [one for one in self._sessions.values() if one is not used and not one.busy]
+            if not idle:
+                return
+            dropped = next((one for one in idle if not one.states), idle[0])
+            del self._sessions[dropped.key]
+            if dropped.states and not self._warned:
+                self._warned = True
+                logger.warning(
+                    "TeaCache dropped the session %r in the middle of its generation: more than %d are running "
+                    "(max_sessions). Its next step is computed like the first of a new one. Said once",
+                    *(dropped.key, limit),
+                )

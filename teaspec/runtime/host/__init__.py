@@ -1,0 +1,1 @@
+"""What else is on this module: other hooks, compilation, copies, weights kept elsewhere, process groups."""

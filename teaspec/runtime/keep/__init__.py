@@ -1,0 +1,1 @@
+"""Where cached tensors live, and whether they were overwritten."""

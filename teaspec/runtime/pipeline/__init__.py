@@ -1,0 +1,1 @@
+"""A whole pipeline: TeaCache on and off."""

@@ -1,0 +1,96 @@
+"""Switches TeaCache on and off for one transformer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from diffusers.utils.torch_utils import unwrap_module
+from torch import nn
+
+from teaspec.runtime.host.chain import insert_innermost, remove, replaced_forward
+from teaspec.runtime.host.rivals import find_rival, find_rival_hook
+from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.step.hook import TeaCacheHook
+
+logger = logging.getLogger(__name__)
+
+
+def apply_teacache_hook(
+    module: nn.Module, config: TeaCacheConfig | None = None, *, extractor: Callable[..., Any] | None = None
+) -> None:
+    """Applies TeaCache to a transformer. Hooks that are already there stay, around it.
+
+    Args:
+        module: The transformer, also one that `torch.compile` returned.
+        config: Settings; None takes the defaults, with everything found out from the module.
+        extractor: Used for this module in place of the registered one; None takes the one that is registered for its
+            class.
+
+    Raises:
+        TypeError: If `module` is no module, or `config` no config.
+        ValueError: If the module is already hooked, a cache of diffusers is on, no extractor serves the module, or the
+            config names another model's type or an unknown variant.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, found a {type(module).__qualname__}")
+    if config is not None and not isinstance(config, TeaCacheConfig):
+        raise TypeError(f"config must be a TeaCacheConfig or None, found a {type(config).__qualname__}")
+    module = unwrap_module(module)
+    name = type(module).__name__
+    if find_teacache_hook(module) is not None:
+        raise ValueError(f"TeaCache is already applied to this {name}; call remove_teacache_hook first")
+    rival = find_rival(module) or find_rival_hook(module, TeaCacheHook)
+    if rival is not None:
+        raise ValueError(
+            f"this {name} already has a cache of diffusers, {rival}, and TeaCache on top would reuse what that one "
+            f"reused; call disable_cache() first"
+        )
+    if replaced_forward(module) is not None:
+        logger.warning(
+            "The forward of this %s was replaced on the instance; while TeaCache is on, its extractor runs instead",
+            name,
+        )
+    apply_hook(module, TeaCacheHook(config, extractor))
+
+
+def remove_teacache_hook(module: nn.Module) -> None:
+    """Takes TeaCache off a transformer, which then has its own forward again, and frees what was cached.
+
+    Args:
+        module: The transformer.
+
+    Raises:
+        ValueError: If TeaCache is not applied to it.
+    """
+    module = unwrap_module(module)
+    hook = find_teacache_hook(module)
+    if hook is None:
+        raise ValueError(f"TeaCache is not applied to this {type(module).__name__}; there is nothing to remove")
+    remove_hook(module, hook)
+
+
+def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
+    """Returns the module's TeaCache hook, or None."""
+    registry = getattr(unwrap_module(module), "_diffusers_hook", None)
+    return None if registry is None else registry.get_hook(TeaCacheHook._HOOK_NAME)
+
+
+def apply_hook(module: nn.Module, hook: TeaCacheHook) -> None:
+    """Puts a hook around a module's own forward, inside of every hook that is already there."""
+    insert_innermost(module, hook, hook._HOOK_NAME)
+    _forget_child_registries(module)
+
+
+def remove_hook(module: nn.Module, hook: TeaCacheHook) -> None:
+    """Takes a hook off, from wherever it is."""
+    remove(module, hook, hook._HOOK_NAME)
+    _forget_child_registries(module)
+
+
+def _forget_child_registries(module: nn.Module) -> None:
+    """Has diffusers look again for hooks below the module; older versions keep no such list."""
+    registry: Any = getattr(module, "_diffusers_hook", None)
+    if hasattr(registry, "invalidate_child_registries_cache"):
+        registry.invalidate_child_registries_cache()

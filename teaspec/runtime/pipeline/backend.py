@@ -1,0 +1,123 @@
+"""TeaCache for a whole pipeline."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakSet
+
+from torch import nn
+
+from teaspec.runtime.calibrations.registry import find_type, known_types
+from teaspec.runtime.naming import listed
+from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.pipeline.pipelines import hooked_modules, hooks_of, modules_of
+from teaspec.runtime.settings.config import DiffusionCacheConfig
+
+logger = logging.getLogger(__name__)
+
+
+class CacheBackend(ABC):
+    """Switches a kind of cache on and off for pipelines.
+
+    Attributes:
+        config: The settings.
+    """
+
+    def __init__(self, config: DiffusionCacheConfig | Mapping[str, Any] | None = None) -> None:
+        if config is None:
+            config = DiffusionCacheConfig()
+        elif isinstance(config, Mapping):
+            config = DiffusionCacheConfig.from_dict(config)
+        elif not isinstance(config, DiffusionCacheConfig):
+            raise TypeError(f"config must be a DiffusionCacheConfig or a dict, found a {type(config).__qualname__}")
+        self.config = config
+
+    @abstractmethod
+    def enable(self, pipeline: Any) -> None:
+        """Switches the cache on."""
+
+    @abstractmethod
+    def refresh(self, pipeline: Any, num_inference_steps: int, verbose: bool = True) -> None:
+        """Makes the cache ready for a new generation."""
+
+    @abstractmethod
+    def disable(self, pipeline: Any) -> None:
+        """Switches the cache off."""
+
+    @abstractmethod
+    def is_enabled(self) -> bool:
+        """Returns whether the cache is on for any pipeline."""
+
+
+class TeaCacheBackend(CacheBackend):
+    """TeaCache on every transformer of a pipeline that has an extractor."""
+
+    def __init__(self, config: DiffusionCacheConfig | Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self._hooked: WeakSet[nn.Module] = WeakSet()
+
+    def enable(self, pipeline: Any) -> None:
+        """Applies TeaCache to the pipeline's transformers, all of them or none.
+
+        Args:
+            pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
+
+        Raises:
+            ValueError: If the pipeline has no transformer with an extractor (the message lists what it has and what is
+                known), or a transformer refuses the hook (see `apply_teacache_hook`).
+        """
+        modules = modules_of(pipeline)
+        denoisers = [module for module in modules.values() if find_type(type(module)) is not None]
+        if not denoisers:
+            found = (f"{name} ({type(module).__name__})" for name, module in modules.items())
+            raise ValueError(
+                f"{type(pipeline).__name__} has no transformer that TeaCache knows. It has: {listed(found)}. "
+                f"Known: {listed(known_types())}"
+            )
+        done: list[nn.Module] = []
+        try:
+            for denoiser in denoisers:
+                apply_teacache_hook(denoiser, self.config.to_teacache_config())
+                done.append(denoiser)
+        except Exception:
+            for denoiser in done:
+                remove_teacache_hook(denoiser)
+            raise
+        self._hooked.update(done)
+
+    def refresh(self, pipeline: Any, num_inference_steps: int, verbose: bool = True) -> None:
+        """Forgets what earlier generations left behind. A diffusers pipeline does so itself when a call ends.
+
+        Args:
+            pipeline: The pipeline.
+            num_inference_steps: Steps of the generations to come, until the next refresh.
+            verbose: Whether to log it.
+
+        Raises:
+            ValueError: If TeaCache is not on for the pipeline, or `num_inference_steps` is no number of steps.
+        """
+        for hook in hooks_of(pipeline).values():
+            hook.expect(num_inference_steps)
+            hook.state_manager.reset()
+        if verbose:
+            logger.info("TeaCache refreshed for %s (%d steps)", type(pipeline).__name__, num_inference_steps)
+
+    def disable(self, pipeline: Any) -> None:
+        """Takes TeaCache off the pipeline's transformers.
+
+        Args:
+            pipeline: The pipeline.
+
+        Raises:
+            ValueError: If TeaCache is not on for the pipeline.
+        """
+        for module in hooked_modules(pipeline).values():
+            remove_teacache_hook(module)
+            self._hooked.discard(module)
+
+    def is_enabled(self) -> bool:
+        """Returns whether a transformer that this backend hooked still is."""
+        return any(find_teacache_hook(module) is not None for module in self._hooked)

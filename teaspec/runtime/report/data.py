@@ -1,0 +1,87 @@
+"""What `stats` finds: counts, decisions, memory and time, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from teaspec.runtime.rules.record import Decision
+
+
+@dataclass(frozen=True)
+class BranchStats:
+    """One branch of one generation.
+
+    Attributes:
+        branch: Its name.
+        computed: Steps that ran the blocks.
+        reused: Steps that reused a residual.
+        decisions: What was decided at each step, with distance, rescaled and accumulated value; at most the last 4096
+            of a generation's.
+        computed_seconds: Median time of a computed call, None where there is none.
+        reused_seconds: Median time of a reused call, None where there is none.
+    """
+
+    branch: str
+    computed: int
+    reused: int
+    decisions: tuple[Decision, ...]
+    computed_seconds: float | None
+    reused_seconds: float | None
+
+    @property
+    def saved_seconds(self) -> float:
+        """An estimate: as if each reused call had taken as long as the median computed one."""
+        if self.computed_seconds is None or self.reused_seconds is None:
+            return 0.0
+        return self.reused * (self.computed_seconds - self.reused_seconds)
+
+
+@dataclass(frozen=True)
+class TransformerStats:
+    """One transformer: the running generation of the current session, or its last one where none is running.
+
+    Attributes:
+        name: Its name in the pipeline.
+        threshold: `rel_l1_thresh`.
+        branches: In the order in which they were first called.
+        bytes_held: Memory that the current session's tensors keep.
+        sessions: Memory that each session's tensors keep, by key.
+    """
+
+    name: str
+    threshold: float
+    branches: tuple[BranchStats, ...]
+    bytes_held: int
+    sessions: dict[Hashable, int]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums over all transformers.
+
+    Attributes:
+        transformers: One each.
+    """
+
+    transformers: tuple[TransformerStats, ...]
+
+    @property
+    def computed(self) -> int:
+        """Calls that ran the blocks, of all transformers and branches."""
+        return sum(branch.computed for one in self.transformers for branch in one.branches)
+
+    @property
+    def reused(self) -> int:
+        """Calls that reused a residual, of all transformers and branches."""
+        return sum(branch.reused for one in self.transformers for branch in one.branches)
+
+    @property
+    def bytes_held(self) -> int:
+        """Memory that the current session's tensors keep."""
+        return sum(one.bytes_held for one in self.transformers)
+
+    @property
+    def saved_seconds(self) -> float:
+        """An estimate of the time that reuse has saved."""
+        return sum(branch.saved_seconds for one in self.transformers for branch in one.branches)

@@ -1,0 +1,61 @@
+"""The picture that `teaspec.stats(...).plot()` draws: one row per branch, one bar per step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+try:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("plotting needs matplotlib; `pip install teaspec[demo]` brings it") from error
+
+if TYPE_CHECKING:
+    from teaspec.runtime.report.data import BranchStats, Totals, TransformerStats
+
+_COLOURS = {"compute": "#d9652b", "reuse": "#7fb2d9"}
+_LINE = "#444444"
+_MEASURED = "#222222"
+
+
+def draw(stats: Totals) -> Figure:
+    """Draws the accumulated distance that each decision was made on, and the distance of the step itself.
+
+    Raises:
+        ValueError: If nothing was decided yet.
+    """
+    rows = [(one, branch) for one in stats.transformers for branch in one.branches]
+    if not rows:
+        raise ValueError("TeaCache has not decided anything yet; there is nothing to plot")
+    figure = Figure(figsize=(9, 1.0 + 1.7 * len(rows)), dpi=150, layout="constrained")
+    for axes, (one, branch) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
+        _draw_row(axes, one, branch)
+    figure.supxlabel("denoising step", fontsize="medium")
+    figure.supylabel("accumulated distance", fontsize="medium")
+    handles: list[Artist] = [Patch(color=colour, label=f"{choice}d") for choice, colour in _COLOURS.items()]
+    handles += [
+        Line2D([], [], color=_MEASURED, marker="o", markersize=3, linewidth=0, label="rescaled distance"),
+        Line2D([], [], color=_LINE, linestyle="--", linewidth=1, label="threshold"),
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=4, frameon=False)
+    return figure
+
+
+def _draw_row(axes: Axes, transformer: TransformerStats, branch: BranchStats) -> None:
+    numbers = [decision.step for decision in branch.decisions]
+    sums = [decision.accumulated for decision in branch.decisions]
+    colours = [_COLOURS[decision.decision] for decision in branch.decisions]
+    axes.bar(numbers, sums, color=colours, width=0.8)
+    measured = [(one.step, math.nan if one.rescaled is None else one.rescaled) for one in branch.decisions]
+    axes.plot(*zip(*measured, strict=True), color=_MEASURED, marker="o", markersize=3, linewidth=0)
+    axes.axhline(transformer.threshold, color=_LINE, linestyle="--", linewidth=1)
+    # The bar of a step whose distance was not measured has no height; its colour shows in this strip in any case.
+    axes.scatter(numbers, [0.0] * len(numbers), c=colours, marker="s", s=14, zorder=3, clip_on=False)
+    title = f"{transformer.name}, {branch.branch}: {branch.computed} computed, {branch.reused} reused"
+    axes.set_title(title, fontsize="medium", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(axis="x", integer=True, nbins=15)

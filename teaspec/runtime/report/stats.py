@@ -1,0 +1,94 @@
+"""What TeaCache did on a pipeline: counts, decisions, memory and time."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from teaspec.runtime.pipeline.pipelines import hooks_of
+from teaspec.runtime.report.data import BranchStats, Totals, TransformerStats
+from teaspec.runtime.step.hook import TeaCacheHook
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+
+class Stats(Totals):
+    """What `stats` found. It prints as a table, in rich and as text."""
+
+    def plot(self, path: Path | str | None = None) -> Figure:
+        """Draws the accumulated distance and the decision of each step.
+
+        Args:
+            path: The file to write, None to write none.
+
+        Returns:
+            The figure.
+
+        Raises:
+            ModuleNotFoundError: If matplotlib is missing.
+            ValueError: If nothing was decided yet.
+        """
+        from teaspec.runtime.report.figure import draw
+
+        figure = draw(self)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+    def __rich__(self) -> RenderableType:
+        from teaspec.runtime.report.table import render
+
+        return render(self)
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        text = StringIO()
+        Console(file=text, width=120).print(self)
+        return text.getvalue().rstrip()
+
+
+def stats(pipeline: Any) -> Stats:
+    """Tells what TeaCache did: in the running generation of the current session, or in its last one.
+
+    Args:
+        pipeline: A pipeline with TeaCache, or one transformer.
+
+    Raises:
+        ValueError: If TeaCache is not on.
+    """
+    return Stats(tuple(_of(name, hook) for name, hook in hooks_of(pipeline).items()))
+
+
+def _of(name: str, hook: TeaCacheHook) -> TransformerStats:
+    session = hook.sessions.current()
+    running = session.log.current
+    generation = running if running.counts or session.log.last is None else session.log.last
+    branches = []
+    for branch, counts in generation.counts.items():
+        decisions = tuple(one for one in generation.decisions if one.branch == branch)
+        seconds = {
+            choice: [one.elapsed.seconds for one in decisions if one.decision == choice and one.elapsed is not None]
+            for choice in ("compute", "reuse")
+        }
+        branches.append(
+            BranchStats(
+                branch=branch,
+                computed=counts.computed,
+                reused=counts.reused,
+                decisions=decisions,
+                computed_seconds=median(seconds["compute"]) if seconds["compute"] else None,
+                reused_seconds=median(seconds["reuse"]) if seconds["reuse"] else None,
+            )
+        )
+    return TransformerStats(
+        name=name,
+        threshold=hook.config.rel_l1_thresh,
+        branches=tuple(branches),
+        bytes_held=session.bytes_held,
+        sessions={one.key: one.bytes_held for one in hook.sessions.all},
+    )

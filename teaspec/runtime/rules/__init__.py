@@ -1,0 +1,1 @@
+"""Compute or reuse, and what is added in place of the blocks."""

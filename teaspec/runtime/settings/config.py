@@ -1,0 +1,205 @@
+"""The user's settings: for a pipeline, and for one transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+
+from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
+from teaspec.runtime.calibrations.calibration import Accumulate
+from teaspec.runtime.calibrations.registry import known_types
+from teaspec.runtime.host.groups import is_group
+from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.runtime.rules.steps import Guards
+from teaspec.runtime.settings.values import (
+    check,
+    check_device,
+    check_steps,
+    checked_coefficients,
+    is_count,
+    is_finite_number,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.distributed import ProcessGroup
+    from typing_extensions import Self
+
+    from teaspec.runtime.rules.record import Decision
+
+
+class NotGiven(str):
+    """A default that can be told from the same string given by the user.
+
+    It is a plain string to everybody else, and it survives `dataclasses.replace`, copying and pickling.
+    """
+
+    __slots__ = ()
+
+
+NO_TRANSFORMER_TYPE = NotGiven(DOCUMENTED_TRANSFORMER_TYPE)
+
+
+@dataclass
+class DiffusionCacheConfig:
+    """Cache settings of a pipeline; they hold for each of its transformers.
+
+    Attributes:
+        rel_l1_thresh: Threshold of the accumulated distance; below it the cached residual is reused. Higher is faster
+            and less exact. What works depends on the model; specs list the published values.
+        coefficients: Five coefficients of the polynomial that rescales the distance, highest degree first. None takes
+            those of the variant.
+        accumulate: `signed` adds rescaled distances as they are, `absolute` their magnitude. None takes the variant's
+            own.
+        variant: Which of the transformer type's calibrations is used: `base`, or the name of a variant. None lets the
+            module's config tell; with `coefficients` of your own it means `base`.
+        warmup_steps: So many steps of each branch, from the beginning of a generation on, are always computed: a count,
+            or a fraction of all steps. None takes the variant's own.
+        cooldown_steps: So many steps at the end of a generation are always computed: a count, or a fraction. None
+            computes the last step where the number of steps is known.
+        start: Steps before this fraction of a generation are always computed.
+        end: Steps from this fraction of a generation on are always computed.
+        max_consecutive_reuses: After so many reused steps of a branch in a row, one is computed. None sets no limit.
+        num_inference_steps: Steps of a generation. `TeaCacheBackend.refresh` and a pipeline that tells it by
+            `cache_context` know better. Fractions, `start`, `end` and the steps at the end need the number.
+        decide: `branch` has each branch decide for itself; with `any` all branches compute when one does.
+        cfg_rank: This process's rank in a CFG group of several, where the transformer has `do_true_cfg`. None takes it
+            from `cfg_group`, or finds it in vLLM-Omni and xDiT, and takes calls to alternate where there is no group.
+        process_group: The ranks that hold a share of the sequence each: how much has changed is summed over them, so
+            that all decide alike. None finds them in diffusers' `enable_parallelism`, vLLM-Omni and xDiT.
+        cfg_group: The ranks that hold a CFG branch each. It tells `cfg_rank`, and with `decide="any"` all of its ranks
+            compute when one does. None finds it in vLLM-Omni and xDiT, where the transformer has `do_true_cfg`.
+        max_sessions: So many sessions are kept; see `teaspec.session`.
+        cache_device: Where cached tensors wait, `"cpu"` say; None leaves them where they were made.
+        cache_dtype: The dtype in which residuals wait; None leaves them as they are.
+        residual_order: 0 adds the last computed residual, as TeaCache was published. 1 follows the line through the
+            last two computed ones, for one more residual in memory.
+        residual_limit: How far that line is followed at most, in distances between those two.
+        on_decision: Called as `on_decision(module, decision)` after each call of a transformer that TeaCache decided.
+            What it raises is logged, and the generation goes on.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    rel_l1_thresh: float = 0.2
+    coefficients: list[float] | None = None
+    _: KW_ONLY
+    accumulate: Accumulate | None = None
+    variant: str | None = None
+    warmup_steps: int | float | None = None
+    cooldown_steps: int | float | None = None
+    start: float = 0.0
+    end: float = 1.0
+    max_consecutive_reuses: int | None = None
+    num_inference_steps: int | None = None
+    decide: Literal["branch", "any"] = "branch"
+    cfg_rank: int | None = None
+    process_group: ProcessGroup | None = None
+    cfg_group: ProcessGroup | None = None
+    max_sessions: int = 32
+    cache_device: str | torch.device | None = None
+    cache_dtype: torch.dtype | None = None
+    residual_order: Literal[0, 1] = 0
+    residual_limit: float = 1.0
+    on_decision: Callable[[nn.Module, Decision], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the values; a sequence of coefficients becomes a list of floats."""
+        above_zero = is_finite_number(self.rel_l1_thresh) and self.rel_l1_thresh > 0
+        check("rel_l1_thresh", self.rel_l1_thresh, above_zero, "a finite number above 0")
+        if self.coefficients is not None:
+            self.coefficients = checked_coefficients(self.coefficients)
+        known = self.accumulate is None or self.accumulate in get_args(Accumulate)
+        check("accumulate", self.accumulate, known, "'signed', 'absolute' or None")
+        named = self.variant is None or (isinstance(self.variant, str) and self.variant != "")
+        check("variant", self.variant, named, "a name or None")
+        check_steps("warmup_steps", self.warmup_steps)
+        check_steps("cooldown_steps", self.cooldown_steps)
+        check("start", self.start, is_finite_number(self.start) and 0 <= self.start < 1, "a fraction from 0 to below 1")
+        after = is_finite_number(self.end) and self.start < self.end <= 1
+        check("end", self.end, after, f"a fraction above start ({self.start}) and at most 1")
+        for name in ("max_consecutive_reuses", "num_inference_steps"):
+            value = getattr(self, name)
+            check(name, value, value is None or is_count(value, 1), "an integer of at least 1, or None")
+        check("decide", self.decide, self.decide in ("branch", "any"), "'branch' or 'any'")
+        check("cfg_rank", self.cfg_rank, self.cfg_rank is None or is_count(self.cfg_rank), "a rank, or None")
+        for name in ("process_group", "cfg_group"):
+            value = getattr(self, name)
+            wanted = "a torch.distributed.ProcessGroup of this process (`mesh.get_group()` of a mesh), or None"
+            check(name, value, value is None or is_group(value), wanted)
+        check("max_sessions", self.max_sessions, is_count(self.max_sessions, 1), "an integer of at least 1")
+        check_device("cache_device", self.cache_device)
+        floating = isinstance(self.cache_dtype, torch.dtype) and self.cache_dtype.is_floating_point
+        check("cache_dtype", self.cache_dtype, self.cache_dtype is None or floating, "a floating torch dtype, or None")
+        order = is_count(self.residual_order) and self.residual_order in (0, 1)
+        check("residual_order", self.residual_order, order, "0 or 1")
+        limit = is_finite_number(self.residual_limit) and self.residual_limit >= 0
+        check("residual_limit", self.residual_limit, limit, "a finite number of at least 0")
+        called = self.on_decision is None or callable(self.on_decision)
+        check("on_decision", self.on_decision, called, "callable, or None")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copies all but the groups: they stand for running processes, and a copy is about the same ones."""
+        memo.update({id(group): group for group in (self.process_group, self.cfg_group) if group is not None})
+        copied = memo[id(self)] = object.__new__(type(self))
+        vars(copied).update(deepcopy(vars(self), memo))
+        return copied
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Makes a config of a mapping.
+
+        Raises:
+            ValueError: If a key is unknown or a value is out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [key for key in settings if key not in known]
+        if unknown:
+            hints = " ".join(f"unknown cache setting {key!r}{did_you_mean(str(key), known)}" for key in unknown)
+            raise ValueError(f"{hints} Known: {listed(known)}")
+        return cls(**settings)
+
+    @property
+    def guards(self) -> Guards:
+        """What is computed in any case."""
+        return Guards(**{field.name: getattr(self, field.name) for field in fields(Guards)})
+
+    def to_teacache_config(self) -> TeaCacheConfig:
+        """Returns the config for one transformer, its type left to be found out."""
+        return TeaCacheConfig(**{field.name: getattr(self, field.name) for field in fields(DiffusionCacheConfig)})
+
+
+@dataclass
+class TeaCacheConfig(DiffusionCacheConfig):
+    """Configuration of TeaCache for one transformer: what `DiffusionCacheConfig` has, and the transformer's type.
+
+    Attributes:
+        transformer_type: Class name or registered type of the transformer. Where it is not given it reads as the
+            documented default and is found out from the module when the hook is applied.
+
+    Raises:
+        ValueError: If a value is out of range.
+        KeyError: If nobody knows the given type and there are no coefficients for it.
+    """
+
+    transformer_type: str = NO_TRANSFORMER_TYPE
+
+    def __post_init__(self) -> None:
+        """Checks the values and the type."""
+        super().__post_init__()
+        if self.coefficients is None and self.is_type_given and self.transformer_type not in known_types():
+            raise KeyError(
+                f"no coefficients for transformer type {self.transformer_type!r}"
+                f"{did_you_mean(self.transformer_type, known_types())} Give `coefficients`, or one of the known types: "
+                f"{listed(known_types())}"
+            )
+
+    @property
+    def is_type_given(self) -> bool:
+        """Whether the caller named the transformer type."""
+        return not isinstance(self.transformer_type, NotGiven)

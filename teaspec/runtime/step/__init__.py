@@ -1,0 +1,1 @@
+"""One call, from the cut to what it leaves behind."""

@@ -1,0 +1,287 @@
+"""The hook that runs in place of a transformer's forward."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.hooks.hooks import ModelHook
+from torch import nn
+
+from teaspec.runtime.contract.arguments import ArgumentFinder
+from teaspec.runtime.contract.bypass import Bypass
+from teaspec.runtime.contract.context import CacheContext, Finished
+from teaspec.runtime.generation.branches import BranchStates, find_branch
+from teaspec.runtime.generation.sessions import Attempt, Session, Sessions
+from teaspec.runtime.generation.timeline import Call, look
+from teaspec.runtime.host.compiled import between_parts, part
+from teaspec.runtime.host.copies import check_travels, deep_copy
+from teaspec.runtime.host.groups import context_parallel_config, is_paired
+from teaspec.runtime.host.rivals import refuse_rivals
+from teaspec.runtime.host.splits import Split
+from teaspec.runtime.host.timing import Elapsed, mark
+from teaspec.runtime.keep.memory import Storage
+from teaspec.runtime.keep.overwrite import OverwriteWatch
+from teaspec.runtime.rules.decision import Polynomial
+from teaspec.runtime.rules.record import Decision, Generation, StepCounts
+from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.settings.values import check, is_count
+from teaspec.runtime.step.ranks import Ranks
+from teaspec.runtime.step.resolve import resolve
+from teaspec.runtime.step.stepping import Step, Stepper
+
+logger = logging.getLogger(__name__)
+
+
+class TeaCacheHook(ModelHook):
+    """Replaces a transformer's forward by TeaCache; what is particular to a model is in its extractor.
+
+    Use `apply_teacache_hook`, which puts the hook in its place; the hook alone does not know of other hooks.
+
+    Attributes:
+        config: The user's config; once the hook is on a module, a copy with every choice made. All but the
+            coefficients, the type and the variant is read at each call.
+        rescale_func: The polynomial that rescales distances.
+        sessions: What is remembered, by session.
+        state_manager: The states of the current session, one `TeaCacheState` per branch; diffusers'
+            `cache_context(name)` reaches it.
+        extractor_fn: `(module, *args, **kwargs) -> CacheContext`, for the module that carries the hook.
+    """
+
+    _HOOK_NAME = "teacache"
+    _is_stateful = True
+
+    def __init__(self, config: TeaCacheConfig | None = None, extractor: Callable[..., Any] | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.config = TeaCacheConfig() if config is None else config
+        self.rescale_func: Callable[[float], float] = Polynomial(())
+        self.extractor_fn: Callable[..., Any] | None = extractor
+        self.sessions = Sessions()
+        self.state_manager = BranchStates(self.sessions)
+        self._arguments = ArgumentFinder({})
+        self._bypass: tuple[Bypass, ...] = ()
+        self._watch = OverwriteWatch()
+        self._given = extractor
+        self._was_pickled = False
+        self._warned: set[str] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TeaCacheHook:
+        """Copies what is remembered, too: the copy goes on where this one is."""
+        twin: TeaCacheHook = deep_copy(self, memo, shared=("extractor_fn", "_given"))
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles the settings alone: what is remembered stays, and the extractor is compiled where it is loaded."""
+        check_travels(self._given)
+        return {"config": self.config, "extractor": self._given, "fn_ref": self.fn_ref}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        TeaCacheHook.__init__(self, state["config"], state["extractor"])
+        self.fn_ref = state["fn_ref"]
+        self._was_pickled = True  # the module is not whole yet, so the first call resolves the settings
+
+    def initialize_hook(self, module: nn.Module) -> nn.Module:
+        """Finds the extractor and the calibration for the module.
+
+        Args:
+            module: The transformer.
+
+        Returns:
+            The module.
+
+        Raises:
+            ValueError: If no extractor serves the module, or the config names another model's type or an unknown
+                variant.
+        """
+        resolved = resolve(self.config, module, self.extractor_fn)
+        self.config = resolved.config
+        self.rescale_func = resolved.polynomial
+        self.extractor_fn = resolved.extractor
+        self._bypass = resolved.bypass
+        self._arguments = ArgumentFinder.of(module.forward)
+        self._was_pickled = False
+        return module
+
+    def deinitalize_hook(self, module: nn.Module) -> nn.Module:
+        """Frees the cached tensors when the hook is removed. The misspelt name is diffusers' own."""
+        for session in self.sessions.all:
+            session.begin_generation()
+        return module
+
+    @between_parts
+    def new_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """Runs one call of the transformer: computed or, where little has changed, with the residual of an earlier one.
+
+        Args:
+            module: The transformer.
+            *args: Positional arguments of its forward.
+            **kwargs: Keyword arguments of its forward.
+
+        Returns:
+            What the forward returns.
+
+        Raises:
+            TypeError: If the extractor returns no `CacheContext`.
+            ValueError: If a setting needs the number of steps, and nobody knows it.
+            RuntimeError: If another call of the same session is running, or a cache of diffusers was switched on since.
+        """
+        if self._was_pickled:
+            self.initialize_hook(module)
+        ranks = Ranks.of(self.config, module, args, kwargs)
+        if self._passes_by(module, args, kwargs):
+            ranks.pass_by()
+            original_forward: Any = self.fn_ref.original_forward
+            return original_forward(*args, **kwargs)
+        # Once a generation it looks everywhere.
+        refuse_rivals(module, TeaCacheHook, everywhere=self.sessions.current().position is None)
+        with self.sessions.entered(self.config.max_sessions) as session:
+            steps: list[Step] = []
+            start = mark(self._arguments.first(args, kwargs))
+            try:
+                call = self._identify(session, module, args, kwargs)
+                stepper = self._stepper(module, ranks)
+                output = self._extract(
+                    module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
+                )
+            except BaseException:
+                session.attempt = Attempt(args, kwargs)
+                raise
+            # Only now is the call known to have succeeded: up to here an exception leaves everything as it was.
+            elapsed = Elapsed(start, mark(self._arguments.first(args, kwargs)))
+            decisions = [self._commit(session, step, elapsed) for step in steps]
+        for decision in decisions:
+            self._tell(module, decision)
+        return output
+
+    def expect(self, num_inference_steps: int | None) -> None:
+        """Takes note of the number of steps of the current session's generations to come.
+
+        Args:
+            num_inference_steps: The number; None forgets an earlier one, so that the config's counts again.
+
+        Raises:
+            ValueError: If it is neither None nor an integer of at least 1.
+        """
+        fits = num_inference_steps is None or is_count(num_inference_steps, 1)
+        check("num_inference_steps", num_inference_steps, fits, "an integer of at least 1, or None")
+        self.sessions.expect(num_inference_steps, self.config.max_sessions)
+
+    def reset_state(self, module: nn.Module) -> nn.Module:
+        """Forgets all branches of the current session; its next call starts a new generation.
+
+        Args:
+            module: The transformer.
+
+        Returns:
+            The module.
+        """
+        self.state_manager.reset()
+        return module
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The decisions since the current session's generation began, oldest first (the last 4096 of them)."""
+        return self.sessions.current().log.current.decisions
+
+    @property
+    def counts(self) -> dict[str, StepCounts]:
+        """Steps computed and reused since the current session's generation began, by branch."""
+        return self.sessions.current().log.current.counts
+
+    @property
+    def last_generation(self) -> Generation | None:
+        """The record of the current session's generation before; pipelines reset before anybody can look."""
+        return self.sessions.current().log.last
+
+    def _passes_by(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Returns whether a call runs uncached and touches no state."""
+        if module.training and torch.is_grad_enabled():
+            # What is reused has no graph, and a forward may draw random numbers that only training wants.
+            self._warn_once(
+                "training",
+                "This %s is being trained: its calls are computed, without TeaCache. Call eval(), or run it under "
+                "torch.no_grad(), to have them cached. Said once",
+                type(module).__name__,
+            )
+            return True
+        return any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self._bypass)
+
+    def _identify(self, session: Session, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        context = self.state_manager.find_context()
+        last = None if session.position is None else session.position.moment
+        first = self._arguments.first(args, kwargs)
+        return Call(
+            moment=look(self._arguments, args, kwargs, last, None if context is None else context.step_index),
+            branch=find_branch(module, context, self.config),
+            paired=is_paired(module),
+            again=session.attempt is not None and not session.attempt.is_repeated_by(args, kwargs),
+            image=first if isinstance(first, torch.Tensor) else None,
+            total=None if context is None else context.num_inference_steps,
+        )
+
+    def _extract(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Callable[[Any], Any]
+    ) -> Any:
+        if self.extractor_fn is None:
+            raise RuntimeError("this TeaCacheHook is on no module; use apply_teacache_hook(module, config)")
+        enter = getattr(self.extractor_fn, "enter", None)
+        if enter is not None:
+            return enter(module, args, kwargs, drive)
+        return drive(part(self.extractor_fn, module, *args, **kwargs))
+
+    def _stepper(self, module: nn.Module, ranks: Ranks) -> Stepper:
+        device = None if self.config.cache_device is None else torch.device(self.config.cache_device)
+        storage = Storage(device, self.config.cache_dtype)
+        split = Split(context_parallel_config(module))
+        return Stepper(self.config, self.rescale_func, self._watch, storage, ranks, split)
+
+    def _drive(
+        self, stepper: Stepper, session: Session, call: Call, cut: CacheContext | Finished, steps: list[Step]
+    ) -> Any:
+        if isinstance(cut, Finished):
+            stepper.ranks.pass_by()
+            return cut.value
+        if not isinstance(cut, CacheContext):
+            raise TypeError(
+                f"the extractor for {self.config.transformer_type} must return a CacheContext, found a "
+                f"{type(cut).__qualname__}"
+            )
+        output, step = stepper.take(session, call, cut)
+        steps.append(step)
+        return output
+
+    def _commit(self, session: Session, step: Step, elapsed: Elapsed) -> Decision:
+        if step.begins:
+            session.begin_generation()
+        session.attempt = None
+        session.position = step.position
+        session.together = step.together
+        if step.position.unsure:
+            session.states.clear()  # nobody can tell whose they are; the next moment begins anew
+        session.states[step.position.branch] = step.state
+        decision = Decision.of(step.position.branch, step.state.cnt - 1, step.verdict, session.key, elapsed)
+        session.log.add(decision)
+        return decision
+
+    def _tell(self, module: nn.Module, decision: Decision) -> None:
+        logger.debug("TeaCache %s", decision)
+        if decision.reason == "non-finite distance":
+            self._warn_once(
+                decision.reason,
+                "TeaCache measured a distance that is not finite (branch %s, step %d: distance %s, rescaled %s); such "
+                "steps are computed. Said once",
+                *(decision.branch, decision.step, decision.distance, decision.rescaled),
+            )
+        if self.config.on_decision is None:
+            return
+        try:
+            self.config.on_decision(module, decision)
+        except Exception:  # who looks on must not break the image
+            logger.exception("TeaCache's on_decision failed")
+
+    def _warn_once(self, about: str, message: str, *args: Any) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            logger.warning(message, *args)

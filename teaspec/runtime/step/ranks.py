@@ -1,0 +1,144 @@
+"""What processes that share a call tell each other, so that all of them decide alike.
+
+A rank that computes waits in the collectives of its blocks for those that do not: ranks that decided each by its own
+share of the sequence would wait forever. So every call of a hooked transformer enters the same collectives in the same
+order, whatever its rank alone would do: one of the ranks that share the sequence, then, where branches decide together,
+one of the ranks that hold a branch each. A rank with a reason of its own to compute brings it along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch.utils._pytree import tree_leaves
+
+from teaspec.runtime.host.groups import cfg_group, sequence_group
+from teaspec.runtime.rules.decision import Change, read, relative_l1
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+    from teaspec.runtime.settings.config import DiffusionCacheConfig
+
+ELSEWHERE = "another rank"
+"""The reason of a step that only other ranks had a reason to compute."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a call is decided by, the same on all ranks.
+
+    Attributes:
+        distance: The relative L1 change, None where no rank is to go by it.
+        level: That of the call's timestep.
+        restarts: Whether a rank begins a new generation.
+        computes: Whether a rank has a reason to compute that is not the distance.
+    """
+
+    distance: float | None
+    level: float | None
+    restarts: bool
+    computes: bool
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that share a call.
+
+    Attributes:
+        sequence: Those that hold a share of the sequence each; None where this one holds all of it.
+        branches: Those that hold a branch each and decide together; None where there are none.
+        device: Where they exchange numbers: that of the call's tensors.
+    """
+
+    sequence: ProcessGroup | None = None
+    branches: ProcessGroup | None = None
+    device: torch.device | None = None
+
+    @classmethod
+    def of(cls, config: DiffusionCacheConfig, module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Ranks:
+        """Returns the processes that share a call.
+
+        Args:
+            config: May have the groups.
+            module: The transformer, of which they may be found out.
+            args: The call's positional arguments.
+            kwargs: Its keyword arguments.
+        """
+        sequence = sequence_group(config.process_group, module)
+        branches = cfg_group(config.cfg_group, module) if config.decide == "any" else None
+        if sequence is None and branches is None:
+            return ALONE
+        tensors = [leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor)]
+        # Timesteps and sizes may be on the CPU while the rest is not.
+        devices = sorted({tensor.device for tensor in tensors}, key=lambda device: device.type == "cpu")
+        return cls(sequence, branches, next(iter(devices), None))
+
+    def read(
+        self,
+        change: Change | None,
+        level: float | torch.Tensor | None,
+        *,
+        restarts: bool,
+        computes: bool,
+    ) -> Reading:
+        """Reads what a call is decided by, and waits for an accelerator once.
+
+        Args:
+            change: How much this rank's share of the input has changed, None where it was not measured.
+            level: The level of the call's timestep, as far as it is known.
+            restarts: Whether the call begins a new generation, as far as this rank can tell.
+            computes: Whether this rank has a reason to compute that is not the distance.
+        """
+        if self.sequence is None:
+            measured = None if change is None else relative_l1(change.moved, change.magnitude, change.count)
+            distance, found = read(measured, level if isinstance(level, torch.Tensor) else None)
+            return Reading(distance, found if isinstance(level, torch.Tensor) else level, restarts, computes)
+        # Timesteps may be split like the sequence: ranks that saw other levels would begin generations alone.
+        own = (0, 0, 0) if change is None else (change.moved, change.magnitude, change.count)
+        sums = self._sum(self.sequence, *own, 0 if level is None else level, restarts, computes)
+        distance, levels, restarting, computing = torch.stack([relative_l1(*sums[:3]), *sums[3:]]).tolist()
+        return Reading(
+            distance=None if computing else distance,
+            level=None if level is None else levels / self.sequence.size(),
+            restarts=restarting > 0,
+            computes=computing > 0,
+        )
+
+    def does_another_compute(self, computes: bool) -> bool:
+        """Returns whether a rank with another branch computes.
+
+        Args:
+            computes: Whether this rank does.
+        """
+        if self.branches is None:
+            return False
+        (computing,) = self._sum(self.branches, computes)
+        return computing.item() > computes
+
+    def pass_by(self) -> None:
+        """Has the others not wait for a call that is not decided at all; what they do in the meantime is computed."""
+        if self.sequence is not None:
+            self.read(None, None, restarts=False, computes=True)
+        self.does_another_compute(True)
+
+    def _sum(self, group: ProcessGroup, *numbers: float | torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with torch.no_grad():
+            # Filled there, not copied there: a copy of a number to an accelerator waits for it.
+            parts = [
+                number.to(self.device, torch.float32)
+                if isinstance(number, torch.Tensor)
+                else torch.full((), float(number), dtype=torch.float32, device=self.device)
+                for number in numbers
+            ]
+            sums = torch.stack(parts)
+            dist.all_reduce(sums, group=group)
+        return sums.unbind()
+
+
+ALONE = Ranks()
+"""A call that no other process shares."""

@@ -1,0 +1,126 @@
+"""Runs one step: computed, with the residuals taken, or reused, with the residuals added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_map
+
+from teaspec.runtime.contract.context import CacheContext
+from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, find_live, postprocess_arguments, streams_of
+from teaspec.runtime.contract.validation import check_outputs
+from teaspec.runtime.generation.state import Layout, TeaCacheState
+from teaspec.runtime.host.compiled import part
+from teaspec.runtime.host.splits import Split
+from teaspec.runtime.keep.memory import Origin, Storage, fetch, origin_of
+from teaspec.runtime.keep.overwrite import OverwriteWatch
+from teaspec.runtime.rules.forecast import forecast
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one step leaves behind.
+
+    Attributes:
+        output: What the forward returns.
+        residuals: By stream key, what the next reused step adds (or, for values carried over, takes as it is).
+        origins: By stream key, where the residual belongs, in case it is kept elsewhere.
+    """
+
+    output: Any
+    residuals: dict[str, Any]
+    origins: dict[str, Origin]
+
+
+def layout_of(context: CacheContext) -> Layout:
+    """Returns name, shape, dtype and device of everything that must stay as it is for a residual to fit."""
+    named = [("modulated_input", context.modulated_input)]
+    named += [(stream.key, stream.entry) for stream in streams_of(context) if stream.entry is not None]
+    return tuple((name, tensor.shape, tensor.dtype, tensor.device) for name, tensor in named)
+
+
+def residuals_of(state: TeaCacheState) -> dict[str, Any]:
+    """Returns the residuals that a state holds, by stream key."""
+    residuals = dict(state.previous_live)
+    if state.previous_residual is not None:
+        residuals[HIDDEN] = state.previous_residual
+    if state.previous_residual_encoder is not None:
+        residuals[ENCODER] = state.previous_residual_encoder
+    return residuals
+
+
+def can_reuse(context: CacheContext, residuals: dict[str, Any]) -> bool:
+    """Returns whether there is a residual for each stream that needs one."""
+    return all(stream.key in residuals for stream in streams_of(context) if stream.required)
+
+
+def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage, split: Split) -> Outcome:
+    """Runs the blocks and takes the residuals.
+
+    Args:
+        context: The call, cut.
+        watch: Knows which streams the blocks overwrite.
+        storage: Where the residuals are kept.
+        split: How streams are shared out inside the blocks.
+
+    Raises:
+        RuntimeError: If the blocks return something else than `CacheContext` documents.
+    """
+    streams = streams_of(context)
+    kept = {stream.key: watch.keep(stream.key, stream.entry) for stream in streams if stream.entry is not None}
+    values = part(context.run_transformer_blocks)
+    check_outputs(streams, values, exact=find_live(context) is not None, share=split.share)
+    residuals: dict[str, Any] = {}
+    for stream, value in zip(streams, values, strict=False):
+        if stream.entry is None:
+            residuals[stream.key] = _copied(value)
+            continue
+        watch.learn(stream.key, kept[stream.key])
+        entry = kept[stream.key].find()
+        # Overwritten by blocks that had not done so before: no residual, so the next step computes.
+        if entry is not None:
+            value = value.detach()
+            residuals[stream.key] = (value - split.share(entry, value.shape)).to(value.dtype)
+    origins = {key: origin_of(residual) for key, residual in residuals.items()}
+    taken = {stream.key for stream in streams if stream.entry is not None}
+    stored = {key: storage.put(residual, is_residual=key in taken) for key, residual in residuals.items()}
+    return Outcome(_finish(context, streams, values), stored, origins)
+
+
+def reuse(context: CacheContext, state: TeaCacheState, split: Split, ratio: float = 0.0) -> Outcome:
+    """Adds residuals in place of running the blocks.
+
+    Args:
+        context: The call, cut.
+        state: The branch's state.
+        split: How streams are shared out inside the blocks.
+        ratio: How far ahead of the last computed step they are forecast; 0 takes them as they are.
+    """
+    residuals = residuals_of(state)
+    streams = tuple(stream for stream in streams_of(context) if stream.key in residuals)
+    values = tuple(_reused(stream, residuals[stream.key], state, split, ratio) for stream in streams)
+    return Outcome(_finish(context, streams, values), residuals, state.origins)
+
+
+def _reused(stream: Stream, stored: Any, state: TeaCacheState, split: Split, ratio: float) -> Any:
+    residual = fetch(stored, state.origins[stream.key])
+    if stream.entry is None:
+        return _copied(residual)
+    residual = forecast(stream.key, residual, state.earlier, ratio)
+    # The residual has the dtype that the blocks return, which need not be the one that enters them.
+    return (split.share(stream.entry, residual.shape) + residual).to(residual.dtype)
+
+
+def _finish(context: CacheContext, streams: tuple[Stream, ...], values: tuple[Any, ...]) -> Any:
+    context.hidden_states = values[0]
+    for stream, value in zip(streams, values, strict=False):
+        if stream.key == ENCODER:
+            context.encoder_hidden_states = value
+    return part(context.postprocess, *postprocess_arguments(context, values))
+
+
+def _copied(value: Any) -> Any:
+    """Copies the tensors in a carried value: `postprocess` may write into what it gets."""
+    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, value)

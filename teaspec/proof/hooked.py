@@ -40,7 +40,7 @@ def hooked(
     Yields:
         The module.
     """
-    apply_teacache_hook(module, config, extractor=_Extractor(extractor, bypass))
+    apply_teacache_hook(module, config, extractor=Untimed(extractor, bypass))
     try:
         yield module
     finally:
@@ -54,8 +54,13 @@ def call(module: nn.Module, arguments: Arguments) -> Any:
         return module(*arguments.args, **arguments.kwargs)
 
 
-class _Extractor:
-    """The extractor under proof with the spec's `bypass`, as the registry holds it."""
+class Untimed:
+    """The extractor under proof with the spec's `bypass`, as the registry holds it, but for the timestep.
+
+    Rows of a probe are at timesteps of their own, as those of no generation are.
+    """
+
+    timestep = ()
 
     def __init__(self, extractor: Callable[..., Any], bypass: tuple[str, ...]) -> None:
         self.bypass = bypass

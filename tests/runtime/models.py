@@ -55,6 +55,7 @@ class SingleStream(nn.Module, CacheMixin):
         timestep: Any = None,
         finish: bool = False,
         record: list[str] | None = None,
+        prompt: Any = None,
     ) -> torch.Tensor:
         if finish:
             return hidden_states
@@ -79,6 +80,7 @@ def extract_single(
     timestep: Any = None,
     finish: bool = False,
     record: list[str] | None = None,
+    prompt: Any = None,
 ) -> CacheContext | Finished:
     if finish:
         return Finished(hidden_states)
@@ -162,6 +164,9 @@ def extract_dual(
     )
 
 
+extract_dual.varying = ("hidden_states", "encoder_hidden_states", "signal")  # type: ignore[attr-defined]
+
+
 def tiny_flux() -> FluxTransformer2DModel:
     torch.manual_seed(0)
     return FluxTransformer2DModel(
@@ -205,6 +210,13 @@ def extract_flux(
         return Transformer2DModelOutput(sample=output) if return_dict else (output,)
 
     return CacheContext(modulated, hidden_entry, None, temb, run_transformer_blocks, postprocess)
+
+
+extract_flux.varying = (  # type: ignore[attr-defined]
+    "hidden_states",
+    "controlnet_block_samples",
+    "controlnet_single_block_samples",
+)
 
 
 def flux_pipeline(transformer: FluxTransformer2DModel) -> FluxPipeline:

@@ -17,6 +17,7 @@ from torch import nn
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.compare import ViolationError, require_close, require_equal
+from teaspec.proof.hooked import Untimed
 from teaspec.proof.inputs import Example
 from teaspec.proof.run import surroundings
 from teaspec.proof.subject import Subject
@@ -91,7 +92,9 @@ def test_the_part_that_decides_finds_its_weights(name: str, keep: Callable[..., 
         require_close(call(base), expected, "output", 1e-4)
         hooked = copy.deepcopy(base)
         keep(hooked, spec.norm, tmp_path / "hooked")
-        apply_teacache_hook(hooked, TeaCacheConfig(0.5, [0, 0, 0, 1, 0], warmup_steps=0), extractor=extractor)
+        apply_teacache_hook(
+            hooked, TeaCacheConfig(0.5, [0, 0, 0, 1, 0], warmup_steps=0), extractor=Untimed(extractor, ())
+        )
         hook = find_teacache_hook(hooked)
         for step in range(2):
             hook.state_manager.set_context(CacheContext("cond", step_index=step))

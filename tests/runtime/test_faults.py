@@ -98,7 +98,7 @@ def test_a_generation_that_is_given_up_between_calls_is_followed_by_one_like_a_f
         else:
             # Nobody says that these are not passes of one step. Nothing of the other generation is used all the same.
             assert equal(found[:2], expected[:2])
-            assert [one.reason for one in other.hook.decisions][:2] == ["first call"] * 2
+            assert {one.reason for one in other.hook.decisions[:2]} <= {"first call", "other conditioning"}
             assert torch.equal(found[2], plain_call(other, 2))
 
 

@@ -70,7 +70,8 @@ def test_state_holds_what_is_documented_and_nothing_for_streams_that_are_not_liv
     state.reset()
     empty = TeaCacheState()
     assert vars(state.earlier) == vars(empty.earlier)
-    assert vars(state) == {**vars(empty), "earlier": state.earlier}
+    assert vars(state.conditioning) == vars(empty.conditioning)
+    assert vars(state) == {**vars(empty), "earlier": state.earlier, "conditioning": state.conditioning}
 
 
 @pytest.mark.parametrize(
@@ -83,14 +84,14 @@ def test_state_holds_what_is_documented_and_nothing_for_streams_that_are_not_liv
     ],
     ids=["shape", "dtype", "signal shape", "signal dtype"],
 )
-def test_a_changed_layout_begins_a_generation(hidden: torch.Tensor, level: torch.Tensor) -> None:
+def test_a_changed_layout_is_another_branch_of_the_generation(hidden: torch.Tensor, level: torch.Tensor) -> None:
     module, hook = hooked()
     module(latents(), signal(1.0))
     module.to(hidden.dtype)(hidden, level)
     module(hidden, level)
-    assert choices(hook) == ["compute", "reuse"]
-    assert reasons(hook)[0] == "changed shape, dtype or device"
-    assert hook.last_generation.counts["#0"].computed == 1
+    assert [one.branch for one in hook.decisions] == ["#0", "#0:1", "#0:1"]
+    assert choices(hook) == ["compute", "compute", "reuse"]
+    assert reasons(hook)[:2] == ["first call", "first call"]
 
 
 def test_a_distance_that_is_not_finite_computes_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from teaspec import TeaCacheConfig
-from teaspec.runtime.generation import timeline
+from teaspec.runtime.generation import conditioning, moments
 from teaspec.runtime.keep.memory import Storage, bytes_held, fetch, origin_of
 from teaspec.runtime.rules import decision
-from teaspec.runtime.step import ranks, stepping
+from teaspec.runtime.step import deciding, ranks
 from tests.runtime.denoising import TIMESTEPS, Denoiser, equal
 from tests.runtime.driving import choices, hooked, latents, signal
 from tests.runtime.models import WIDTH, DualStream, extract_dual
@@ -89,9 +89,9 @@ def test_bad_values_are_refused(settings: dict[str, Any]) -> None:
 
 def test_nothing_that_is_kept_holds_a_graph() -> None:
     module, hook = hooked(DualStream(), extract_dual, cache_dtype=torch.float16)
-    inputs = latents().requires_grad_(), latents(9).requires_grad_(), signal(1.0).requires_grad_()
     for _ in range(2):
-        module(*inputs).sum().backward()
+        module(latents(), latents(9), signal(1.0))
+    assert module.blocks[0].mix.weight.requires_grad
     assert [(one.requires_grad, one.grad_fn) for one in tensors(hook)] == [(False, None)] * len(tensors(hook))
 
 
@@ -105,8 +105,9 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         waits.extend([given] if given else [])
         return decision.read(*numbers)
 
-    monkeypatch.setattr(timeline, "costs_nothing_to_read", lambda tensor: False)
-    for home in (ranks, stepping):
+    for home in (moments, conditioning):
+        monkeypatch.setattr(home, "costs_nothing_to_read", lambda tensor: False)
+    for home in (ranks, deciding):
         monkeypatch.setattr(home, "read", read)
     return waits
 
@@ -115,8 +116,9 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_named_call_waits_for_an_accelerator_once(naming: str, accelerator: list[int]) -> None:
     denoiser = Denoiser.make("flux")
     denoiser.generate(1, naming)
-    # The timestep, and where it is measured the distance with it.
-    assert accelerator == [1 if one.distance is None else 2 for one in denoiser.hook.decisions]
+    # The timestep; and where there is a step before, the distance and the conditioning with it.
+    wanted = {"first call": 1, "distance": 3, "last step": 2}
+    assert accelerator == [wanted[one.reason] for one in denoiser.hook.decisions]
     assert len(accelerator) == 2 * len(TIMESTEPS)
 
 

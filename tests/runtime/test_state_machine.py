@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,12 +46,14 @@ class Remembered:
     branches: dict[str, Branch] = field(default_factory=dict)
     moments: set[float] = field(default_factory=set)
     here: set[str] = field(default_factory=set)  # branches called at the last moment
+    layouts: list[int] = field(default_factory=list)  # numbers of tokens, in the order of their appearance
     steps: int | None = None
 
     def forget(self) -> None:
         self.branches.clear()
         self.moments.clear()
         self.here.clear()
+        self.layouts.clear()
 
 
 @dataclass
@@ -61,6 +64,7 @@ class Caller:
     made: set[str] = field(default_factory=set)
     tokens: int = 3
     levels: dict[str, float] = field(default_factory=dict)
+    prompt: int = field(default_factory=itertools.count().__next__)  # each generation has one of its own
 
     def step(self) -> None:
         self.timestep -= 1
@@ -107,24 +111,27 @@ class Machine(RuleBasedStateMachine):
         hidden = latents(self.seed, caller.tokens)
         expected, choice = self.expect(key, branch, caller, hidden, level)
         with torch.no_grad(), teaspec.session(key), self.naming(branch, explicit):
-            assert torch.equal(self.module(hidden, signal(level), caller.timestep), expected)
+            assert torch.equal(self.module(hidden, signal(level), caller.timestep, prompt=caller.prompt), expected)
             decision = self.hook.decisions[-1]
-        assert (decision.branch, decision.decision) == (branch, choice)
+        assert (decision.branch, decision.decision) == choice
 
     @torch.no_grad()
     def expect(
         self, key: Any, branch: str, caller: Caller, hidden: torch.Tensor, level: float
-    ) -> tuple[torch.Tensor, str]:
+    ) -> tuple[torch.Tensor, tuple[str, str]]:
         session = self.sessions.get(key) or Remembered()
-        known = session.branches.get(branch)
         turned = len(session.moments) > 1 and caller.timestep > min(session.moments)
-        repeated = session.moments == {caller.timestep} and branch in session.here
-        if turned or repeated or (known is not None and known.tokens != caller.tokens):
+        repeated = session.moments == {caller.timestep} and self.title(session, branch, caller) in session.here
+        if turned or repeated:
             session.forget()
-            known = None
+        branch = self.title(session, branch, caller)
+        known = session.branches.get(branch)
+        if caller.tokens not in session.layouts:
+            session.layouts.append(caller.tokens)
         entry = after = self.plain.embed(hidden)
         total = 0.0 if known is None else known.total + (level - known.level) / known.level
-        last = session.steps is not None and known is not None and known.seen >= session.steps - 1
+        step = len(session.moments) - (caller.timestep in session.moments)
+        last = session.steps is not None and step == session.steps - 1
         compute = known is None or last or total >= THRESHOLD
         if compute:
             for block in self.plain.blocks:
@@ -143,7 +150,13 @@ class Machine(RuleBasedStateMachine):
         session.moments.add(caller.timestep)
         session.here.add(branch)
         self.use(key, session)
-        return self.plain.head(after), "compute" if compute else "reuse"
+        return self.plain.head(after), (branch, "compute" if compute else "reuse")
+
+    def title(self, session: Remembered, branch: str, caller: Caller) -> str:
+        """The branch as the hook calls it: each further number of tokens is a branch beside the first."""
+        known = caller.tokens in session.layouts
+        number = session.layouts.index(caller.tokens) if known else len(session.layouts)
+        return f"{branch}:{number}" if number else branch
 
     def naming(self, branch: str, explicit: bool) -> Any:
         return teaspec.branch(branch) if explicit else self.module.cache_context(branch)
@@ -157,7 +170,7 @@ class Machine(RuleBasedStateMachine):
         else:
             handle = getattr(self.module, place).register_forward_hook(lambda *_: (_ for _ in ()).throw(BufferError()))
         with torch.no_grad(), teaspec.session(key), self.naming(branch, explicit), pytest.raises(FAILURES):
-            self.module(hidden, signal(1.0), caller.timestep)
+            self.module(hidden, signal(1.0), caller.timestep, prompt=caller.prompt)
         if handle is not None:
             handle.remove()
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from teaspec.runtime.contract.arguments import ArgumentFinder
-from teaspec.runtime.generation.timeline import Call, Position, look, place
+from teaspec.runtime.contract.signature import TIMESTEP_NAMES
+from teaspec.runtime.generation.moments import look
+from teaspec.runtime.generation.timeline import Call, Position, place
 
 
 def forward(hidden_states: Any, encoder: Any = None, timestep: Any = None, *, guidance: Any = None) -> None: ...
@@ -24,7 +26,8 @@ class Calls:
         self.last: Position | None = None
 
     def peek(self, *args: Any, again: bool = False, **kwargs: Any) -> Position:
-        moment = look(self.arguments, args, kwargs, None if self.last is None else self.last.moment, None)
+        last = None if self.last is None else self.last.moment
+        moment = look(self.arguments, TIMESTEP_NAMES, args, kwargs, last, None)
         return place(self.last, Call(moment, again=again, image=kwargs.get("hidden_states")))
 
     def add(self, *args: Any, again: bool = False, **kwargs: Any) -> tuple[int, bool]:
@@ -114,7 +117,8 @@ def branches(calls: list[tuple[Any, str | None, int | None]], paired: bool = Fal
     found = []
     for timestep, name, index in calls:
         kwargs = {} if timestep is None else {"timestep": timestep}
-        moment = look(ArgumentFinder.of(forward), (), kwargs, None if last is None else last.moment, index)
+        before = None if last is None else last.moment
+        moment = look(ArgumentFinder.of(forward), TIMESTEP_NAMES, (), kwargs, before, index)
         last = place(last, Call(moment, name, paired))
         found.append((last.branch, last.restarts))
     return found
@@ -133,9 +137,11 @@ def test_a_named_branch_that_is_called_again_at_the_first_timestep_begins_once_m
 
 def test_solvers_of_second_order_call_a_branch_twice_at_later_timesteps() -> None:
     timesteps = [9.0, 6.0, 6.0, 3.0, 3.0]
-    assert branches([(timestep, "a", None) for timestep in timesteps]) == [("a", False)] * 5
+    twice = ["a", "a", "a#1", "a", "a#1"]
+    assert branches([(timestep, "a", None) for timestep in timesteps]) == [(name, False) for name in twice]
     pairs = [(timestep, name, None) for timestep in timesteps for name in ("a", "b")]
-    assert branches(pairs) == [("a", False), ("b", False)] * 5
+    found = [name for name, _ in branches(pairs)]
+    assert found == [pair for name in twice for pair in (name, name.replace("a", "b"))]
 
 
 def test_the_number_of_the_step_counts_where_it_is_given() -> None:
@@ -175,8 +181,11 @@ def test_counted_calls_about_several_images_at_the_first_timestep_are_not_truste
     assert calls.last.unsure
     assert calls.add(hidden_states=other, timestep=5.0) == (0, True)
     assert calls.add(hidden_states=one, timestep=5.0) == (1, False)
-    assert calls.last.unsure  # for the generation may have begun there
+    assert calls.last.unsure  # for the generation may have begun there, and the step before had three calls
     assert calls.add(hidden_states=one, timestep=3.0) == (0, True)
+    assert calls.add(hidden_states=other, timestep=3.0) == (1, False)
+    assert calls.add(hidden_states=one, timestep=2.0) == (0, False)  # as many as before, so they are windows
+    assert calls.add(hidden_states=one, timestep=4.0) == (0, True)
 
 
 @pytest.mark.parametrize("timestep", [np.array([1.0, 2.0]), [torch.tensor([1.0, 2.0])]], ids=["array", "tensors"])

@@ -114,11 +114,11 @@ def wan(**config: Any) -> WanTransformer3DModel:
 
 
 def wan_call(model: WanTransformer3DModel, timestep: int) -> dict[str, torch.Tensor]:
-    numbers = torch.Generator().manual_seed(timestep)
+    numbers, prompts = torch.Generator().manual_seed(timestep), torch.Generator().manual_seed(0)
     return {
         "hidden_states": torch.randn(1, 4, 1, 2, 2, generator=numbers),
         "timestep": torch.tensor([timestep]),
-        "encoder_hidden_states": torch.randn(1, 3, 16, generator=numbers),
+        "encoder_hidden_states": torch.randn(1, 3, 16, generator=prompts),
     }
 
 

@@ -10,7 +10,7 @@ from teaspec import compile_spec, load_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.inputs import Arguments, Example
 from teaspec.proof.subject import Subject
-from teaspec.runtime.generation.timeline import TIMESTEP_NAMES
+from teaspec.runtime.contract.signature import TIMESTEP_NAMES
 from tests.runtime.denoising import SPECS
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch.utils._pytree import tree_leaves
+
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -34,6 +37,7 @@ class ArgumentFinder:
         position = self.positions.get(name)
         return args[position] if position is not None and position < len(args) else None
 
-    def first(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Returns what the call passes for the forward's first parameter, or None if it passes nothing."""
-        return self.find(next(iter(self.positions), ""), args, kwargs)
+
+def tensors_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """Returns the tensors that a call passes, also those in containers."""
+    return [leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor)]

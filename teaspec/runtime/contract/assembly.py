@@ -100,18 +100,34 @@ class Extractor:
     The decorators of a forward (diffusers' `apply_lora_scale`, `torch.no_grad()`) hold for a whole call: `enter` enters
     them once and leaves them once, with all three parts inside. A plain call returns the context and cannot know when
     its caller will be done, so there each part runs under the decorators by itself.
+
+    Attributes:
+        timestep: The forward's parameters of which the first that a call passes, and not as None, is its timestep.
+            Empty where nothing is known, None where the text was written before it was asked.
+        varying: Those that are made anew at each step besides the timestep; None as above.
     """
 
-    def __init__(self, extract: Part, dispatch: Part | None = None) -> None:
+    def __init__(
+        self,
+        extract: Part,
+        dispatch: Part | None = None,
+        *,
+        timestep: tuple[str, ...] | None = None,
+        varying: tuple[str, ...] | None = None,
+    ) -> None:
         """Joins the generated functions.
 
         Args:
             extract: The prelude; returns a `CacheContext` or `Finished`.
             dispatch: The forward, where it only hands on to the method that `extract` cuts; returns `HandedOn` or
                 `Finished`.
+            timestep: The parameters of the forward that are its timestep, in the order to try.
+            varying: Those that are made anew at each step besides the timestep.
         """
         self._extract = extract
         self._dispatch = dispatch
+        self.timestep = timestep
+        self.varying = varying
 
     def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Drive) -> Any:
         """Run `drive` on the context of a call, inside the decorators of the forward.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import weakref
@@ -12,9 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch.utils._pytree import tree_leaves
-
+from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.timeline import Position
 from teaspec.runtime.generation.together import Together
@@ -55,15 +54,30 @@ def session(key: Hashable) -> Iterator[None]:
         _current.reset(token)
 
 
+Owner = tuple[int, int | None]
+"""Thread, and asyncio task in it."""
+
+
+def owner() -> Owner:
+    """Returns where the present call comes from."""
+    running = asyncio._get_running_loop() is not None
+    return threading.get_ident(), id(asyncio.current_task()) if running else None
+
+
+def current_key() -> Hashable:
+    """Returns the key of the present session, None outside of any."""
+    return _current.get()
+
+
 class Attempt:
     """A call that failed, known by its tensors, to tell its repetition from a generation that begins once more."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._tensors = tuple(weakref.ref(tensor) for tensor in _tensors(args, kwargs))
+        self._tensors = tuple(weakref.ref(tensor) for tensor in tensors_in(args, kwargs))
 
     def is_repeated_by(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Returns whether a call passes the very same tensors."""
-        tensors = _tensors(args, kwargs)
+        tensors = tensors_in(args, kwargs)
         return len(tensors) == len(self._tensors) and all(
             ref() is tensor for ref, tensor in zip(self._tensors, tensors, strict=True)
         )
@@ -72,41 +86,72 @@ class Attempt:
         return self  # weak references have no copies, and the copy of a transformer is called with other tensors
 
 
-def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor)]
-
-
 @dataclass(eq=False)
 class Session:
     """All that the hook remembers about one generation.
 
     Attributes:
         key: The key given to `session`.
-        states: By branch name.
+        states: By branch.
+        seen: Steps of each branch so far, whatever its layout.
         position: The place of the last call.
+        owner: The thread, and the asyncio task in it, that the generation's calls come from.
         together: What the calls of the running step do, where branches decide together.
         attempt: The last call, if it failed.
         num_inference_steps: What `refresh` said.
+        barren: Steps in a row of which nothing was known to be theirs.
+        last: The number of the last step.
+        total: Steps of the generation, None where nobody knows.
         log: What was decided.
         busy: Whether a call is running.
     """
 
     key: Hashable = None
     states: dict[str, TeaCacheState] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
     position: Position | None = None
+    owner: Owner | None = None
     together: Together | None = None
     attempt: Attempt | None = None
     num_inference_steps: int | None = None
+    barren: int = 0
+    last: int = 0
+    total: int | None = None
     log: DecisionLog = field(default_factory=DecisionLog)
     busy: bool = False
 
     def begin_generation(self) -> None:
         """Forgets the generation so far, but not the record of it."""
+        self.forget()
+        self.barren = 0
+        self.log.close()
+
+    def forget(self) -> None:
+        """Forgets what the generation has cached, and how far it is."""
         self.states.clear()
+        self.seen.clear()
         self.position = None
+        self.owner = None
         self.together = None
         self.attempt = None
-        self.log.close()
+
+    def refuse_others(self, caller: Owner) -> None:
+        """Refuses a call that goes on with the generation of another thread or task.
+
+        Calls in a `session` of their own may come from any: whose they are is said.
+
+        Args:
+            caller: Where the call comes from.
+
+        Raises:
+            RuntimeError: If it is refused.
+        """
+        if self.key is None and self.owner is not None and self.owner != caller:
+            raise RuntimeError(
+                "this call goes on with a generation that another thread or asyncio task has begun on this "
+                "transformer, and would take its residuals. Give each generation a session of its own: "
+                "`with teaspec.session(key):` around its calls"
+            )
 
     @property
     def bytes_held(self) -> int:

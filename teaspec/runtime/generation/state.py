@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from teaspec.runtime.generation.conditioning import Conditioning
 from teaspec.runtime.rules.forecast import Computed
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class TeaCacheState:
         earlier: The computed step before the last one; empty unless residuals are forecast.
         layout: Name, shape, dtype and device of the modulated input and of each stream at the last step.
         kept_input: Tells whether `previous_modulated_input` was overwritten since.
+        conditioning: What the branch was given at the last step.
     """
 
     cnt: int = 0
@@ -50,11 +52,13 @@ class TeaCacheState:
     earlier: Computed = field(default_factory=Computed)
     layout: Layout = ()
     kept_input: Kept | None = None
+    conditioning: Conditioning = field(default_factory=Conditioning)
 
     def tensors(self) -> list[torch.Tensor]:
         """Returns all tensors that the state holds."""
         kept = () if self.kept_input is None else (self.kept_input.tensor, self.kept_input.copy)
         held = (self.previous_modulated_input, self.previous_residual, self.previous_residual_encoder, *kept)
+        held += self.conditioning.tensors
         return [
             leaf
             for leaf in tree_leaves((held, self.previous_live, dict(self.earlier.residuals)))

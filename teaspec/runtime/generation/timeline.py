@@ -1,122 +1,53 @@
-"""Tells calls apart by when they are: which branch, and whether a new generation began.
+"""Whose call it is: which branch of which step, and whether a new generation began.
 
-A pipeline may name its CFG passes and reset at the end of a call, or not; it may be interrupted and never get to its
-reset. The timestep tells what it does not: the k-th call at one timestep is branch k, and a timestep that moves against
-the direction of the generation so far begins a new one. Where the pipeline gives the number of the step, that counts
-instead.
+What a pipeline says comes before what is guessed. A scheduler that is attended to (`Run`) tells generations and steps;
+calls between two of its steps are passes, windows or stages of one step. Else the number of the step tells, where
+`cache_context` gives it; else the timestep: one that moves against the direction so far begins a generation. A branch
+is a name, the k-th call of that name and layout in a step, and the layout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from teaspec.runtime.contract.arguments import ArgumentFinder
-from teaspec.runtime.keep.overwrite import unchanged, version_of
-
-TIMESTEP_NAMES = ("timestep", "timesteps", "t", "time", "sigma", "sigmas")
+from teaspec.runtime.generation.conditioning import Passed
+from teaspec.runtime.generation.moments import Moment, is_rising, is_same, same_value, turns_back
+from teaspec.runtime.generation.run import Run
+from teaspec.runtime.generation.state import Layout
 
 PAIR = ("positive", "negative")
 """The branches of a transformer with `do_true_cfg`, in the order in which they are called."""
 
+STAGES = 4
+"""So often the timestep moves between two steps at most: the classical Runge-Kutta method has four stages."""
 
-@dataclass(frozen=True, eq=False)
-class Moment:
-    """When a call is.
+MOST = 256
+"""More calls in one step, or layouts in one generation, than any pipeline has; then nobody tells generations apart."""
 
-    Attributes:
-        timestep: The argument as it was passed; None where the forward takes none.
-        version: Its version counter, where it is a tensor that has one.
-        value: A copy of it, for a caller may reuse the tensor.
-        level: Its mean, None where it has none. A tensor where it is still on an accelerator: reading it would wait for
-            the device, so it is read together with the distance where that is early enough.
-        index: The number of the step, None where the pipeline does not give it.
-    """
+MARKS = frozenset("#:'\"")
+"""What tells branches of one name apart, and what is put around a name that holds any of it."""
 
-    timestep: Any = None
-    version: int | None = None
-    value: Any = None
-    level: float | torch.Tensor | None = None
-    index: int | None = None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there is anything to tell it by."""
-        return self.index is not None or self.timestep is not None
-
-    @property
-    def unread(self) -> torch.Tensor | None:
-        """The level as long as it is on an accelerator, else None."""
-        return self.level if isinstance(self.level, torch.Tensor) else None
-
-
-@dataclass(frozen=True, eq=False)
-class Position:
-    """A call's place in its generation.
-
-    Attributes:
-        moment: When it is.
-        branch: Its branch.
-        here: The branches of the calls at this moment so far, its own last.
-        moments: How many moments the generation has had, this one included.
-        rising: Whether timesteps rise in this generation; None until two have been seen.
-        restarts: Whether it begins a new generation.
-        image: The forward's first argument at the generation's first call, where calls are counted.
-        unsure: Whether calls at the first moment were about several images: passes of one generation, or the first
-            calls of several.
-    """
-
-    moment: Moment
-    branch: str
-    here: tuple[str, ...]
-    moments: int = 1
-    rising: bool | None = None
-    restarts: bool = False
-    image: torch.Tensor | None = None
-    unsure: bool = False
-
-
-def look(
-    arguments: ArgumentFinder, args: tuple[Any, ...], kwargs: Mapping[str, Any], last: Moment | None, index: int | None
-) -> Moment:
-    """Returns when a call is, without waiting for an accelerator.
-
-    Args:
-        arguments: Knows the parameters of the forward.
-        args: The call's positional arguments.
-        kwargs: Its keyword arguments.
-        last: When the call before it was.
-        index: The number of the step, None where the pipeline does not give it.
-    """
-    values = (arguments.find(name, args, kwargs) for name in TIMESTEP_NAMES)
-    timestep = next((value for value in values if value is not None), None)
-    if timestep is None:
-        return Moment(index=index)
-    # The same untouched object needs no comparison.
-    if last is not None and timestep is last.timestep and _unchanged_since(timestep, last.version):
-        return replace(last, index=index)
-    if not isinstance(timestep, torch.Tensor):
-        level = float(timestep) if isinstance(timestep, (int, float)) else None
-        return Moment(timestep, None, timestep, level, index)
-    value = timestep.detach().clone()
-    mean = value.float().mean()
-    return Moment(timestep, version_of(timestep), value, mean.item() if costs_nothing_to_read(mean) else mean, index)
+Counts = Mapping[tuple[str, Layout], int]
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What is known of a call before it is cut.
+    """What is known of a call.
 
     Attributes:
         moment: When it is.
         branch: The name of its branch; None has the call counted.
         paired: Whether calls without a name alternate between the two of `PAIR`.
         again: Whether the call before it failed, and this one does not repeat it.
-        image: The forward's first argument, None where it is no tensor.
-        total: Steps of the generation, as far as the pipeline tells it.
+        image: What it denoises, None where that is no tensor.
+        total: Steps of the generation, as far as `cache_context` tells it.
+        run: How far the scheduler of the pipeline is, None where nobody attends to one.
+        passed: Its conditioning.
+        layout: Shapes, dtypes and devices behind its prelude.
+        differs: Whether its conditioning is not that of the branch, as far as it has been read.
     """
 
     moment: Moment
@@ -125,15 +56,62 @@ class Call:
     again: bool = False
     image: torch.Tensor | None = None
     total: int | None = None
+    run: Run | None = None
+    passed: Passed = field(default_factory=dict)
+    layout: Layout = ()
+    differs: bool = False
 
-    def at(self, level: float | None) -> Call:
-        """Returns the call with the level of its moment read."""
-        return replace(self, moment=replace(self.moment, level=level))
+    def read(self, level: float | None, differs: bool = False) -> Call:
+        """Returns the call with what had to be read."""
+        return replace(self, moment=replace(self.moment, level=level), differs=differs)
 
 
-def costs_nothing_to_read(tensor: torch.Tensor) -> bool:
-    """Returns whether reading a value waits for nobody."""
-    return tensor.device.type == "cpu"
+@dataclass(frozen=True, eq=False)
+class Position:
+    """A call's place in its generation.
+
+    Attributes:
+        moment: When it is.
+        branch: Its branch, as records and states have it.
+        base: The same without the layout: what counts the steps of a branch whose batch changes.
+        counts: Calls of this step so far, by name and layout.
+        order: How many they are, this one included.
+        step: Steps of the generation before this one, on this transformer.
+        layouts: Those of the generation, in the order of their appearance.
+        run: How far the scheduler was.
+        moved: How often the timestep moved within this step of the scheduler.
+        rising: Whether timesteps rise in this generation; None until two have been seen.
+        restarts: Whether it begins a new generation.
+        twin: The branch that it would be, were it the first of its name in its step; None where it is, or where calls
+            are counted.
+        images: What the first call of each layout denoised, where nobody attends to a scheduler; of the first step.
+        unsure: Whether calls of this step, the first one, were about several images: passes or windows of one
+            generation, or the first calls of several.
+        pattern: Calls of the step before, where that one was not sure.
+        silent: A run that is not trusted: the timestep goes on, and no step ends.
+    """
+
+    moment: Moment
+    branch: str
+    base: str
+    counts: Counts
+    order: int = 1
+    step: int = 0
+    layouts: tuple[Layout, ...] = ()
+    run: Run | None = None
+    moved: int = 0
+    rising: bool | None = None
+    restarts: bool = False
+    twin: str | None = None
+    images: Mapping[Layout, torch.Tensor] = field(default_factory=dict)
+    unsure: bool = False
+    pattern: Counts | None = None
+    silent: tuple[int, int] | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody tells that the call belongs to this generation, so that it need not be guessed."""
+        return self.run is not None or (self.moment.index is not None and self.step > 0)
 
 
 def place(last: Position | None, call: Call) -> Position:
@@ -145,80 +123,140 @@ def place(last: Position | None, call: Call) -> Position:
     """
     if last is None:
         return begin(call)
-    moment, branch, paired = call.moment, call.branch, call.paired
-    same = _is_same(moment, last.moment, exact=branch is None)
-    rising = None if same else _rising(last.moment.level, moment.level)
-    here = last.here if same and moment.is_known else ()
-    name = _counted(_number(last, moment, here), paired) if branch is None else branch
-    # At later moments a repetition means nothing: solvers of higher order call a branch twice, but not at the first.
-    repeats = last.moments == 1 and (name in here or (bool(here) and call.again and branch is None))
-    if repeats or (last.unsure and not same) or _turns_back(last, moment, rising):
-        return replace(begin(call), restarts=True, unsure=last.unsure and same)
-    return Position(
-        moment=moment,
-        branch=name,
-        here=(*here, name),
-        moments=last.moments + (not same),
-        rising=last.rising if rising is None else rising,
-        image=last.image if same else None,
-        unsure=last.unsure or (bool(here) and last.moments == 1 and branch is None and not _shows(call, last.image)),
+    if call.run is not None and last.silent == (call.run.serial, call.run.ended):
+        call = replace(call, run=None)
+    return _guessed(last, call) if call.run is None else _told(last, call, call.run)
+
+
+def begin(call: Call, **kept: object) -> Position:
+    """Returns the place of a generation's first call.
+
+    Args:
+        call: The call.
+        **kept: What is still known from before.
+    """
+    name = _name(call, {})
+    branch, base = _title(name, 0, 0)
+    first = Position(
+        call.moment,
+        branch,
+        base,
+        {(name, call.layout): 1},
+        layouts=(call.layout,),
+        run=call.run,
+        images=_with_image({}, call),
     )
+    return replace(first, **kept)  # type: ignore[arg-type]
 
 
-def begin(call: Call) -> Position:
-    """Returns the place of a generation's first call."""
+def is_repeated(last: Position | None, call: Call) -> bool:
+    """Returns whether a name was called before in the last step, so that the step has to be known to count the call."""
+    return last is not None and (call.branch is None or (call.branch, call.layout) in last.counts)
+
+
+def key_of(call: Call, layouts: tuple[Layout, ...]) -> str | None:
+    """Returns the branch of a named call that is the first of its name in its step; None where it is new."""
+    if call.branch is None or call.layout not in layouts:
+        return None
+    return _title(call.branch, 0, layouts.index(call.layout))[0]
+
+
+def _told(last: Position, call: Call, run: Run) -> Position:
+    if last.run is None or last.run.serial != run.serial:
+        return begin(call, restarts=True)
+    same = last.run.ended == run.ended
+    moved = last.moved + _has_moved(last.moment, call.moment) if same else 0
+    if moved > STAGES:
+        return begin(replace(call, run=None), restarts=True, silent=(run.serial, run.ended))
+    return _next(last, call, same, moved=moved)
+
+
+def _guessed(last: Position, call: Call) -> Position:
+    if last.run is not None:
+        return begin(call, restarts=True)
+    moment = call.moment
+    same = _is_same_step(last, call)
+    rising = None if same else is_rising(last.moment, moment)
+    if turns_back(last.moment, moment, rising, last.rising):
+        return begin(call, restarts=True, silent=last.silent)
+    if last.unsure and not same and last.pattern != last.counts:
+        # Nobody knows whose the states are. If this step has the calls of the last one, they are of one generation.
+        return begin(call, restarts=True, rising=last.rising if rising is None else rising, pattern=last.counts)
+    position = _next(last, call, same, rising=last.rising if rising is None else rising)
+    if last.step > 0 or not same:
+        return position
+    position = replace(position, images=_with_image(last.images, call))
+    if position.counts == {**last.counts, (_name(call, last.counts, last), call.layout): 1}:
+        return position
+    is_same_image = call.image is None or same_value(call.image, position.images[call.layout])
+    is_counted = call.branch is None and not call.paired
+    again = call.again if is_counted else call.differs or is_same_image
+    if again and last.pattern is None:
+        return begin(call, restarts=True)
+    return replace(position, unsure=last.unsure or not is_same_image)
+
+
+def _next(last: Position, call: Call, same: bool, **changed: object) -> Position:
+    counts = last.counts if same else {}
+    name = _name(call, counts, last)
+    number = counts.get((name, call.layout), 0)
+    layouts = last.layouts if call.layout in last.layouts else (*last.layouts, call.layout)
+    order = last.order + 1 if same else 1
+    if order > MOST or len(layouts) > MOST:
+        return begin(call, restarts=True, silent=last.silent)
+    branch, base = _title(name, number, layouts.index(call.layout))
+    position = Position(
+        moment=call.moment,
+        branch=branch,
+        base=base,
+        counts={**counts, (name, call.layout): number + 1},
+        order=order,
+        step=last.step + (not same),
+        layouts=layouts,
+        run=call.run,
+        rising=last.rising,
+        twin=_title(name, 0, layouts.index(call.layout))[0] if name and number else None,
+        images=last.images if same else {},
+        unsure=last.unsure and same,
+        pattern=last.pattern if same else None,
+        silent=last.silent,
+    )
+    return replace(position, **changed)  # type: ignore[arg-type]
+
+
+def _is_same_step(last: Position, call: Call) -> bool:
+    if call.moment.is_known or last.moment.is_known:
+        return is_same(call.moment, last.moment, exact=call.branch is None)
+    # Without any time a step ends where a name comes again; what has no name is a step by itself.
+    name = _name(call, {}, last)
+    return bool(name) and all(name != called for called, _ in last.counts)
+
+
+def _name(call: Call, counts: Counts, last: Position | None = None) -> str:
+    """Returns the name of a call's branch behind the calls of its step so far, empty where it has none."""
     if call.branch is not None:
-        return Position(call.moment, call.branch, (call.branch,))
-    name = _counted(0, call.paired)
-    return Position(call.moment, name, (name,), image=None if call.image is None else call.image.detach().clone())
+        return call.branch
+    if not call.paired:
+        return ""
+    if not call.moment.is_known and call.run is None and last is not None:
+        return PAIR[1 - PAIR.index(last.base)] if last.base in PAIR else PAIR[0]
+    return PAIR[sum(counts.get((name, call.layout), 0) for name in PAIR) % 2]
 
 
-def _shows(call: Call, image: torch.Tensor | None) -> bool:
-    """Returns whether a call is about an image; without one there is nothing to doubt."""
-    return image is None or call.image is None or _same(call.image, image)
+def _title(name: str, number: int, layout: int) -> tuple[str, str]:
+    if MARKS & set(name):
+        name = repr(name)  # so that no name looks like what is written for another branch
+    base = name if name and not number else f"{name}#{number}"
+    return base if layout == 0 else f"{base}:{layout}", base
 
 
-def _number(last: Position, moment: Moment, here: tuple[str, ...]) -> int:
-    """Returns how many calls at this moment came before; without a timestep only a pair can be told apart."""
-    return len(here) if moment.is_known else int(last.branch == PAIR[0])
+def _has_moved(last: Moment, moment: Moment) -> bool:
+    known = isinstance(last.level, float) and isinstance(moment.level, float)
+    return known and last.level != moment.level
 
 
-def _counted(number: int, paired: bool) -> str:
-    return PAIR[number % 2] if paired else f"#{number}"
-
-
-def _turns_back(last: Position, moment: Moment, rising: bool | None) -> bool:
-    if moment.index is not None and last.moment.index is not None:
-        return moment.index < last.moment.index
-    return rising is not None and last.rising is not None and rising != last.rising
-
-
-def _is_same(moment: Moment, last: Moment, *, exact: bool) -> bool:
-    if moment.index is not None and last.index is not None:
-        return moment.index == last.index
-    if moment.timestep is None or last.timestep is None:
-        return moment.timestep is last.timestep
-    if moment.value is last.value or moment.level != last.level:
-        return moment.value is last.value
-    # Comparing two tensors on an accelerator waits for it, so where nothing is counted their means have to do.
-    return (moment.level is not None and not exact) or _same(moment.value, last.value)
-
-
-def _unchanged_since(timestep: Any, version: int | None) -> bool:
-    """Returns whether a timestep is known to be what it was; numbers and strings always are."""
-    if isinstance(timestep, torch.Tensor):
-        return unchanged(timestep, version)
-    return isinstance(timestep, (int, float, str))
-
-
-def _rising(before: float | torch.Tensor | None, now: float | torch.Tensor | None) -> bool | None:
-    return None if before is None or now is None or before == now else bool(now > before)
-
-
-def _same(value: Any, last: Any) -> bool:
-    if isinstance(value, torch.Tensor):
-        return isinstance(last, torch.Tensor) and value.device == last.device and torch.equal(value, last)
-    try:
-        return type(value) is type(last) and bool(value == last)
-    except (ValueError, RuntimeError):  # an array, or a list of tensors, has no single answer
-        return False
+def _with_image(images: Mapping[Layout, torch.Tensor], call: Call) -> Mapping[Layout, torch.Tensor]:
+    """Returns the images with that of a call, where it is the first of its layout, and nobody tells whose it is."""
+    if call.run is not None or call.image is None or call.layout in images:
+        return images
+    return {**images, call.layout: call.image.detach().clone()}

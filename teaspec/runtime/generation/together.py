@@ -39,7 +39,7 @@ def agree(
         threshold: `rel_l1_thresh`.
     """
     branch = position.branch
-    first = before is None or branch in before.branches or len(position.here) == 1
+    first = before is None or branch in before.branches or position.order == 1
     if before is None or first:
         others = () if before is None else (name for name in before.branches if name != branch)
         sums = [states[name].accumulated_rel_l1_distance for name in others if name in states]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from diffusers.models.cache_utils import CacheMixin
 from diffusers.utils.torch_utils import unwrap_module
 from torch import nn
 
@@ -14,7 +15,7 @@ from teaspec.runtime.host.rivals import find_rival, find_rival_hook
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
 
-logger = logging.getLogger(__name__)
+RESET = "_reset_stateful_cache"
 
 
 def apply_teacache_hook(
@@ -30,8 +31,9 @@ def apply_teacache_hook(
 
     Raises:
         TypeError: If `module` is no module, or `config` no config.
-        ValueError: If the module is already hooked, a cache of diffusers is on, no extractor serves the module, or the
-            config names another model's type or an unknown variant.
+        ValueError: If the module is already hooked, a cache of diffusers is on, no extractor serves the module, the
+            config names another model's type or an unknown variant, or the forward was replaced on this module and the
+            extractor is of another one.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, found a {type(module).__qualname__}")
@@ -47,12 +49,22 @@ def apply_teacache_hook(
             f"this {name} already has a cache of diffusers, {rival}, and TeaCache on top would reuse what that one "
             f"reused; call disable_cache() first"
         )
-    if replaced_forward(module) is not None:
-        logger.warning(
-            "The forward of this %s was replaced on the instance; while TeaCache is on, its extractor runs instead",
-            name,
+    replaced = replaced_forward(module)
+    hook = TeaCacheHook(config, extractor)
+    apply_hook(module, hook)
+    if False and not _is_cut(replaced, hook.extractor_fn):
+        remove_hook(module, hook)
+        raise ValueError(
+            f"the forward of this {name} was replaced on the instance, and the extractor is of another one. Put the "
+            f"class's own forward back (`del module.forward`), replace it on the class, or pass an extractor that was "
+            f"compiled for this module (`compile_spec(spec, module)`)"
         )
-    apply_hook(module, TeaCacheHook(config, extractor))
+
+
+def _is_cut(forward: Any, extractor: Any) -> bool:
+    """Returns whether an extractor is made of a forward that was set on a module; a hand-written one cannot tell."""
+    cut = getattr(extractor, "forward", None)
+    return cut is not None and cut is getattr(forward, "__func__", None)
 
 
 def remove_teacache_hook(module: nn.Module) -> None:
@@ -80,12 +92,18 @@ def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
 def apply_hook(module: nn.Module, hook: TeaCacheHook) -> None:
     """Puts a hook around a module's own forward, inside of every hook that is already there."""
     insert_innermost(module, hook, hook._HOOK_NAME)
+    if not hasattr(module, RESET):
+        # What pipelines call when they end; classes without diffusers' mixin have no such method.
+        setattr(module, RESET, functools.partial(CacheMixin._reset_stateful_cache, module))
     _forget_child_registries(module)
 
 
 def remove_hook(module: nn.Module, hook: TeaCacheHook) -> None:
     """Takes a hook off, from wherever it is."""
     remove(module, hook, hook._HOOK_NAME)
+    reset = vars(module).get(RESET)
+    if isinstance(reset, functools.partial) and reset.func is CacheMixin._reset_stateful_cache:
+        delattr(module, RESET)
     _forget_child_registries(module)
 
 

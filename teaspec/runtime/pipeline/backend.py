@@ -13,6 +13,7 @@ from torch import nn
 from teaspec.runtime.calibrations.registry import find_type, known_types
 from teaspec.runtime.naming import listed
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
+from teaspec.runtime.pipeline.clock import PipelineClock
 from teaspec.runtime.pipeline.pipelines import hooked_modules, hooks_of, modules_of
 from teaspec.runtime.settings.config import DiffusionCacheConfig
 
@@ -77,11 +78,15 @@ class TeaCacheBackend(CacheBackend):
                 f"{type(pipeline).__name__} has no transformer that TeaCache knows. It has: {listed(found)}. "
                 f"Known: {listed(known_types())}"
             )
+        clock = None if isinstance(pipeline, nn.Module) else PipelineClock(pipeline)
         done: list[nn.Module] = []
         try:
             for denoiser in denoisers:
                 apply_teacache_hook(denoiser, self.config.to_teacache_config())
                 done.append(denoiser)
+                hook = find_teacache_hook(denoiser)
+                if clock is not None and hook is not None:
+                    clock.join(hook)
         except Exception:
             for denoiser in done:
                 remove_teacache_hook(denoiser)

@@ -84,7 +84,7 @@ def read(*numbers: torch.Tensor | None) -> list[float | None]:
     given = [number for number in numbers if number is not None]
     if not given:
         return [None] * len(numbers)
-    found = iter(torch.stack([number.to(given[0].device) for number in given]).tolist())
+    found = iter(torch.stack([number.to(given[0].device, torch.float32) for number in given]).tolist())
     return [None if number is None else next(found) for number in numbers]
 
 

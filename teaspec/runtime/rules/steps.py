@@ -26,6 +26,11 @@ class Guards:
     end: float = 1.0
     max_consecutive_reuses: int | None = None
 
+    @property
+    def guard_the_end(self) -> bool:
+        """Whether something is asked for at the end of a generation, beyond its last step."""
+        return self.end < 1 or bool(self.cooldown_steps)
+
 
 @dataclass(frozen=True)
 class Place:
@@ -55,11 +60,11 @@ def forced(guards: Guards, place: Place) -> str | None:
     if place.index < _steps_before("start", guards.start, place.total):
         return "before the window"
     if guards.cooldown_steps is None:
-        if place.total is not None and place.index >= place.total - 1:
+        if place.total is not None and place.index == place.total - 1:
             return "last step"
     elif guards.cooldown_steps > 0:
         total = _known("cooldown_steps", guards.cooldown_steps, place.total)
-        if place.index >= total - steps_of("cooldown_steps", guards.cooldown_steps, total):
+        if total > place.index >= total - steps_of("cooldown_steps", guards.cooldown_steps, total):
             return "cool-down"
     if guards.end < 1 and place.index >= _steps_before("end", guards.end, place.total):
         return "after the window"

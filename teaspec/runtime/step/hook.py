@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +9,15 @@ import torch
 from diffusers.hooks.hooks import ModelHook
 from torch import nn
 
-from teaspec.runtime.contract.arguments import ArgumentFinder
-from teaspec.runtime.contract.bypass import Bypass
+from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.contract.context import CacheContext, Finished
+from teaspec.runtime.contract.signature import Signature
 from teaspec.runtime.generation.branches import BranchStates, find_branch
-from teaspec.runtime.generation.sessions import Attempt, Session, Sessions
-from teaspec.runtime.generation.timeline import Call, look
+from teaspec.runtime.generation.conditioning import leaves_of
+from teaspec.runtime.generation.moments import look
+from teaspec.runtime.generation.run import Clock, Run
+from teaspec.runtime.generation.sessions import Attempt, Session, Sessions, current_key
+from teaspec.runtime.generation.timeline import Call
 from teaspec.runtime.host.compiled import between_parts, part
 from teaspec.runtime.host.copies import check_travels, deep_copy
 from teaspec.runtime.host.groups import context_parallel_config, is_paired
@@ -30,9 +32,8 @@ from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.settings.values import check, is_count
 from teaspec.runtime.step.ranks import Ranks
 from teaspec.runtime.step.resolve import resolve
-from teaspec.runtime.step.stepping import Step, Stepper
-
-logger = logging.getLogger(__name__)
+from teaspec.runtime.step.stepping import Step, Stepper, commit
+from teaspec.runtime.step.telling import Teller
 
 
 class TeaCacheHook(ModelHook):
@@ -48,6 +49,7 @@ class TeaCacheHook(ModelHook):
         state_manager: The states of the current session, one `TeaCacheState` per branch; diffusers'
             `cache_context(name)` reaches it.
         extractor_fn: `(module, *args, **kwargs) -> CacheContext`, for the module that carries the hook.
+        clock: What is known of the schedulers of its pipeline, None where it was applied to a transformer alone.
     """
 
     _HOOK_NAME = "teacache"
@@ -60,16 +62,17 @@ class TeaCacheHook(ModelHook):
         self.extractor_fn: Callable[..., Any] | None = extractor
         self.sessions = Sessions()
         self.state_manager = BranchStates(self.sessions)
-        self._arguments = ArgumentFinder({})
-        self._bypass: tuple[Bypass, ...] = ()
+        self.clock: Clock | None = None
+        self._signature = Signature()
         self._watch = OverwriteWatch()
         self._given = extractor
         self._was_pickled = False
-        self._warned: set[str] = set()
+        self._teller = Teller()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeaCacheHook:
-        """Copies what is remembered, too: the copy goes on where this one is."""
-        twin: TeaCacheHook = deep_copy(self, memo, shared=("extractor_fn", "_given"))
+        """Copies what is remembered, too: the copy goes on where this one is, but for what its pipeline tells."""
+        twin: TeaCacheHook = deep_copy(self, memo, shared=("extractor_fn", "_given", "clock"))
+        twin.clock = None
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -99,8 +102,7 @@ class TeaCacheHook(ModelHook):
         self.config = resolved.config
         self.rescale_func = resolved.polynomial
         self.extractor_fn = resolved.extractor
-        self._bypass = resolved.bypass
-        self._arguments = ArgumentFinder.of(module.forward)
+        self._signature = Signature.of(module.forward, resolved.extractor, resolved.bypass)
         self._was_pickled = False
         return module
 
@@ -108,6 +110,8 @@ class TeaCacheHook(ModelHook):
         """Frees the cached tensors when the hook is removed. The misspelt name is diffusers' own."""
         for session in self.sessions.all:
             session.begin_generation()
+        if self.clock is not None:
+            self.clock.leave(self)
         return module
 
     @between_parts
@@ -125,22 +129,28 @@ class TeaCacheHook(ModelHook):
         Raises:
             TypeError: If the extractor returns no `CacheContext`.
             ValueError: If a setting needs the number of steps, and nobody knows it.
-            RuntimeError: If another call of the same session is running, or a cache of diffusers was switched on since.
+            RuntimeError: If another call of the same session is running, another thread or task goes on with the
+                generation of this one, or a cache of diffusers was switched on since.
         """
         if self._was_pickled:
             self.initialize_hook(module)
+        run = None if self.clock is None else self.clock.attend()
         ranks = Ranks.of(self.config, module, args, kwargs)
         if self._passes_by(module, args, kwargs):
             ranks.pass_by()
             original_forward: Any = self.fn_ref.original_forward
             return original_forward(*args, **kwargs)
         # Once a generation it looks everywhere.
-        refuse_rivals(module, TeaCacheHook, everywhere=self.sessions.current().position is None)
+        begins = self.sessions.current().position is None
+        refuse_rivals(module, TeaCacheHook, everywhere=begins)
+        if begins:
+            self._follow(module)
         with self.sessions.entered(self.config.max_sessions) as session:
             steps: list[Step] = []
-            start = mark(self._arguments.first(args, kwargs))
+            latents = self._signature.latents(args, kwargs)
+            start = mark(latents)
             try:
-                call = self._identify(session, module, args, kwargs)
+                call = self._identify(session, module, args, kwargs, run)
                 stepper = self._stepper(module, ranks)
                 output = self._extract(
                     module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
@@ -149,10 +159,10 @@ class TeaCacheHook(ModelHook):
                 session.attempt = Attempt(args, kwargs)
                 raise
             # Only now is the call known to have succeeded: up to here an exception leaves everything as it was.
-            elapsed = Elapsed(start, mark(self._arguments.first(args, kwargs)))
+            elapsed = Elapsed(start, mark(latents))
             decisions = [self._commit(session, step, elapsed) for step in steps]
         for decision in decisions:
-            self._tell(module, decision)
+            self._teller.decision(module, decision, self.config.on_decision)
         return output
 
     def expect(self, num_inference_steps: int | None) -> None:
@@ -177,7 +187,10 @@ class TeaCacheHook(ModelHook):
         Returns:
             The module.
         """
+        self._teller.end(self.sessions.current(), self.config.guards.guard_the_end)
         self.state_manager.reset()
+        if self.clock is not None:
+            self.clock.forget(current_key())
         return module
 
     @property
@@ -197,28 +210,45 @@ class TeaCacheHook(ModelHook):
 
     def _passes_by(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Returns whether a call runs uncached and touches no state."""
-        if module.training and torch.is_grad_enabled():
+        if torch.is_grad_enabled():
             # What is reused has no graph, and a forward may draw random numbers that only training wants.
-            self._warn_once(
-                "training",
-                "This %s is being trained: its calls are computed, without TeaCache. Call eval(), or run it under "
-                "torch.no_grad(), to have them cached. Said once",
-                type(module).__name__,
-            )
-            return True
-        return any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self._bypass)
+            if module.training:
+                self._teller.training(type(module).__name__)
+                return True
+            if any(tensor.requires_grad for tensor in tensors_in(args, kwargs)):
+                self._teller.gradients(type(module).__name__)
+                return True
+        return self._signature.goes_past(args, kwargs)
 
-    def _identify(self, session: Session, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _follow(self, module: nn.Module) -> None:
+        """Has the extractor made anew where the model's code is another one since it was made."""
+        is_current = getattr(self.extractor_fn, "is_current", None)
+        if is_current is not None and not is_current(module):
+            self.extractor_fn = self._given
+            self.initialize_hook(module)
+            if self.extractor_fn is self._given:
+                raise RuntimeError(
+                    f"the forward of this {type(module).__name__}, or a part of it, was replaced since the extractor "
+                    f"that TeaCache was applied with was compiled: apply TeaCache anew, with one that fits"
+                )
+
+    def _identify(
+        self, session: Session, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], run: Run | None
+    ) -> Call:
         context = self.state_manager.find_context()
         last = None if session.position is None else session.position.moment
-        first = self._arguments.first(args, kwargs)
+        index = None if context is None else context.step_index
+        latents = self._signature.latents(args, kwargs)
+        names = self._signature.timestep
         return Call(
-            moment=look(self._arguments, args, kwargs, last, None if context is None else context.step_index),
+            moment=look(self._signature.arguments, names, args, kwargs, last, index, latents),
             branch=find_branch(module, context, self.config),
             paired=is_paired(module),
             again=session.attempt is not None and not session.attempt.is_repeated_by(args, kwargs),
-            image=first if isinstance(first, torch.Tensor) else None,
+            image=latents if isinstance(latents, torch.Tensor) else None,
             total=None if context is None else context.num_inference_steps,
+            run=run,
+            passed=leaves_of(self._signature.conditioning(args, kwargs)),
         )
 
     def _extract(
@@ -253,35 +283,8 @@ class TeaCacheHook(ModelHook):
         return output
 
     def _commit(self, session: Session, step: Step, elapsed: Elapsed) -> Decision:
-        if step.begins:
-            session.begin_generation()
-        session.attempt = None
-        session.position = step.position
-        session.together = step.together
-        if step.position.unsure:
-            session.states.clear()  # nobody can tell whose they are; the next moment begins anew
-        session.states[step.position.branch] = step.state
-        decision = Decision.of(step.position.branch, step.state.cnt - 1, step.verdict, session.key, elapsed)
+        commit(session, step)
+        decision = Decision.of(step.position.branch, step.seen - 1, step.verdict, session.key, elapsed)
         session.log.add(decision)
+        self._teller.step(session, step)
         return decision
-
-    def _tell(self, module: nn.Module, decision: Decision) -> None:
-        logger.debug("TeaCache %s", decision)
-        if decision.reason == "non-finite distance":
-            self._warn_once(
-                decision.reason,
-                "TeaCache measured a distance that is not finite (branch %s, step %d: distance %s, rescaled %s); such "
-                "steps are computed. Said once",
-                *(decision.branch, decision.step, decision.distance, decision.rescaled),
-            )
-        if self.config.on_decision is None:
-            return
-        try:
-            self.config.on_decision(module, decision)
-        except Exception:  # who looks on must not break the image
-            logger.exception("TeaCache's on_decision failed")
-
-    def _warn_once(self, about: str, message: str, *args: Any) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            logger.warning(message, *args)

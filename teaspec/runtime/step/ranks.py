@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-from torch.utils._pytree import tree_leaves
 
+from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.host.groups import cfg_group, sequence_group
 from teaspec.runtime.rules.decision import Change, read, relative_l1
 
@@ -37,12 +37,16 @@ class Reading:
         level: That of the call's timestep.
         restarts: Whether a rank begins a new generation.
         computes: Whether a rank has a reason to compute that is not the distance.
+        differs: Whether the conditioning is not that of the branch.
+        spread: Whether rows of the call are at different timesteps.
     """
 
     distance: float | None
     level: float | None
     restarts: bool
     computes: bool
+    differs: bool
+    spread: bool
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,10 @@ class Ranks:
         branches = cfg_group(config.cfg_group, module) if config.decide == "any" else None
         if sequence is None and branches is None:
             return ALONE
-        tensors = [leaf for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, torch.Tensor)]
         # Timesteps and sizes may be on the CPU while the rest is not.
-        devices = sorted({tensor.device for tensor in tensors}, key=lambda device: device.type == "cpu")
+        devices = sorted(
+            {tensor.device for tensor in tensors_in(args, kwargs)}, key=lambda device: device.type == "cpu"
+        )
         return cls(sequence, branches, next(iter(devices), None))
 
     def read(
@@ -83,8 +88,10 @@ class Ranks:
         change: Change | None,
         level: float | torch.Tensor | None,
         *,
-        restarts: bool,
-        computes: bool,
+        restarts: bool = False,
+        computes: bool = False,
+        differs: bool | torch.Tensor = False,
+        spread: bool | torch.Tensor = False,
     ) -> Reading:
         """Reads what a call is decided by, and waits for an accelerator once.
 
@@ -93,20 +100,30 @@ class Ranks:
             level: The level of the call's timestep, as far as it is known.
             restarts: Whether the call begins a new generation, as far as this rank can tell.
             computes: Whether this rank has a reason to compute that is not the distance.
+            differs: Whether the conditioning of this rank's share is not that of the branch.
+            spread: Whether rows of it are at different timesteps.
         """
         if self.sequence is None:
             measured = None if change is None else relative_l1(change.moved, change.magnitude, change.count)
-            distance, found = read(measured, level if isinstance(level, torch.Tensor) else None)
-            return Reading(distance, found if isinstance(level, torch.Tensor) else level, restarts, computes)
+            numbers = (measured, level, differs, spread)
+            found = read(*(number if isinstance(number, torch.Tensor) else None for number in numbers))
+            values: list[Any] = [
+                now if isinstance(number, torch.Tensor) else number for number, now in zip(numbers, found, strict=True)
+            ]
+            return Reading(values[0], values[1], restarts, computes, bool(values[2]), bool(values[3]))
         # Timesteps may be split like the sequence: ranks that saw other levels would begin generations alone.
         own = (0, 0, 0) if change is None else (change.moved, change.magnitude, change.count)
-        sums = self._sum(self.sequence, *own, 0 if level is None else level, restarts, computes)
-        distance, levels, restarting, computing = torch.stack([relative_l1(*sums[:3]), *sums[3:]]).tolist()
+        level_ = 0 if level is None else level
+        sums = self._sum(self.sequence, *own, level_, restarts, computes, differs, spread)
+        distance, levels, *raised = torch.stack([relative_l1(*sums[:3]), *sums[3:]]).tolist()
+        restarting, computing, differing, spreading = (count > 0 for count in raised)
         return Reading(
             distance=None if computing else distance,
             level=None if level is None else levels / self.sequence.size(),
-            restarts=restarting > 0,
-            computes=computing > 0,
+            restarts=restarting,
+            computes=computing,
+            differs=differing,
+            spread=spreading,
         )
 
     def does_another_compute(self, computes: bool) -> bool:
@@ -123,7 +140,7 @@ class Ranks:
     def pass_by(self) -> None:
         """Has the others not wait for a call that is not decided at all; what they do in the meantime is computed."""
         if self.sequence is not None:
-            self.read(None, None, restarts=False, computes=True)
+            self.read(None, None, computes=True)
         self.does_another_compute(True)
 
     def _sum(self, group: ProcessGroup, *numbers: float | torch.Tensor) -> tuple[torch.Tensor, ...]:

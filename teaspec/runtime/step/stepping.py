@@ -6,27 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from teaspec.runtime.contract.context import CacheContext
 from teaspec.runtime.contract.streams import ENCODER, HIDDEN, streams_of
-from teaspec.runtime.generation.sessions import Session
-from teaspec.runtime.generation.state import Layout, TeaCacheState
-from teaspec.runtime.generation.timeline import Call, Moment, Position, begin, place
+from teaspec.runtime.generation.conditioning import keep
+from teaspec.runtime.generation.moments import Moment
+from teaspec.runtime.generation.sessions import Session, owner
+from teaspec.runtime.generation.state import TeaCacheState
+from teaspec.runtime.generation.timeline import Call, Position
 from teaspec.runtime.generation.together import Together, agree
 from teaspec.runtime.host.compiled import runs_compiled
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.decision import Change, Verdict, decide, read
+from teaspec.runtime.rules.decision import Verdict
 from teaspec.runtime.rules.forecast import Computed, ratio_of
-from teaspec.runtime.rules.steps import Place, forced
 from teaspec.runtime.settings.config import TeaCacheConfig
-from teaspec.runtime.step.ranks import ELSEWHERE, Ranks
-from teaspec.runtime.step.residuals import Outcome, can_reuse, compute, layout_of, residuals_of, reuse
-
-INPUT = "modulated_input"
-CHANGED = "changed shape, dtype or device"
+from teaspec.runtime.step.deciding import CONDITIONING, INPUT, UNKNOWN, Decider, Found, index_of
+from teaspec.runtime.step.ranks import Ranks
+from teaspec.runtime.step.residuals import Outcome, compute, layout_of, residuals_of, reuse
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +36,11 @@ class Step:
         verdict: What was decided.
         together: What the calls of the step do, where branches decide together.
         begins: Whether a new generation begins with it.
+        forgets: Whether it leaves nothing behind but the record, and nothing of what came before.
+        seen: Steps of its branch, this one included, whatever their layout.
+        index: Its number in the generation.
+        total: Steps of the generation, as far as anybody knows.
+        where: Arguments that are known to have changed.
     """
 
     position: Position
@@ -46,6 +48,11 @@ class Step:
     verdict: Verdict
     together: Together | None
     begins: bool
+    forgets: bool
+    seen: int
+    index: int
+    total: int | None
+    where: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,29 +85,57 @@ class Stepper:
 
         Returns:
             What the forward returns, and what is to be committed.
+
+        Raises:
+            RuntimeError: If the call goes on with the generation of another thread.
+            ValueError: If a setting needs the number of steps, and nobody knows it.
         """
-        layout = layout_of(context)
-        verdict, position, begins = self._decide(session, call, context, layout)
-        together = None
+        # What decides is compared by the distance, also where it is an argument itself.
+        passed = {path: value for path, value in call.passed.items() if value is not context.modulated_input}
+        call = replace(call, layout=layout_of(context), passed=passed)
+        found = Decider(self.config, self.rescale, self.watch, self.ranks).decide(session, call, context)
+        if not found.begins:
+            session.refuse_others(owner())
+        position, verdict, together = found.position, found.verdict, None
         if self.config.decide == "any":
-            before, states = (None, {}) if begins else (session.together, session.states)
+            before, states = (None, {}) if found.begins else (session.together, session.states)
             verdict, together = agree(verdict, position, before, states, self.config.rel_l1_thresh)
             computes = verdict.choice == "compute"
             if self.ranks.does_another_compute(computes) and not computes:
                 verdict = replace(verdict, choice="compute", reason="another branch", carried=0.0)
                 together = replace(together, choice="compute")
-        state = TeaCacheState() if begins else session.states.get(position.branch) or TeaCacheState()
+        output, state = self._run(call, context, found, verdict)
+        seen = 1 + (0 if found.begins else session.seen.get(position.base, 0))
+        return output, Step(
+            position=position,
+            state=state,
+            verdict=verdict,
+            together=together,
+            begins=found.begins,
+            forgets=found.forgets,
+            seen=seen,
+            index=index_of(position),
+            total=found.total,
+            where=() if found.comparison is None else found.comparison.where,
+        )
+
+    def _run(self, call: Call, context: CacheContext, found: Found, verdict: Verdict) -> tuple[Any, TeaCacheState]:
+        state = TeaCacheState() if found.state is None else found.state
         if runs_compiled():
             self.watch.suspect(INPUT)
         kept = self.watch.keep(INPUT, context.modulated_input, self.storage)
         reuses = verdict.choice == "reuse"
-        now = _time_of(position.moment, state.cnt)
+        now = _time_of(found.position.moment, state.cnt)
         if reuses:
             outcome = reuse(context, state, self.split, self._ratio(state, now))
             successor = state
         else:
             successor = replace(state, computed_at=now, earlier=self._earlier(state, context))
             outcome = compute(context, self.watch, self.storage, self.split)
+        if found.state is None or found.comparison is None:
+            conditioning = keep(call.passed, self.watch)
+        else:
+            conditioning = state.conditioning.followed_by(call.passed, found.comparison, self.watch)
         successor = replace(
             _with_residuals(successor, outcome),
             cnt=state.cnt + 1,
@@ -108,9 +143,10 @@ class Stepper:
             consecutive_reuses=state.consecutive_reuses + 1 if reuses else 0,
             previous_modulated_input=kept.value,
             kept_input=kept,
-            layout=layout,
+            layout=call.layout,
+            conditioning=conditioning,
         )
-        return outcome.output, Step(position, successor, verdict, together, begins)
+        return outcome.output, successor
 
     def _ratio(self, state: TeaCacheState, now: float | None) -> float:
         if not self.config.residual_order:
@@ -125,69 +161,33 @@ class Stepper:
         keys = [stream.key for stream in streams_of(context) if stream.entry is not None and stream.key in known]
         return Computed(state.computed_at, {key: known[key] for key in keys}, state.origins)
 
-    def _decide(
-        self, session: Session, call: Call, context: CacheContext, layout: Layout
-    ) -> tuple[Verdict, Position, bool]:
-        # A named call whose timestep is on an accelerator has its place only when the distance is read, too: the device
-        # is waited for once. So has one that is shared, whose timestep may be. Until then it is taken to go on with the
-        # generation.
-        late = call.moment.unread is not None or self.ranks.sequence is not None
-        position = None if late and call.branch is not None else _place(session, call)
-        branch = call.branch if position is None else position.branch
-        goes_on = position is None or not position.restarts
-        state = session.states.get(branch) if goes_on and branch is not None else None
-        changed = goes_on and _is_changed(session, call, state, layout)
-        reason, change = self._forecast(session, call, None if changed else state, context)
-        found = self.ranks.read(
-            change,
-            call.moment.level if position is None else position.moment.level,
-            restarts=changed or (position is not None and position.restarts),
-            computes=reason is not None,
-        )
-        if position is None:
-            position = place(session.position, call.at(found.level))
-        if position.restarts or found.restarts:
-            reason = CHANGED if changed else "first call" if position.restarts else ELSEWHERE
-            if not position.restarts:
-                position = begin(replace(call, moment=position.moment))
-            return Verdict("compute", reason), position, True
-        if found.distance is None or state is None:
-            return Verdict("compute", reason or ELSEWHERE), position, False
-        assert self.config.accumulate is not None
-        verdict = decide(
-            found.distance,
-            state.accumulated_rel_l1_distance,
-            self.config.rel_l1_thresh,
-            self.rescale,
-            self.config.accumulate,
-        )
-        return verdict, position, False
 
-    def _forecast(
-        self, session: Session, call: Call, state: TeaCacheState | None, context: CacheContext
-    ) -> tuple[str | None, Change | None]:
-        """Returns why the step must be computed, or else how much has changed, not read yet."""
-        seen = TeaCacheState() if state is None else state
-        where = Place(
-            seen=seen.cnt,
-            index=seen.cnt if call.moment.index is None else call.moment.index,
-            total=call.total or session.num_inference_steps or self.config.num_inference_steps,
-            reused=seen.consecutive_reuses,
-        )
-        # Before the first call, too: settings that cannot be met are an error of the first call, not of a later one.
-        reason = forced(self.config.guards, where)
-        if seen.kept_input is None:
-            return "first call", None
-        self.watch.learn(INPUT, seen.kept_input)
-        if reason is not None:
-            return reason, None
-        previous = seen.kept_input.find()
-        if previous is None:
-            return "previous input overwritten", None
-        if not can_reuse(context, residuals_of(seen)):
-            return "no residual", None
-        with torch.no_grad():
-            return None, Change.of(context.modulated_input, previous)
+def commit(session: Session, step: Step) -> None:
+    """Has a session remember a step. Only now is its call known to have succeeded.
+
+    Args:
+        session: The session; up to here an exception leaves it as it was.
+        step: The step.
+    """
+    guessed = step.position.pattern is not None or step.verdict.reason == CONDITIONING
+    barren = session.barren if guessed or not step.begins else 0
+    if step.forgets or (step.begins and step.position.pattern is not None):
+        session.forget()
+    elif step.begins:
+        session.begin_generation()
+    session.attempt = None
+    first = step.position.order == 1 or step.forgets
+    session.barren = barren + first if step.verdict.reason in UNKNOWN else 0
+    if step.forgets:
+        return
+    if step.begins:
+        session.owner = owner()
+    session.position, session.together = step.position, step.together
+    session.last, session.total = step.index, step.total
+    if step.position.unsure and step.position.pattern is None:
+        session.states.clear()  # nobody can tell whose they are; the next step begins anew
+    session.states[step.position.branch] = step.state
+    session.seen[step.position.base] = step.seen
 
 
 def _time_of(moment: Moment, seen: int) -> float | None:
@@ -195,23 +195,6 @@ def _time_of(moment: Moment, seen: int) -> float | None:
     if moment.timestep is None:
         return float(seen if moment.index is None else moment.index)
     return moment.level if isinstance(moment.level, float) else None
-
-
-def _place(session: Session, call: Call) -> Position:
-    unread = call.moment.unread
-    return place(session.position, call if unread is None else call.at(*read(unread)))
-
-
-def _is_changed(session: Session, call: Call, state: TeaCacheState | None, layout: Layout) -> bool:
-    """Returns whether the call is about something else than the generation so far."""
-    if state is not None and state.kept_input is not None:
-        return layout != state.layout
-    # Counted calls are passes over one image: another one's shape tells that it is not the second pass.
-    return call.branch is None and any(_image(other.layout) != _image(layout) for other in session.states.values())
-
-
-def _image(layout: Layout) -> Layout:
-    return tuple(entry for entry in layout if entry[0] == HIDDEN)
 
 
 def _with_residuals(state: TeaCacheState, outcome: Outcome) -> TeaCacheState:

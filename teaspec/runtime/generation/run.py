@@ -1,0 +1,44 @@
+"""A generation as a pipeline's scheduler tells it: `set_timesteps` begins it, `step` ends a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+@dataclass(frozen=True)
+class Run:
+    """How far a scheduler is.
+
+    Attributes:
+        serial: Which run it is; each `set_timesteps` begins another one.
+        ended: Steps that have ended.
+        length: Steps that the scheduler has listed.
+        first: Which of them the run began with: 0, or a later one at a strength below 1. None as long as nobody knows.
+    """
+
+    serial: int
+    length: int
+    first: int | None = None
+    ended: int = 0
+
+    @property
+    def total(self) -> int:
+        """Steps that really run. Before the first has ended it may be too many."""
+        return self.length - (self.first or 0)
+
+
+class Clock(Protocol):
+    """What a hook asks about the schedulers of its pipeline."""
+
+    def attend(self) -> Run | None:
+        """Takes note of a call of a transformer; returns how far its run is, None where there is none."""
+
+    def forget(self, key: Hashable) -> None:
+        """Has the current run of a session end."""
+
+    def leave(self, hook: Any) -> None:
+        """Takes note that a hook is gone; the last one takes with it what was attached to the schedulers."""

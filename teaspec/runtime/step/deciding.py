@@ -1,0 +1,219 @@
+"""What a call does: compute or reuse, and where it belongs. An accelerator is waited for once, in one reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from teaspec.runtime.contract.context import CacheContext
+from teaspec.runtime.generation.conditioning import Comparison
+from teaspec.runtime.generation.sessions import Session
+from teaspec.runtime.generation.state import TeaCacheState
+from teaspec.runtime.generation.timeline import Call, Position, begin, is_repeated, key_of, place
+from teaspec.runtime.keep.overwrite import OverwriteWatch
+from teaspec.runtime.rules.decision import Change, Verdict, decide, read
+from teaspec.runtime.rules.steps import Place, forced
+from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.step.ranks import ELSEWHERE, Ranks, Reading
+from teaspec.runtime.step.residuals import can_reuse, residuals_of
+
+INPUT = "modulated_input"
+
+FIRST = "first call"
+CONDITIONING = "other conditioning"
+ROWS = "rows at different steps"
+UNKNOWN = (FIRST, CONDITIONING, ROWS)
+"""Reasons of steps that are computed because nothing is known to be theirs."""
+
+STEADY = 1
+"""So many steps in a row with the very same objects, and other ones are those of another generation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a call does.
+
+    Attributes:
+        verdict: Compute or reuse.
+        position: Where it belongs.
+        state: That of its branch, None where there is none that it may go on with.
+        begins: Whether a new generation begins with it.
+        forgets: Whether it leaves nothing behind.
+        comparison: How its conditioning differs from that of the state, where there is one.
+        total: Steps of the generation, None where nobody knows.
+    """
+
+    verdict: Verdict
+    position: Position
+    state: TeaCacheState | None = None
+    begins: bool = False
+    forgets: bool = False
+    comparison: Comparison | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Decider:
+    """Decides about calls.
+
+    Attributes:
+        config: The settled config.
+        rescale: The polynomial.
+        watch: Knows which tensors are written to.
+        ranks: The processes that share the call.
+    """
+
+    config: TeaCacheConfig
+    rescale: Callable[[float], float]
+    watch: OverwriteWatch
+    ranks: Ranks
+
+    def decide(self, session: Session, call: Call, context: CacheContext) -> Found:
+        """Decides about one call.
+
+        Args:
+            session: Where it belongs.
+            call: The call.
+            context: The call, cut.
+
+        Raises:
+            ValueError: If a setting needs the number of steps, and nobody knows it.
+        """
+        early = self._place_early(session, call)
+        state, comparison = self._find_state(session, call, early)
+        total = self._total(session, call, early)
+        told = early is not None and early.is_told
+        doubtful = not told and comparison is not None and state is not None and _is_doubtful(comparison, state)
+        reason, change = None, None
+        if early is not None:
+            # Before the first call, too: settings that cannot be met are an error of that, not of a later one.
+            reason = self._forced(session, early, state, total)
+        if reason is None:
+            reason, change = self._measure(state, context)
+        found = self.ranks.read(
+            change,
+            call.moment.level if early is None else early.moment.level,
+            restarts=doubtful or (early is not None and early.restarts),
+            computes=reason is not None,
+            differs=comparison is not None and comparison.differs,
+            spread=call.moment.spread,
+        )
+        call = call.read(found.level, found.differs)
+        position = place(session.position, call)
+        if found.spread:
+            return Found(Verdict("compute", ROWS), position, begins=True, forgets=True)
+        changed = found.differs
+        why: str | None
+        if position.restarts or session.position is None:
+            why = FIRST
+        elif changed and not position.is_told:
+            why = CONDITIONING
+        else:
+            why = (CONDITIONING if doubtful else ELSEWHERE) if found.restarts else None
+        if why is not None:
+            if why is not FIRST:
+                position = begin(call, restarts=True)
+            forced(self.config.guards, Place(0, index_of(position), total, 0))
+            return Found(Verdict("compute", why), position, begins=True, comparison=comparison, total=total)
+        own = session.states.get(position.branch)
+        if changed or own is None or own is not state:
+            # Where the place was not known before the reading, this was not measured.
+            self._forced(session, position, own, total)
+            why = CONDITIONING if changed else FIRST if own is None else "no residual"
+            state = None if changed else own
+            return Found(Verdict("compute", why), position, state, comparison=comparison, total=total)
+        if early is None:
+            reason = self._forced(session, position, own, total) or reason
+        verdict = self._verdict(found, own, reason)
+        return Found(verdict, position, own, comparison=comparison, total=total)
+
+    def _place_early(self, session: Session, call: Call) -> Position | None:
+        """Returns a call's place where it is known before anything is read, else None.
+
+        A named call whose timestep is on an accelerator has its place only when the distance is read: the device is
+        waited for once. So has one that is shared, whose timestep may be. Until then it is taken for the first of its
+        name in its step. Calls of one name are counted, and for that the device is waited for twice.
+        """
+        last = session.position
+        told = call.run is not None or (
+            call.moment.index is not None and last is not None and last.moment.index is not None
+        )
+        unread = call.moment.unread
+        late = unread is not None or self.ranks.sequence is not None
+        if not late or told:
+            return place(last, call)
+        if call.branch is not None and not (is_repeated(last, call) and _has_several(session)):
+            return None
+        return place(last, call if unread is None else call.read(read(unread)[0]))
+
+    def _find_state(
+        self, session: Session, call: Call, early: Position | None
+    ) -> tuple[TeaCacheState | None, Comparison | None]:
+        last = session.position
+        if last is None:
+            return None, None
+        first = key_of(call, last.layouts)
+        key = first if early is None else None if early.restarts else early.branch
+        state = None if key is None else session.states.get(key)
+        # Called again in the first step: a window of this generation, or the first call of another one.
+        twin = first if early is None else early.twin
+        reference = state or (session.states.get(twin) if twin is not None and last.step == 0 else None)
+        return state, None if reference is None else reference.conditioning.compare(call.passed, self.watch)
+
+    def _total(self, session: Session, call: Call, position: Position | None) -> int | None:
+        """Returns how many steps the generation has; who runs them knows better than who tells."""
+        told = call.total or session.num_inference_steps or self.config.num_inference_steps
+        return told if position is None or position.run is None else position.run.total
+
+    def _forced(
+        self, session: Session, position: Position, state: TeaCacheState | None, total: int | None
+    ) -> str | None:
+        fresh = position.restarts or session.position is None
+        seen = 0 if fresh else session.seen.get(position.base, 0)
+        reused = 0 if state is None else state.consecutive_reuses
+        reason = forced(self.config.guards, Place(seen, index_of(position), total, reused))
+        return FIRST if state is None else reason
+
+    def _measure(self, state: TeaCacheState | None, context: CacheContext) -> tuple[str | None, Change | None]:
+        """Returns why the step must be computed, or else how much has changed, not read yet."""
+        if state is None or state.kept_input is None:
+            return FIRST, None
+        self.watch.learn(INPUT, state.kept_input)
+        previous = state.kept_input.find()
+        if previous is None:
+            return "previous input overwritten", None
+        if not can_reuse(context, residuals_of(state)):
+            return "no residual", None
+        with torch.no_grad():
+            return None, Change.of(context.modulated_input, previous)
+
+    def _verdict(self, found: Reading, state: TeaCacheState, reason: str | None) -> Verdict:
+        if reason is not None or found.distance is None:
+            return Verdict("compute", reason or ELSEWHERE)
+        assert self.config.accumulate is not None
+        return decide(
+            found.distance,
+            state.accumulated_rel_l1_distance,
+            self.config.rel_l1_thresh,
+            self.rescale,
+            self.config.accumulate,
+        )
+
+
+def index_of(position: Position) -> int:
+    """Returns the number of a step in its generation: as the scheduler has it, or the pipeline, or as counted."""
+    if position.run is not None:
+        return position.run.ended
+    return position.step if position.moment.index is None else position.moment.index
+
+
+def _has_several(session: Session) -> bool:
+    """Returns whether a name is called several times a step in this generation."""
+    return any("#" in branch for branch in session.states)
+
+
+def _is_doubtful(comparison: Comparison, state: TeaCacheState) -> bool:
+    """Returns whether other objects of the same values may be those of another generation."""
+    return comparison.renewed and state.conditioning.steady >= STEADY

@@ -102,11 +102,36 @@ def is_same(moment: Moment, last: Moment, *, exact: bool) -> bool:
     return (moment.level is not None and not exact) or same_value(moment.value, last.value)
 
 
-def is_rising(before: Moment, now: Moment) -> bool | None:
-    """Returns whether timesteps rise from one call to another, None where that cannot be told."""
+def is_rising(before: Moment, now: Moment, *, resized: bool = False) -> bool | None:
+    """Returns whether timesteps rise from one call to another, None where that cannot be told.
+
+    Args:
+        before: When the one was.
+        now: When the other is.
+        resized: Whether they are those of other tokens. Tokens that are given have none, so means say nothing then;
+            the highest does, where reading it waits for nobody.
+    """
+    if resized:
+        values = (before.value, now.value)
+        if not all(isinstance(value, torch.Tensor) and costs_nothing_to_read(value) for value in values):
+            return None
+        peak_before, peak = (value.max().item() for value in values)
+        return None if peak_before == peak else bool(peak > peak_before)
     if not isinstance(before.level, float) or not isinstance(now.level, float) or before.level == now.level:
         return None
     return now.level > before.level
+
+
+def is_resized(last: Moment | None, moment: Moment) -> bool:
+    """Returns whether timesteps are those of tokens, and of others than before."""
+    if last is None or not isinstance(last.value, torch.Tensor) or not isinstance(moment.value, torch.Tensor):
+        return False
+    return is_by_token(moment) and moment.value.shape != last.value.shape
+
+
+def is_by_token(moment: Moment) -> bool:
+    """Returns whether timesteps are those of tokens."""
+    return isinstance(moment.value, torch.Tensor) and moment.value.ndim > 1
 
 
 def turns_back(last: Moment, moment: Moment, rising: bool | None, so_far: bool | None) -> bool:

@@ -94,6 +94,7 @@ class Session:
         key: The key given to `session`.
         states: By branch.
         seen: Steps of each branch so far, whatever its layout.
+        latest: The branch of the last of these steps, with its layout.
         position: The place of the last call.
         owner: The thread, and the asyncio task in it, that the generation's calls come from.
         together: What the calls of the running step do, where branches decide together.
@@ -109,6 +110,7 @@ class Session:
     key: Hashable = None
     states: dict[str, TeaCacheState] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    latest: dict[str, str] = field(default_factory=dict)
     position: Position | None = None
     owner: Owner | None = None
     together: Together | None = None
@@ -130,6 +132,7 @@ class Session:
         """Forgets what the generation has cached, and how far it is."""
         self.states.clear()
         self.seen.clear()
+        self.latest.clear()
         self.position = None
         self.owner = None
         self.together = None

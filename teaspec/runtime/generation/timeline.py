@@ -48,6 +48,8 @@ class Call:
         passed: Its conditioning.
         layout: Shapes, dtypes and devices behind its prelude.
         differs: Whether its conditioning is not that of the branch, as far as it has been read.
+        resized: Whether its timesteps are those of other tokens than before.
+        undirected: Whether nobody can tell if its timestep is higher or lower than the last.
     """
 
     moment: Moment
@@ -60,10 +62,12 @@ class Call:
     passed: Passed = field(default_factory=dict)
     layout: Layout = ()
     differs: bool = False
+    resized: bool = False
+    undirected: bool = False
 
-    def read(self, level: float | None, differs: bool = False) -> Call:
+    def read(self, level: float | torch.Tensor | None, differs: bool = False, undirected: bool = False) -> Call:
         """Returns the call with what had to be read."""
-        return replace(self, moment=replace(self.moment, level=level), differs=differs)
+        return replace(self, moment=replace(self.moment, level=level), differs=differs, undirected=undirected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +180,7 @@ def _guessed(last: Position, call: Call) -> Position:
         return begin(call, restarts=True)
     moment = call.moment
     same = _is_same_step(last, call)
-    rising = None if same else is_rising(last.moment, moment)
+    rising = None if same or call.undirected else is_rising(last.moment, moment, resized=call.resized)
     if turns_back(last.moment, moment, rising, last.rising):
         return begin(call, restarts=True, silent=last.silent)
     if last.unsure and not same and last.pattern != last.counts:

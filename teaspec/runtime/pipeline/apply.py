@@ -49,10 +49,10 @@ def apply_teacache_hook(
             f"this {name} already has a cache of diffusers, {rival}, and TeaCache on top would reuse what that one "
             f"reused; call disable_cache() first"
         )
-    replaced = replaced_forward(module)
+    is_replaced = replaced_forward(module) is not None
     hook = TeaCacheHook(config, extractor)
     apply_hook(module, hook)
-    if False and not _is_cut(replaced, hook.extractor_fn):
+    if is_replaced and not _is_made_of(hook.extractor_fn, module):
         remove_hook(module, hook)
         raise ValueError(
             f"the forward of this {name} was replaced on the instance, and the extractor is of another one. Put the "
@@ -61,10 +61,10 @@ def apply_teacache_hook(
         )
 
 
-def _is_cut(forward: Any, extractor: Any) -> bool:
-    """Returns whether an extractor is made of a forward that was set on a module; a hand-written one cannot tell."""
-    cut = getattr(extractor, "forward", None)
-    return cut is not None and cut is getattr(forward, "__func__", None)
+def _is_made_of(extractor: Any, module: nn.Module) -> bool:
+    """Returns whether an extractor is made of the code that a module has now; a hand-written one cannot tell."""
+    is_current = getattr(extractor, "is_current", None)
+    return is_current is not None and is_current(module)
 
 
 def remove_teacache_hook(module: nn.Module) -> None:

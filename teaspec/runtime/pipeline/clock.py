@@ -47,7 +47,8 @@ class PipelineClock:
         self._hooks.add(hook)
         hook.clock = self
         for scheduler in self._schedulers():
-            self._attach(scheduler)
+            if id(scheduler) not in self._attached:
+                self._attach(scheduler)
 
     def leave(self, hook: Any) -> None:
         """Has a hook told no longer; the last one takes with it what was attached."""

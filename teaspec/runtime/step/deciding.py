@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from teaspec.runtime.contract.context import CacheContext
 from teaspec.runtime.generation.conditioning import Comparison
+from teaspec.runtime.generation.moments import is_by_token, is_resized
 from teaspec.runtime.generation.sessions import Session
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.timeline import Call, Position, begin, is_repeated, key_of, place
@@ -55,6 +56,27 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
+class Guess:
+    """What is known of a call before anything is read.
+
+    Attributes:
+        position: Where it belongs, None where that has to be read.
+        state: That of its branch, None where there is none.
+        comparison: How its conditioning differs from that of the state.
+        is_doubtful: Whether its objects are new, though those of the steps before were the same.
+        reason: Why it must be computed, None where the distance may decide.
+        total: Steps of the generation, None where nobody knows.
+    """
+
+    position: Position | None
+    state: TeaCacheState | None
+    comparison: Comparison | None
+    is_doubtful: bool
+    reason: str | None
+    total: int | None
+
+
+@dataclass(frozen=True, eq=False)
 class Decider:
     """Decides about calls.
 
@@ -81,53 +103,62 @@ class Decider:
         Raises:
             ValueError: If a setting needs the number of steps, and nobody knows it.
         """
+        last, is_alone = session.position, self.ranks.sequence is None
+        resized = is_alone and is_resized(None if last is None else last.moment, call.moment)
+        call = replace(call, resized=resized)
+        guess, change = self._guess(session, call, context)
+        early = guess.position
+        level = call.moment.level if early is None else early.moment.level
+        found = self.ranks.read(
+            change,
+            level,
+            restarts=guess.is_doubtful or (early is not None and early.restarts),
+            computes=guess.reason is not None,
+            differs=guess.comparison is not None and guess.comparison.differs,
+            spread=call.moment.spread,
+            switched=_is_switched(session, call, early),
+        )
+        # The same on all ranks, whichever of them has more tokens now: what one sees of their times does not count.
+        undirected = not is_alone and found.switched and is_by_token(call.moment)
+        known = level if early is not None and isinstance(level, float) else found.level
+        call = call.read(known, found.differs, undirected)
+        position = place(last, call)
+        if found.spread:
+            return Found(Verdict("compute", ROWS), position, begins=True, forgets=True)
+        why = _why_it_begins(session, position, found, guess)
+        if why is None:
+            return self._go_on(session, position, found, guess)
+        if why is not FIRST:
+            position = begin(call, restarts=True)
+        forced(self.config.guards, Place(0, index_of(position), guess.total, 0))
+        return Found(Verdict("compute", why), position, begins=True, comparison=guess.comparison, total=guess.total)
+
+    def _guess(self, session: Session, call: Call, context: CacheContext) -> tuple[Guess, Change | None]:
+        """Returns what is known before anything is read, and how much has changed, where that may decide."""
         early = self._place_early(session, call)
         state, comparison = self._find_state(session, call, early)
         total = self._total(session, call, early)
-        told = early is not None and early.is_told
-        doubtful = not told and comparison is not None and state is not None and _is_doubtful(comparison, state)
-        reason, change = None, None
-        if early is not None:
-            # Before the first call, too: settings that cannot be met are an error of that, not of a later one.
-            reason = self._forced(session, early, state, total)
+        is_told = early is not None and early.is_told
+        steady = 0 if state is None else state.conditioning.steady
+        is_doubtful = not is_told and steady >= STEADY and comparison is not None and comparison.renewed
+        # Before the first call, too: settings that cannot be met are an error of that, not of a later one.
+        reason = None if early is None else self._forced(session, early, state, total)
+        change = None
         if reason is None:
             reason, change = self._measure(state, context)
-        found = self.ranks.read(
-            change,
-            call.moment.level if early is None else early.moment.level,
-            restarts=doubtful or (early is not None and early.restarts),
-            computes=reason is not None,
-            differs=comparison is not None and comparison.differs,
-            spread=call.moment.spread,
-        )
-        call = call.read(found.level, found.differs)
-        position = place(session.position, call)
-        if found.spread:
-            return Found(Verdict("compute", ROWS), position, begins=True, forgets=True)
-        changed = found.differs
-        why: str | None
-        if position.restarts or session.position is None:
-            why = FIRST
-        elif changed and not position.is_told:
-            why = CONDITIONING
-        else:
-            why = (CONDITIONING if doubtful else ELSEWHERE) if found.restarts else None
-        if why is not None:
-            if why is not FIRST:
-                position = begin(call, restarts=True)
-            forced(self.config.guards, Place(0, index_of(position), total, 0))
-            return Found(Verdict("compute", why), position, begins=True, comparison=comparison, total=total)
+        return Guess(early, state, comparison, is_doubtful, reason, total), change
+
+    def _go_on(self, session: Session, position: Position, found: Reading, guess: Guess) -> Found:
+        """Decides about a call that goes on with its generation."""
         own = session.states.get(position.branch)
-        if changed or own is None or own is not state:
-            # Where the place was not known before the reading, this was not measured.
-            self._forced(session, position, own, total)
-            why = CONDITIONING if changed else FIRST if own is None else "no residual"
-            state = None if changed else own
-            return Found(Verdict("compute", why), position, state, comparison=comparison, total=total)
-        if early is None:
-            reason = self._forced(session, position, own, total) or reason
-        verdict = self._verdict(found, own, reason)
-        return Found(verdict, position, own, comparison=comparison, total=total)
+        reason = guess.reason if guess.position is not None else self._forced(session, position, own, guess.total)
+        if found.differs or found.parted or own is None:
+            reason = CONDITIONING if found.differs else FIRST if own is None else ELSEWHERE
+            return Found(Verdict("compute", reason), position, comparison=guess.comparison, total=guess.total)
+        if own is not guess.state:  # its place was not known before the reading, and it was not measured
+            return Found(Verdict("compute", reason or "no residual"), position, own, total=guess.total)
+        verdict = self._verdict(found, own, reason or guess.reason)
+        return Found(verdict, position, own, comparison=guess.comparison, total=guess.total)
 
     def _place_early(self, session: Session, call: Call) -> Position | None:
         """Returns a call's place where it is known before anything is read, else None.
@@ -209,11 +240,26 @@ def index_of(position: Position) -> int:
     return position.step if position.moment.index is None else position.moment.index
 
 
+def _is_switched(session: Session, call: Call, early: Position | None) -> bool:
+    """Returns whether a branch goes on with another layout than at its last step."""
+    if session.position is None or (early is not None and early.restarts):
+        return False
+    base = call.branch if early is None else early.base
+    branch = key_of(call, session.position.layouts) if early is None else early.branch
+    return base in session.latest and session.latest[base] != branch
+
+
 def _has_several(session: Session) -> bool:
     """Returns whether a name is called several times a step in this generation."""
     return any("#" in branch for branch in session.states)
 
 
-def _is_doubtful(comparison: Comparison, state: TeaCacheState) -> bool:
-    """Returns whether other objects of the same values may be those of another generation."""
-    return comparison.renewed and state.conditioning.steady >= STEADY
+def _why_it_begins(session: Session, position: Position, found: Reading, guess: Guess) -> str | None:
+    """Returns why a new generation begins with a call, None where none does."""
+    if position.restarts or session.position is None:
+        return FIRST
+    if found.differs and not position.is_told:
+        return CONDITIONING
+    if found.restarts:
+        return CONDITIONING if guess.is_doubtful else ELSEWHERE
+    return None

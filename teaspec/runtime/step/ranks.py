@@ -39,6 +39,8 @@ class Reading:
         computes: Whether a rank has a reason to compute that is not the distance.
         differs: Whether the conditioning is not that of the branch.
         spread: Whether rows of the call are at different timesteps.
+        switched: Whether a branch goes on with another layout.
+        parted: Whether some ranks do, and some do not, so that their states are not alike.
     """
 
     distance: float | None
@@ -47,6 +49,8 @@ class Reading:
     computes: bool
     differs: bool
     spread: bool
+    switched: bool = False
+    parted: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Ranks:
         computes: bool = False,
         differs: bool | torch.Tensor = False,
         spread: bool | torch.Tensor = False,
+        switched: bool = False,
     ) -> Reading:
         """Reads what a call is decided by, and waits for an accelerator once.
 
@@ -102,6 +107,7 @@ class Ranks:
             computes: Whether this rank has a reason to compute that is not the distance.
             differs: Whether the conditioning of this rank's share is not that of the branch.
             spread: Whether rows of it are at different timesteps.
+            switched: Whether its branch goes on with another layout.
         """
         if self.sequence is None:
             measured = None if change is None else relative_l1(change.moved, change.magnitude, change.count)
@@ -110,20 +116,22 @@ class Ranks:
             values: list[Any] = [
                 now if isinstance(number, torch.Tensor) else number for number, now in zip(numbers, found, strict=True)
             ]
-            return Reading(values[0], values[1], restarts, computes, bool(values[2]), bool(values[3]))
+            return Reading(values[0], values[1], restarts, computes, bool(values[2]), bool(values[3]), switched)
         # Timesteps may be split like the sequence: ranks that saw other levels would begin generations alone.
         own = (0, 0, 0) if change is None else (change.moved, change.magnitude, change.count)
-        level_ = 0 if level is None else level
-        sums = self._sum(self.sequence, *own, level_, restarts, computes, differs, spread)
-        distance, levels, *raised = torch.stack([relative_l1(*sums[:3]), *sums[3:]]).tolist()
-        restarting, computing, differing, spreading = (count > 0 for count in raised)
+        times = (0, 0) if level is None else (level, 1)
+        sums = self._sum(self.sequence, *own, *times, restarts, computes, differs, spread, switched)
+        distance, levels, timed, *raised = torch.stack([relative_l1(*sums[:3]), *sums[3:]]).tolist()
+        restarting, computing, differing, spreading, switching = (count > 0 for count in raised)
         return Reading(
             distance=None if computing else distance,
-            level=None if level is None else levels / self.sequence.size(),
+            level=None if level is None else levels / timed,  # a rank with a call past the cache has none
             restarts=restarting,
             computes=computing,
             differs=differing,
             spread=spreading,
+            switched=switching,
+            parted=switching and raised[-1] < self.sequence.size(),
         )
 
     def does_another_compute(self, computes: bool) -> bool:

@@ -188,6 +188,7 @@ def commit(session: Session, step: Step) -> None:
         session.states.clear()  # nobody can tell whose they are; the next step begins anew
     session.states[step.position.branch] = step.state
     session.seen[step.position.base] = step.seen
+    session.latest[step.position.base] = step.position.branch
 
 
 def _time_of(moment: Moment, seen: int) -> float | None:

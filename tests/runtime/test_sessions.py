@@ -185,9 +185,10 @@ def test_asyncio_tasks_have_sessions_and_branches_of_their_own() -> None:
 
     async def generate(key: int) -> list[torch.Tensor]:
         outputs = []
-        with teaspec.session(key), teaspec.branch(f"branch {key}"), torch.no_grad():
+        with teaspec.session(key), teaspec.branch(f"branch {key}"):
             for number in range(4):
-                outputs.append(module(latents(number), signal(LEVELS[number]), 9.0 - number))
+                with torch.no_grad():  # it is the thread's, so no task may hold it while others run
+                    outputs.append(module(latents(number), signal(LEVELS[number]), 9.0 - number))
                 await asyncio.sleep(random.Random(key + number).random() / 100)
             assert {one.branch for one in hook.decisions} == {f"branch {key}"}
         return outputs

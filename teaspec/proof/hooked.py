@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -40,7 +41,7 @@ def hooked(
     Yields:
         The module.
     """
-    apply_teacache_hook(module, config, extractor=Untimed(extractor, bypass))
+    apply_teacache_hook(module, config, extractor=Unidentified(extractor, bypass, module))
     try:
         yield module
     finally:
@@ -54,16 +55,18 @@ def call(module: nn.Module, arguments: Arguments) -> Any:
         return module(*arguments.args, **arguments.kwargs)
 
 
-class Untimed:
-    """The extractor under proof with the spec's `bypass`, as the registry holds it, but for the timestep.
+class Unidentified:
+    """The extractor under proof with the spec's `bypass`, as the registry holds it, but with nothing to tell calls by.
 
-    Rows of a probe are at timesteps of their own, as those of no generation are.
+    The calls of a probe are those of no generation: rows are at timesteps of their own, and prompts are drawn anew.
     """
 
     timestep = ()
 
-    def __init__(self, extractor: Callable[..., Any], bypass: tuple[str, ...]) -> None:
+    def __init__(self, extractor: Callable[..., Any], bypass: tuple[str, ...], module: nn.Module) -> None:
+        """Takes all arguments of the module's forward for varying."""
         self.bypass = bypass
+        self.varying = tuple(inspect.signature(module.forward).parameters)
         self._extractor = extractor
 
     def __call__(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:

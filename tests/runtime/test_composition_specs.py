@@ -17,7 +17,7 @@ from torch import nn
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.compare import ViolationError, require_close, require_equal
-from teaspec.proof.hooked import Untimed
+from teaspec.proof.hooked import Unidentified
 from teaspec.proof.inputs import Example
 from teaspec.proof.run import surroundings
 from teaspec.proof.subject import Subject
@@ -93,7 +93,7 @@ def test_the_part_that_decides_finds_its_weights(name: str, keep: Callable[..., 
         hooked = copy.deepcopy(base)
         keep(hooked, spec.norm, tmp_path / "hooked")
         apply_teacache_hook(
-            hooked, TeaCacheConfig(0.5, [0, 0, 0, 1, 0], warmup_steps=0), extractor=Untimed(extractor, ())
+            hooked, TeaCacheConfig(0.5, [0, 0, 0, 1, 0], warmup_steps=0), extractor=Unidentified(extractor, (), hooked)
         )
         hook = find_teacache_hook(hooked)
         for step in range(2):

@@ -8,8 +8,9 @@ import torch
 
 from teaspec.runtime.contract.arguments import ArgumentFinder
 from teaspec.runtime.contract.signature import TIMESTEP_NAMES
+from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.moments import look
-from teaspec.runtime.generation.timeline import Call, Position, place
+from teaspec.runtime.generation.timeline import place
 
 
 def forward(hidden_states: Any, encoder: Any = None, timestep: Any = None, *, guidance: Any = None) -> None: ...

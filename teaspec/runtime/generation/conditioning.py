@@ -6,6 +6,7 @@ ones with the same values cost a comparison, which is read together with the dis
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ import torch
 
 from teaspec.runtime.generation.moments import costs_nothing_to_read, same_value
 from teaspec.runtime.keep.overwrite import Kept, OverwriteWatch, unchanged
+
+STEADY = 1
+"""So many steps in a row with the very same object, and another one is that of another generation."""
 
 Passed = Mapping[str, Any]
 """What a call passed: by parameter, and by the place in it where it is a container."""
@@ -25,12 +29,14 @@ class Comparison:
 
     Attributes:
         differs: Whether a value does; a tensor where that has to be read.
-        renewed: Whether a tensor is another object or was written to, whatever its values.
-        where: The parameters of which that is known.
+        is_unknown: Whether it counts as different only because what was passed before has been written over.
+        renewed: Tensors that are other objects, or were written to, whatever their values.
+        where: The parameters that are known to differ.
     """
 
     differs: bool | torch.Tensor = False
-    renewed: bool = False
+    is_unknown: bool = False
+    renewed: frozenset[str] = frozenset()
     where: tuple[str, ...] = ()
 
 
@@ -40,11 +46,13 @@ class Conditioning:
 
     Attributes:
         leaves: Tensors as they were kept, and values of other kinds.
-        steady: Steps in a row that were given the very same objects as the one before.
+        objects: The tensors themselves, as long as they live.
+        steady: By tensor, steps in a row that were given the very same object as the one before.
     """
 
     leaves: Passed = field(default_factory=dict)
-    steady: int = 0
+    objects: Mapping[str, weakref.ref[torch.Tensor]] = field(default_factory=dict)
+    steady: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
@@ -60,7 +68,7 @@ class Conditioning:
             watch: Learns which tensors their owner writes to.
         """
         differing = [path for path in {*self.leaves, *passed} if path not in self.leaves or path not in passed]
-        renewed, unread = False, list[torch.Tensor]()
+        renewed, unknown, unread = set[str](), list[str](), list[torch.Tensor]()
         for path, value in passed.items():
             before = self.leaves.get(path)
             if not isinstance(before, Kept) or not isinstance(value, torch.Tensor):
@@ -70,16 +78,21 @@ class Conditioning:
             watch.learn(_key(path), before)
             if _is_same_memory(value, before):
                 continue
-            renewed = True
-            found = _differs(value, before.find())
+            if value is not self.objects[path]():
+                renewed.add(path)
+            kept = before.find()
+            if kept is None:
+                unknown.append(path)
+                continue
+            found = _differs(value, kept)
             if found is True:
                 differing.append(path)
             elif isinstance(found, torch.Tensor):
                 unread.append(found.to(unread[0].device) if unread else found)
-        where = tuple(sorted({path.partition(".")[0] for path in differing}))
-        if differing or not unread:
-            return Comparison(bool(differing), renewed or bool(differing), where)
-        return Comparison(torch.stack(unread).any(), True)
+        where = tuple(sorted({path.partition(".")[0] for path in (*differing, *unknown)}))
+        if where or not unread:
+            return Comparison(bool(where), not differing and bool(unknown), frozenset(renewed), where)
+        return Comparison(torch.stack(unread).any(), False, frozenset(renewed))
 
     def followed_by(self, passed: Passed, comparison: Comparison, watch: OverwriteWatch) -> Conditioning:
         """Returns what is kept behind a call that was compared, and is given the same.
@@ -89,19 +102,24 @@ class Conditioning:
             comparison: What `compare` found.
             watch: Knows which tensors their owner writes to.
         """
-        if not comparison.renewed:
-            return Conditioning(self.leaves, self.steady + 1)
-        return keep(passed, watch)
+        steady = {path: 0 if path in comparison.renewed else self.steady.get(path, 0) + 1 for path in self.objects}
+        kept = keep(passed, watch) if comparison.renewed else self
+        return Conditioning(kept.leaves, kept.objects, steady)
+
+    def is_doubted(self, comparison: Comparison) -> bool:
+        """Returns whether an object is another one, though it was the same at the steps before.
+
+        Args:
+            comparison: What `compare` found.
+        """
+        return any(self.steady.get(path, 0) >= STEADY for path in comparison.renewed)
 
 
 def keep(passed: Passed, watch: OverwriteWatch) -> Conditioning:
     """Keeps what a call passes: tensors are copied as long as their owner may write to them."""
-    return Conditioning(
-        {
-            path: watch.keep(_key(path), value) if isinstance(value, torch.Tensor) else value
-            for path, value in passed.items()
-        }
-    )
+    tensors = {path: value for path, value in passed.items() if isinstance(value, torch.Tensor)}
+    kept = {path: watch.keep(_key(path), value) for path, value in tensors.items()}
+    return Conditioning({**passed, **kept}, {path: weakref.ref(value) for path, value in tensors.items()})
 
 
 def leaves_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,9 +153,7 @@ def _is_same_memory(tensor: torch.Tensor, kept: Kept) -> bool:
     return same == (other.shape, other.dtype, other.device, other.stride()) and tensor.data_ptr() == other.data_ptr()
 
 
-def _differs(tensor: torch.Tensor, before: torch.Tensor | None) -> bool | torch.Tensor:
-    if before is None:  # overwritten, so nobody knows
-        return True
+def _differs(tensor: torch.Tensor, before: torch.Tensor) -> bool | torch.Tensor:
     if (tensor.shape, tensor.dtype, tensor.device) != (before.shape, before.dtype, before.device):
         return True
     if costs_nothing_to_read(tensor):

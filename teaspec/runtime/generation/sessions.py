@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teaspec.runtime.contract.arguments import tensors_in
+from teaspec.runtime.generation.calls import Position
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.generation.timeline import Position
 from teaspec.runtime.generation.together import Together
 from teaspec.runtime.keep.memory import bytes_held
 from teaspec.runtime.rules.record import DecisionLog

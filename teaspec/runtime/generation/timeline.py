@@ -9,11 +9,11 @@ is a name, the k-th call of that name and layout in a step, and the layout.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 
-from teaspec.runtime.generation.conditioning import Passed
+from teaspec.runtime.generation.calls import Call, Counts, Position
 from teaspec.runtime.generation.moments import Moment, is_rising, is_same, same_value, turns_back
 from teaspec.runtime.generation.run import Run
 from teaspec.runtime.generation.state import Layout
@@ -22,100 +22,13 @@ PAIR = ("positive", "negative")
 """The branches of a transformer with `do_true_cfg`, in the order in which they are called."""
 
 STAGES = 4
-"""So often the timestep moves between two steps at most: the classical Runge-Kutta method has four stages."""
+"""At so many timesteps a model is called between two steps at most: the classical Runge-Kutta method has four."""
 
 MOST = 256
 """More calls in one step, or layouts in one generation, than any pipeline has; then nobody tells generations apart."""
 
 MARKS = frozenset("#:'\"")
 """What tells branches of one name apart, and what is put around a name that holds any of it."""
-
-Counts = Mapping[tuple[str, Layout], int]
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """What is known of a call.
-
-    Attributes:
-        moment: When it is.
-        branch: The name of its branch; None has the call counted.
-        paired: Whether calls without a name alternate between the two of `PAIR`.
-        again: Whether the call before it failed, and this one does not repeat it.
-        image: What it denoises, None where that is no tensor.
-        total: Steps of the generation, as far as `cache_context` tells it.
-        run: How far the scheduler of the pipeline is, None where nobody attends to one.
-        passed: Its conditioning.
-        layout: Shapes, dtypes and devices behind its prelude.
-        differs: Whether its conditioning is not that of the branch, as far as it has been read.
-        resized: Whether its timesteps are those of other tokens than before.
-        undirected: Whether nobody can tell if its timestep is higher or lower than the last.
-    """
-
-    moment: Moment
-    branch: str | None = None
-    paired: bool = False
-    again: bool = False
-    image: torch.Tensor | None = None
-    total: int | None = None
-    run: Run | None = None
-    passed: Passed = field(default_factory=dict)
-    layout: Layout = ()
-    differs: bool = False
-    resized: bool = False
-    undirected: bool = False
-
-    def read(self, level: float | torch.Tensor | None, differs: bool = False, undirected: bool = False) -> Call:
-        """Returns the call with what had to be read."""
-        return replace(self, moment=replace(self.moment, level=level), differs=differs, undirected=undirected)
-
-
-@dataclass(frozen=True, eq=False)
-class Position:
-    """A call's place in its generation.
-
-    Attributes:
-        moment: When it is.
-        branch: Its branch, as records and states have it.
-        base: The same without the layout: what counts the steps of a branch whose batch changes.
-        counts: Calls of this step so far, by name and layout.
-        order: How many they are, this one included.
-        step: Steps of the generation before this one, on this transformer.
-        layouts: Those of the generation, in the order of their appearance.
-        run: How far the scheduler was.
-        moved: How often the timestep moved within this step of the scheduler.
-        rising: Whether timesteps rise in this generation; None until two have been seen.
-        restarts: Whether it begins a new generation.
-        twin: The branch that it would be, were it the first of its name in its step; None where it is, or where calls
-            are counted.
-        images: What the first call of each layout denoised, where nobody attends to a scheduler; of the first step.
-        unsure: Whether calls of this step, the first one, were about several images: passes or windows of one
-            generation, or the first calls of several.
-        pattern: Calls of the step before, where that one was not sure.
-        silent: A run that is not trusted: the timestep goes on, and no step ends.
-    """
-
-    moment: Moment
-    branch: str
-    base: str
-    counts: Counts
-    order: int = 1
-    step: int = 0
-    layouts: tuple[Layout, ...] = ()
-    run: Run | None = None
-    moved: int = 0
-    rising: bool | None = None
-    restarts: bool = False
-    twin: str | None = None
-    images: Mapping[Layout, torch.Tensor] = field(default_factory=dict)
-    unsure: bool = False
-    pattern: Counts | None = None
-    silent: tuple[int, int] | None = None
-
-    @property
-    def is_told(self) -> bool:
-        """Whether somebody tells that the call belongs to this generation, so that it need not be guessed."""
-        return self.run is not None or (self.moment.index is not None and self.step > 0)
 
 
 def place(last: Position | None, call: Call) -> Position:
@@ -132,11 +45,12 @@ def place(last: Position | None, call: Call) -> Position:
     return _guessed(last, call) if call.run is None else _told(last, call, call.run)
 
 
-def begin(call: Call, **kept: object) -> Position:
+def begin(call: Call, last: Position | None = None, **kept: object) -> Position:
     """Returns the place of a generation's first call.
 
     Args:
         call: The call.
+        last: The place of the last call of another generation, where there was one.
         **kept: What is still known from before.
     """
     name = _name(call, {})
@@ -149,7 +63,12 @@ def begin(call: Call, **kept: object) -> Position:
         layouts=(call.layout,),
         run=call.run,
         images=_with_image({}, call),
+        levels=_with_level((), call.moment),
+        called=(call.branch or "", call.layout),
     )
+    if last is not None:
+        usual = last.usual if last.rising is None else last.rising
+        first = replace(first, restarts=True, usual=usual, silent=last.silent)
     return replace(first, **kept)  # type: ignore[arg-type]
 
 
@@ -167,37 +86,43 @@ def key_of(call: Call, layouts: tuple[Layout, ...]) -> str | None:
 
 def _told(last: Position, call: Call, run: Run) -> Position:
     if last.run is None or last.run.serial != run.serial:
-        return begin(call, restarts=True)
+        return begin(call, last)
     same = last.run.ended == run.ended
-    moved = last.moved + _has_moved(last.moment, call.moment) if same else 0
-    if moved > STAGES:
-        return begin(replace(call, run=None), restarts=True, silent=(run.serial, run.ended))
-    return _next(last, call, same, moved=moved)
+    levels = _with_level(last.levels if same else (), call.moment)
+    if len(levels) > STAGES:
+        return begin(replace(call, run=None), last, silent=(run.serial, run.ended))
+    return _next(last, call, same, levels=levels)
 
 
 def _guessed(last: Position, call: Call) -> Position:
     if last.run is not None:
-        return begin(call, restarts=True)
+        return begin(call, last)
     moment = call.moment
     same = _is_same_step(last, call)
     rising = None if same or call.undirected else is_rising(last.moment, moment, resized=call.resized)
     if turns_back(last.moment, moment, rising, last.rising):
-        return begin(call, restarts=True, silent=last.silent)
+        return begin(call, last)
+    if last.step == 0 and None not in (rising, last.usual) and rising != last.usual:
+        # The direction may be another one from here on; a generation that was given up at its first step is as likely.
+        return begin(call, last, rising=rising, usual=None)
     if last.unsure and not same and last.pattern != last.counts:
         # Nobody knows whose the states are. If this step has the calls of the last one, they are of one generation.
-        return begin(call, restarts=True, rising=last.rising if rising is None else rising, pattern=last.counts)
-    position = _next(last, call, same, rising=last.rising if rising is None else rising)
+        return begin(call, last, rising=last.rising if rising is None else rising, pattern=last.counts)
+    is_counted = last.moment.index is not None and moment.index is not None
+    rising = last.rising if rising is None else rising
+    position = _next(last, call, same, rising=rising, usual=last.usual, is_counted=is_counted)
     if last.step > 0 or not same:
         return position
     position = replace(position, images=_with_image(last.images, call))
     if position.counts == {**last.counts, (_name(call, last.counts, last), call.layout): 1}:
         return position
     is_same_image = call.image is None or same_value(call.image, position.images[call.layout])
-    is_counted = call.branch is None and not call.paired
-    again = call.again if is_counted else call.differs or is_same_image
-    if again and last.pattern is None:
-        return begin(call, restarts=True)
-    return replace(position, unsure=last.unsure or not is_same_image)
+    is_numbered = call.branch is None and not call.paired
+    differs = call.differs and not call.is_unknown
+    again = call.again if is_numbered else differs or is_same_image
+    if again and last.pattern is None and not last.is_doubted:
+        return begin(call, last, is_doubted=True)
+    return replace(position, unsure=last.unsure or differs or not is_same_image)
 
 
 def _next(last: Position, call: Call, same: bool, **changed: object) -> Position:
@@ -207,7 +132,7 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
     layouts = last.layouts if call.layout in last.layouts else (*last.layouts, call.layout)
     order = last.order + 1 if same else 1
     if order > MOST or len(layouts) > MOST:
-        return begin(call, restarts=True, silent=last.silent)
+        return begin(call, last)
     branch, base = _title(name, number, layouts.index(call.layout))
     position = Position(
         moment=call.moment,
@@ -218,7 +143,10 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
         step=last.step + (not same),
         layouts=layouts,
         run=call.run,
+        called=(call.branch or "", call.layout),
+        shifted=last.shifted if same else frozenset(),
         rising=last.rising,
+        is_doubted=last.is_doubted,
         twin=_title(name, 0, layouts.index(call.layout))[0] if name and number else None,
         images=last.images if same else {},
         unsure=last.unsure and same,
@@ -254,9 +182,9 @@ def _title(name: str, number: int, layout: int) -> tuple[str, str]:
     return base if layout == 0 else f"{base}:{layout}", base
 
 
-def _has_moved(last: Moment, moment: Moment) -> bool:
-    known = isinstance(last.level, float) and isinstance(moment.level, float)
-    return known and last.level != moment.level
+def _with_level(levels: tuple[float, ...], moment: Moment) -> tuple[float, ...]:
+    level = moment.level
+    return (*levels, level) if isinstance(level, float) and level not in levels else levels
 
 
 def _with_image(images: Mapping[Layout, torch.Tensor], call: Call) -> Mapping[Layout, torch.Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from teaspec.runtime.generation.calls import Position
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.generation.timeline import Position
 from teaspec.runtime.rules.decision import Choice, Verdict
 
 

@@ -40,6 +40,9 @@ class PipelineClock:
         self._attached: dict[int, Any] = {}
         self._runs: OrderedDict[Hashable, Run] = OrderedDict()
         self._called: set[Hashable] = set()
+        # One that came without a word, and the sessions that have begun on it: others may have before that.
+        self._exchanged: Any = None
+        self._begun: set[Hashable] = set()
         self._lock = threading.Lock()
 
     def join(self, hook: TeaCacheHook) -> None:
@@ -70,7 +73,10 @@ class PipelineClock:
         for scheduler in schedulers:
             if id(scheduler) not in self._attached:  # exchanged since the last call, and its timesteps are set already
                 self._attach(scheduler)
-                self.begin(scheduler)
+                self._give_up_all()
+                self._exchanged = scheduler
+        if self._exchanged is not None and key not in self._begun:
+            self.begin(self._exchanged)
         for scheduler in [one for one in self._attached.values() if not any(one is other for other in schedulers)]:
             self._detach(scheduler)
         with self._lock:
@@ -96,8 +102,15 @@ class PipelineClock:
             self._runs[key] = Run(next(_serials), len(scheduler.timesteps))
             self._runs.move_to_end(key)
             self._called.discard(key)
+            if self._exchanged is not None:
+                self._begun.add(key)
+                if len(self._begun) > MOST_RUNS:  # whoever had begun without a word is long over
+                    self._exchanged = None
+                    self._begun.clear()
             while len(self._runs) > MOST_RUNS:
-                self._called.discard(self._runs.popitem(last=False)[0])
+                forgotten, _ = self._runs.popitem(last=False)
+                self._called.discard(forgotten)
+                self._begun.discard(forgotten)
         for hook in list(self._hooks):
             hook.sessions.current().begin_generation()
 
@@ -122,6 +135,18 @@ class PipelineClock:
         if over:  # what is cached goes now; the record stays until the pipeline's own reset
             for hook in list(self._hooks):
                 hook.sessions.current().forget()
+
+    def _give_up_all(self) -> None:
+        """Ends the runs of all sessions: any of them may have begun another one that nobody was told of."""
+        with self._lock:
+            keys = list(self._runs)
+            self._runs.clear()
+            self._called.clear()
+            self._begun.clear()
+        for hook in list(self._hooks):
+            for session in hook.sessions.all:
+                if session.key in keys:
+                    session.begin_generation()
 
     def _schedulers(self) -> list[Any]:
         """Returns the schedulers that the pipeline has now; looks everywhere only where it holds something else."""

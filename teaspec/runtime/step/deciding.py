@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from teaspec.runtime.contract.context import CacheContext
+from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import Comparison
 from teaspec.runtime.generation.moments import is_by_token, is_resized
 from teaspec.runtime.generation.sessions import Session
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.generation.timeline import Call, Position, begin, is_repeated, key_of, place
+from teaspec.runtime.generation.timeline import begin, is_repeated, key_of, place
 from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.rules.decision import Change, Verdict, decide, read
 from teaspec.runtime.rules.steps import Place, forced
@@ -27,9 +28,6 @@ CONDITIONING = "other conditioning"
 ROWS = "rows at different steps"
 UNKNOWN = (FIRST, CONDITIONING, ROWS)
 """Reasons of steps that are computed because nothing is known to be theirs."""
-
-STEADY = 1
-"""So many steps in a row with the very same objects, and other ones are those of another generation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +119,8 @@ class Decider:
         # The same on all ranks, whichever of them has more tokens now: what one sees of their times does not count.
         undirected = not is_alone and found.switched and is_by_token(call.moment)
         known = level if early is not None and isinstance(level, float) else found.level
-        call = call.read(known, found.differs, undirected)
+        is_unknown = guess.comparison is not None and guess.comparison.is_unknown
+        call = replace(call.read(known), differs=found.differs, is_unknown=is_unknown, undirected=undirected)
         position = place(last, call)
         if found.spread:
             return Found(Verdict("compute", ROWS), position, begins=True, forgets=True)
@@ -129,7 +128,7 @@ class Decider:
         if why is None:
             return self._go_on(session, position, found, guess)
         if why is not FIRST:
-            position = begin(call, restarts=True)
+            position = begin(call, position, is_doubted=True)
         forced(self.config.guards, Place(0, index_of(position), guess.total, 0))
         return Found(Verdict("compute", why), position, begins=True, comparison=guess.comparison, total=guess.total)
 
@@ -139,8 +138,8 @@ class Decider:
         state, comparison = self._find_state(session, call, early)
         total = self._total(session, call, early)
         is_told = early is not None and early.is_told
-        steady = 0 if state is None else state.conditioning.steady
-        is_doubtful = not is_told and steady >= STEADY and comparison is not None and comparison.renewed
+        known = state is not None and comparison is not None and state.conditioning.is_doubted(comparison)
+        is_doubtful = known and not is_told
         # Before the first call, too: settings that cannot be met are an error of that, not of a later one.
         reason = None if early is None else self._forced(session, early, state, total)
         change = None
@@ -152,8 +151,10 @@ class Decider:
         """Decides about a call that goes on with its generation."""
         own = session.states.get(position.branch)
         reason = guess.reason if guess.position is not None else self._forced(session, position, own, guess.total)
-        if found.differs or found.parted or own is None:
-            reason = CONDITIONING if found.differs else FIRST if own is None else ELSEWHERE
+        if found.differs or position.is_shifted or found.parted or own is None:
+            why = CONDITIONING if found.differs or position.is_shifted else ELSEWHERE
+            reason = FIRST if own is None and not found.differs else why
+            position = position.shifting() if found.differs else position
             return Found(Verdict("compute", reason), position, comparison=guess.comparison, total=guess.total)
         if own is not guess.state:  # its place was not known before the reading, and it was not measured
             return Found(Verdict("compute", reason or "no residual"), position, own, total=guess.total)
@@ -188,9 +189,10 @@ class Decider:
         first = key_of(call, last.layouts)
         key = first if early is None else None if early.restarts else early.branch
         state = None if key is None else session.states.get(key)
-        # Called again in the first step: a window of this generation, or the first call of another one.
+        # Called again in a step: a window of this generation, or the first call of another one.
         twin = first if early is None else early.twin
-        reference = state or (session.states.get(twin) if twin is not None and last.step == 0 else None)
+        guessed = twin is not None and not (early is not None and early.is_told)
+        reference = state or (session.states.get(twin) if guessed and twin is not None else None)
         return state, None if reference is None else reference.conditioning.compare(call.passed, self.watch)
 
     def _total(self, session: Session, call: Call, position: Position | None) -> int | None:
@@ -258,7 +260,8 @@ def _why_it_begins(session: Session, position: Position, found: Reading, guess: 
     """Returns why a new generation begins with a call, None where none does."""
     if position.restarts or session.position is None:
         return FIRST
-    if found.differs and not position.is_told:
+    is_placed = position.step == 0 and position.twin is not None  # called again in the first step: judged by `place`
+    if found.differs and not position.is_told and not is_placed:
         return CONDITIONING
     if found.restarts:
         return CONDITIONING if guess.is_doubtful else ELSEWHERE

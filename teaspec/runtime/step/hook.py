@@ -13,11 +13,11 @@ from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.contract.context import CacheContext, Finished
 from teaspec.runtime.contract.signature import Signature
 from teaspec.runtime.generation.branches import BranchStates, find_branch
+from teaspec.runtime.generation.calls import Call
 from teaspec.runtime.generation.conditioning import leaves_of
 from teaspec.runtime.generation.moments import look
 from teaspec.runtime.generation.run import Clock, Run
 from teaspec.runtime.generation.sessions import Attempt, Session, Sessions, current_key
-from teaspec.runtime.generation.timeline import Call
 from teaspec.runtime.host.compiled import between_parts, part
 from teaspec.runtime.host.copies import check_travels, deep_copy
 from teaspec.runtime.host.groups import context_parallel_config, is_paired

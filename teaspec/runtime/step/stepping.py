@@ -8,11 +8,11 @@ from typing import Any
 
 from teaspec.runtime.contract.context import CacheContext
 from teaspec.runtime.contract.streams import ENCODER, HIDDEN, streams_of
+from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import keep
 from teaspec.runtime.generation.moments import Moment
 from teaspec.runtime.generation.sessions import Session, owner
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.generation.timeline import Call, Position
 from teaspec.runtime.generation.together import Together, agree
 from teaspec.runtime.host.compiled import runs_compiled
 from teaspec.runtime.host.splits import Split

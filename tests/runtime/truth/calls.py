@@ -10,14 +10,14 @@ import torch
 
 import teaspec
 from tests.runtime.truth.plans import KEYS, Generation, Pass, Rows
-from tests.runtime.truth.toy import WIDTH, Broken, Toy
+from tests.runtime.truth.toy import WIDTH, BrokenError, Toy
 from tests.runtime.truth.world import User, World
 
 LAYERS = [1]
 """What a pass skips."""
 
 
-class Foreign(AssertionError):
+class ForeignError(AssertionError):
     """An output that shows somebody else's residual."""
 
 
@@ -71,8 +71,8 @@ def call(
     """Makes a call and checks that it shows its own number; returns whether it was reused.
 
     Raises:
-        Foreign: If it shows another one.
-        Broken: If it was to break, and did.
+        ForeignError: If it shows another one.
+        BrokenError: If it was to break, and did.
     """
     before = module.computed
     with ExitStack() as stack:
@@ -89,7 +89,7 @@ def call(
     reused = module.computed == before
     world.told.append(f"session {KEYS[session]}: {truth} {'reused' if reused else 'computed'}")
     if shown != [float(number) for number in truth]:
-        raise Foreign(f"{truth} shows {shown}:\n" + "\n".join(world.told))
+        raise ForeignError(f"{truth} shows {shown}:\n" + "\n".join(world.told))
     return reused
 
 
@@ -97,13 +97,13 @@ def retried(world: World, plan: Generation, make: Any, breaks: bool) -> bool:
     """Makes a call that may break, and is repeated then if the plan says so.
 
     Raises:
-        Broken: If it broke, and is not repeated.
+        BrokenError: If it broke, and is not repeated.
     """
     if not breaks or plan.breaks == "stop":
         return bool(make(None))
     try:
         make(plan.breaks)
-    except Broken:
+    except BrokenError:
         world.told.append(f"broke at the {plan.breaks}")
         if not plan.repeats:
             raise

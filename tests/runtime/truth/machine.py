@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.runtime.truth.calls import rows_of
 from tests.runtime.truth.pipeline import Denoising
-from tests.runtime.truth.plans import Rows, Round, Story
+from tests.runtime.truth.plans import Round, Rows, Story
 from tests.runtime.truth.world import World
 
 
@@ -35,7 +35,7 @@ def play(story: Story, tally: Tally | None = None) -> None:
     """Plays a story.
 
     Raises:
-        Foreign: If an output shows the residual of somebody else.
+        ForeignError: If an output shows the residual of somebody else.
     """
     world = World(story)
     try:

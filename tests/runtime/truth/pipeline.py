@@ -11,7 +11,7 @@ import teaspec
 from tests.runtime.truth.calls import LAYERS, Place, call, image, moment, named, retried
 from tests.runtime.truth.plans import KEYS, Generation
 from tests.runtime.truth.promises import Opening
-from tests.runtime.truth.toy import Broken
+from tests.runtime.truth.toy import BrokenError
 from tests.runtime.truth.world import User, World
 
 TOP, APART = 1000.0, 20.0
@@ -61,7 +61,7 @@ class Denoising:
                     yield
                 self._end_step(one)
                 yield
-        except Broken:
+        except BrokenError:
             return
         if plan.resets:
             self._reset()
@@ -69,7 +69,9 @@ class Denoising:
     def _begin(self) -> list[Any]:
         plan, pipe = self.plan, self.world.pipe
         if not self.followed:
-            levels = [TOP - APART * (plan.start + plan.stride * step) for step in range(plan.steps - plan.stop)]
+            reached = self.user.reached if plan.rising else TOP - self.user.reached
+            start = plan.start if plan.onward is None else round(reached / APART) + plan.onward
+            levels = [TOP - APART * (start + plan.stride * step) for step in range(plan.steps - plan.stop)]
             if plan.order is not None:
                 levels = [levels[place % len(levels)] for place in plan.order[: len(levels)]]
             return [TOP - level for level in levels] if plan.rising else levels
@@ -95,16 +97,14 @@ class Denoising:
             first=self._conditioning(plan.passes_of(0)[0]),
             renewed=plan.prompt in ("new", "equal") or plan.keeping == "anew" or plan.batched,
             names=frozenset(names),
-            layouts=frozenset(
-                (len(one.rows), plan.tokens(window)) for one in passes for window in range(plan.windows)
-            ),
+            layouts=frozenset((len(one.rows), plan.tokens(window)) for one in passes for window in range(plan.windows)),
         )
         if not self.user.witness.promises(self.opening):
             self._reset()
 
     def _places(self, index: int, levels: list[float]) -> Iterator[Place]:
         level = levels[index]
-        behind = levels[index + 1] if index + 1 < len(levels) else level / 2
+        behind = levels[index + 1] if index + 1 < len(levels) else level + (APART if self.plan.rising else -APART) / 2
         for stage, window in self.plan.places():
             now = level + (behind - level) * stage / self.plan.stages
             for one in self.plan.passes_of(index):
@@ -139,7 +139,14 @@ class Denoising:
         """Returns the number of an identity. Where nobody tells the steps, the stages of one are steps, too."""
         known = (row, place.of.skips, place.window, place.stage if self.followed else 0)
         if known not in self.truths:
-            alike = (self._conditioning(place.of), row, place.window, place.level, self.user.noise, self.plan.tokens(place.window))
+            alike = (
+                self._conditioning(place.of),
+                row,
+                place.window,
+                place.level,
+                self.user.noise,
+                self.plan.tokens(place.window),
+            )
             fresh = next(self.world.numbers)
             first = not self.followed and place.index == place.stage == 0
             self.truths[known] = self.user.firsts.setdefault(alike, fresh) if first else fresh
@@ -152,6 +159,7 @@ class Denoising:
             witness.begin(self.opening)
             witness.held = plan.keeping == "objects"
             witness.several = plan.windows > 1 or plan.skip is not None or plan.naming in ("none", "paired")
+        self.user.reached = place.level
         if place.level != witness.levels[-1]:
             witness.levels.append(place.level)
         if place.index or place.stage:

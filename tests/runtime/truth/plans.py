@@ -37,6 +37,7 @@ class Generation:
         scheduler: Which one; without a scheduler that is followed, its timesteps are listed by `start` and `stride`.
         steps: Steps that are listed.
         start: The first that is run: strength, or a refinement.
+        onward: So many timesteps behind the last one of its session it begins instead, where no scheduler is followed.
         stop: Steps that are left out at the end, for another generation to refine.
         begin_index: Whether the scheduler is told where it begins.
         exchanged: Whether the pipeline is given another scheduler object first.
@@ -70,6 +71,7 @@ class Generation:
     scheduler: str = "euler"
     steps: int = 3
     start: int = 0
+    onward: int | None = None
     stop: int = 0
     begin_index: bool = False
     exchanged: bool = False
@@ -106,16 +108,13 @@ class Generation:
     def is_plain(self) -> bool:
         """Whether all but each branch's first step may be reused."""
         simple = self.windows == self.stages == 1 and self.cut is None and self.skip is self.drop is self.order is None
-        return simple and self.boundary is None
+        return simple and self.boundary is None and self.steps > 1
 
     def passes_of(self, step: int) -> tuple[Pass, ...]:
         """Returns the passes of a step."""
         dropped = self.drop is not None and step >= self.drop
         names = tuple(name for name in self.passes if not (dropped and name == "uncond"))
-        if self.batched:
-            found = [Pass("batch", names, "cond")]
-        else:
-            found = [Pass(name, (name,), name) for name in names]
+        found = [Pass("batch", names, "cond")] if self.batched else [Pass(name, (name,), name) for name in names]
         if self.skip is not None and self.skip[0] <= step < self.skip[1]:
             found.append(Pass("skip", ("cond",), "skip" if self.skip_named else "cond", skips=True))
         return tuple(found)

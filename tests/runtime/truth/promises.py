@@ -6,6 +6,8 @@ What is not promised is told by a reset first. Nothing tells these:
   step would be. Other objects of the same values tell it only where a branch was given the very same objects before.
 - The same after a single timestep, whatever the next one is: there is no direction yet.
 - A generation that is given up at its first timestep, like the one before it: their calls look like windows.
+- A generation that begins at the timestep at which the last one was given up, not its first one: a branch that the last
+  one had not called there yet goes on, and may have been given the same.
 """
 
 from __future__ import annotations
@@ -70,8 +72,8 @@ class Witness:
         last = self.opening
         if last is None or self._turns_back(last, opening):
             return True
-        if self._is_same_step(last, opening) and len(self.levels) == 1:
-            return self.given_up == 0
+        if self._is_same_step(last, opening):
+            return len(self.levels) == 1 and self.given_up == 0
         if opening.first not in self.conditionings or not opening.layouts & self.layouts:
             return True
         steps = STEADY + (UNSURE if self.several or self.given_up else 0)

@@ -13,7 +13,7 @@ from teaspec import CacheContext
 WIDTH = 2
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What a call that is cancelled from inside raises."""
 
 
@@ -52,7 +52,7 @@ class Toy(nn.Module):
 
     def pass_by(self, place: str) -> None:
         if self.breaks == place:
-            raise Broken(place)
+            raise BrokenError(place)
 
 
 class MixedToy(Toy, CacheMixin):

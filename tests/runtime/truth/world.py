@@ -63,6 +63,7 @@ class User:
     Attributes:
         prompts: By pass.
         noise: The number of the noise.
+        reached: The last timestep that it was at, where no scheduler is followed.
         guidance: A tensor that stays.
         buffers: What prompts are written into, by their shape.
         batches: What was put together of several prompts for one generation.
@@ -73,6 +74,7 @@ class User:
 
     prompts: dict[str, Prompt] = field(default_factory=dict)
     noise: int = 0
+    reached: float = 1000.0
     guidance: torch.Tensor | None = None
     buffers: dict[torch.Size, torch.Tensor] = field(default_factory=dict)
     witness: Witness = field(default_factory=Witness)
@@ -94,7 +96,7 @@ class World:
         make = MixedToy if story.mixed else Toy
         register_extractor(make.__name__, extract_toy)
         self.schedulers: dict[str, Any] = {}
-        self.pipe = Pipeline(make(story.signal), make(story.signal), self.scheduler("euler"))
+        self.pipe = Pipeline(make(story.signal), make(story.signal), self.scheduler("ddim"))
         if story.followed:
             teaspec.enable(self.pipe, **SETTINGS)
         else:

@@ -1,0 +1,55 @@
+"""Stories that were wrong once: the shortest that showed each fault, and what the fault was."""
+
+from __future__ import annotations
+
+from tests.runtime.truth.plans import Generation, Round, Story
+
+
+def told(*parts: Generation | Round, followed: bool = False, inference: bool = False) -> Story:
+    """Returns a story."""
+    rounds = tuple(part if isinstance(part, Round) else Round((part,)) for part in parts)
+    return Story(followed, True, "constant", inference, rounds)
+
+
+STORIES: dict[str, Story] = {
+    # The k-th call of a name was taken for the k-th of the step before, which had another number of calls.
+    "passes come or go among calls that are counted": told(
+        Generation(naming="none", windows=3, skip=(1, 5)), followed=True
+    ),
+    # After so many moves within a step the run was not trusted, and the rest of the step was guessed.
+    "windows that are solved one after the other, by three stages": told(
+        Generation(steps=1, windows=3, stages=3, outer="windows"), followed=True
+    ),
+    # What was overwritten, and not copied, counted as other conditioning: the second window began a generation.
+    "windows whose prompt is overwritten, where prompts were left alone": told(
+        Generation(steps=2), Generation(steps=2, windows=2, keeping="buffer")
+    ),
+    # Only the session that called first learnt of the other scheduler.
+    "another scheduler for two sessions that take turns": told(
+        Generation(session=1, scheduler="ddim", cut=2),
+        Round(
+            (
+                Generation(steps=1, scheduler="ddim", exchanged=True),
+                Generation(session=1, steps=2, scheduler="ddim", prompt="same"),
+            )
+        ),
+        followed=True,
+    ),
+    # Whether somebody told that the generation goes on went by the number of this call alone.
+    "a pipeline that gives the number of the step, behind one that does not": told(
+        Generation(steps=1, passes=("cond", "uncond"), resets=False),
+        Generation(steps=1, onward=1, naming="index", passes=("cond", "uncond"), prompt="cond"),
+    ),
+    # Steps were counted of which nothing was renewed; prompts alone were the same objects.
+    "guidance that is made anew, and another generation with the same": told(
+        Generation(guidance="anew", cut=2), Generation(start=3, guidance="anew", prompt="equal")
+    ),
+    # Tensors of inference mode have no version, so none of them was ever known to be the same.
+    "another generation with the same, in inference mode": told(
+        Generation(cut=2), Generation(start=3, prompt="equal"), inference=True
+    ),
+    # What began a generation by its conditioning forgot the direction.
+    "two passes of one name, and a timestep that turns back": told(
+        Generation(skip=(0, 5), cut=3), Generation(prompt="same")
+    ),
+}

@@ -126,6 +126,8 @@ class Machine(RuleBasedStateMachine):
             session.forget()
         branch = self.title(session, branch, caller)
         known = session.branches.get(branch)
+        if known is None and caller.timestep not in session.moments:
+            session.branches.clear()  # a step that begins with what was never seen may be that of another generation
         if caller.tokens not in session.layouts:
             session.layouts.append(caller.tokens)
         entry = after = self.plain.embed(hidden)

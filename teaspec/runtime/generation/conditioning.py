@@ -67,7 +67,7 @@ class Conditioning:
             passed: What it passes.
             watch: Learns which tensors their owner writes to.
         """
-        differing = [path for path in {*self.leaves, *passed} if path not in self.leaves or path not in passed]
+        differing = list(self.leaves.keys() ^ passed.keys())
         renewed, unknown, unread = set[str](), list[str](), list[torch.Tensor]()
         for path, value in passed.items():
             before = self.leaves.get(path)
@@ -102,6 +102,8 @@ class Conditioning:
             comparison: What `compare` found.
             watch: Knows which tensors their owner writes to.
         """
+        if not comparison.renewed and all(count >= STEADY for count in self.steady.values()) and self.steady:
+            return self
         steady = {path: 0 if path in comparison.renewed else self.steady.get(path, 0) + 1 for path in self.objects}
         kept = keep(passed, watch) if comparison.renewed else self
         return Conditioning(kept.leaves, kept.objects, steady)

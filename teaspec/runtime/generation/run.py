@@ -26,9 +26,14 @@ class Run:
     ended: int = 0
 
     @property
-    def total(self) -> int:
-        """Steps that really run. Before the first has ended it may be too many."""
-        return self.length - (self.first or 0)
+    def is_over(self) -> bool:
+        """Whether all listed steps have ended."""
+        return self.ended >= self.length - (self.first or 0)
+
+    @property
+    def total(self) -> int | None:
+        """Steps that really run, None where more do than were listed. Before the first has ended, at most so many."""
+        return None if self.is_over else self.length - (self.first or 0)
 
 
 class Clock(Protocol):

@@ -129,10 +129,7 @@ class PipelineClock:
             self._called.discard(key)
             first = _index_of(scheduler, timestep) if run.first is None else run.first
             run = self._runs[key] = replace(run, first=first, ended=run.ended + 1)
-            over = run.ended >= run.total
-            if over:
-                del self._runs[key]
-        if over:  # what is cached goes now; the record stays until the pipeline's own reset
+        if run.is_over:  # what is cached goes now; the record stays until the pipeline's own reset
             for hook in list(self._hooks):
                 hook.sessions.current().forget()
 

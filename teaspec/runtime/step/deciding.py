@@ -40,6 +40,7 @@ class Found:
         state: That of its branch, None where there is none that it may go on with.
         begins: Whether a new generation begins with it.
         forgets: Whether it leaves nothing behind.
+        drops: Whether nothing of the other branches is to be trusted from now on.
         comparison: How its conditioning differs from that of the state, where there is one.
         total: Steps of the generation, None where nobody knows.
     """
@@ -49,6 +50,7 @@ class Found:
     state: TeaCacheState | None = None
     begins: bool = False
     forgets: bool = False
+    drops: bool = False
     comparison: Comparison | None = None
     total: int | None = None
 
@@ -102,8 +104,8 @@ class Decider:
             ValueError: If a setting needs the number of steps, and nobody knows it.
         """
         last, is_alone = session.position, self.ranks.sequence is None
-        resized = is_alone and is_resized(None if last is None else last.moment, call.moment)
-        call = replace(call, resized=resized)
+        if is_alone and is_resized(None if last is None else last.moment, call.moment):
+            call = replace(call, resized=True)
         guess, change = self._guess(session, call, context)
         early = guess.position
         level = call.moment.level if early is None else early.moment.level
@@ -118,10 +120,13 @@ class Decider:
         )
         # The same on all ranks, whichever of them has more tokens now: what one sees of their times does not count.
         undirected = not is_alone and found.switched and is_by_token(call.moment)
-        known = level if early is not None and isinstance(level, float) else found.level
-        is_unknown = guess.comparison is not None and guess.comparison.is_unknown
-        call = replace(call.read(known), differs=found.differs, is_unknown=is_unknown, undirected=undirected)
-        position = place(last, call)
+        if early is None or found.differs or undirected or isinstance(level, torch.Tensor):
+            known = level if early is not None and isinstance(level, float) else found.level
+            is_unknown = guess.comparison is not None and guess.comparison.is_unknown
+            call = replace(call.read(known), differs=found.differs, is_unknown=is_unknown, undirected=undirected)
+            position = place(last, call)
+        else:  # nothing that was read says where it belongs
+            position = early
         if found.spread:
             return Found(Verdict("compute", ROWS), position, begins=True, forgets=True)
         why = _why_it_begins(session, position, found, guess)
@@ -155,7 +160,10 @@ class Decider:
             why = CONDITIONING if found.differs or position.is_shifted else ELSEWHERE
             reason = FIRST if own is None and not found.differs else why
             position = position.shifting() if found.differs else position
-            return Found(Verdict("compute", reason), position, comparison=guess.comparison, total=guess.total)
+            # A step that begins with what was never seen may be the first one of another generation.
+            drops = own is None and position.order == 1 and not position.is_told
+            verdict = Verdict("compute", reason)
+            return Found(verdict, position, drops=drops, comparison=guess.comparison, total=guess.total)
         if own is not guess.state:  # its place was not known before the reading, and it was not measured
             return Found(Verdict("compute", reason or "no residual"), position, own, total=guess.total)
         verdict = self._verdict(found, own, reason or guess.reason)

@@ -37,6 +37,7 @@ class Step:
         together: What the calls of the step do, where branches decide together.
         begins: Whether a new generation begins with it.
         forgets: Whether it leaves nothing behind but the record, and nothing of what came before.
+        drops: Whether nothing of the other branches is to be trusted from now on.
         seen: Steps of its branch, this one included, whatever their layout.
         index: Its number in the generation.
         total: Steps of the generation, as far as anybody knows.
@@ -49,6 +50,7 @@ class Step:
     together: Together | None
     begins: bool
     forgets: bool
+    drops: bool
     seen: int
     index: int
     total: int | None
@@ -113,6 +115,7 @@ class Stepper:
             together=together,
             begins=found.begins,
             forgets=found.forgets,
+            drops=found.drops,
             seen=seen,
             index=index_of(position),
             total=found.total,
@@ -184,8 +187,8 @@ def commit(session: Session, step: Step) -> None:
         session.owner = owner()
     session.position, session.together = step.position, step.together
     session.last, session.total = step.index, step.total
-    if step.position.unsure and step.position.pattern is None:
-        session.states.clear()  # nobody can tell whose they are; the next step begins anew
+    if step.drops or (step.position.unsure and step.position.pattern is None):
+        session.states.clear()  # nobody can tell whose they are
     session.states[step.position.branch] = step.state
     session.seen[step.position.base] = step.seen
     session.latest[step.position.base] = step.position.branch

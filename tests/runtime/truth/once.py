@@ -48,6 +48,14 @@ STORIES: dict[str, Story] = {
     "another generation with the same, in inference mode": told(
         Generation(cut=2), Generation(start=3, prompt="equal"), inference=True
     ),
+    # Its first call was of another layout, so that nothing was compared; its second was not.
+    "another generation that begins with a batch of another size": told(
+        Generation(steps=1, skip=(0, 1), stages=2, resets=False),
+        Generation(steps=1, skip=(0, 1), stages=2, prompt="same", resets=False),
+        Generation(
+            steps=1, start=1, passes=("cond", "uncond", "third"), batched=True, skip=(0, 1), prompt="same", resets=False
+        ),
+    ),
     # What began a generation by its conditioning forgot the direction.
     "two passes of one name, and a timestep that turns back": told(
         Generation(skip=(0, 5), cut=3), Generation(prompt="same")

@@ -16,6 +16,7 @@ class Run:
     Attributes:
         serial: Which run it is; each `set_timesteps` begins another one.
         ended: Steps that have ended.
+        is_lost: Whether its scheduler was exchanged under it, so that nobody knows how far it is.
         length: Steps that the scheduler has listed.
         first: Which of them the run began with: 0, or a later one at a strength below 1. None as long as nobody knows.
     """
@@ -24,6 +25,7 @@ class Run:
     length: int
     first: int | None = None
     ended: int = 0
+    is_lost: bool = False
 
     @property
     def is_over(self) -> bool:

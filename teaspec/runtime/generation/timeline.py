@@ -85,7 +85,7 @@ def key_of(call: Call, layouts: tuple[Layout, ...]) -> str | None:
 
 
 def _told(last: Position, call: Call, run: Run) -> Position:
-    if last.run is None or last.run.serial != run.serial:
+    if last.run is None or last.run.serial != run.serial or run.is_lost:
         return begin(call, last)
     same = last.run.ended == run.ended
     levels = _with_level(last.levels if same else (), call.moment)

@@ -73,8 +73,9 @@ class PipelineClock:
         for scheduler in schedulers:
             if id(scheduler) not in self._attached:  # exchanged since the last call, and its timesteps are set already
                 self._attach(scheduler)
-                self._give_up_all()
+                self._lose_all()
                 self._exchanged = scheduler
+                self.begin(scheduler)
         if self._exchanged is not None and key not in self._begun:
             self.begin(self._exchanged)
         for scheduler in [one for one in self._attached.values() if not any(one is other for other in schedulers)]:
@@ -133,17 +134,12 @@ class PipelineClock:
             for hook in list(self._hooks):
                 hook.sessions.current().forget()
 
-    def _give_up_all(self) -> None:
-        """Ends the runs of all sessions: any of them may have begun another one that nobody was told of."""
+    def _lose_all(self) -> None:
+        """Gives up the runs of all sessions: some may go on with the scheduler of before, some may have begun anew."""
         with self._lock:
-            keys = list(self._runs)
-            self._runs.clear()
+            self._runs = OrderedDict((key, replace(run, is_lost=True)) for key, run in self._runs.items())
             self._called.clear()
-            self._begun.clear()
-        for hook in list(self._hooks):
-            for session in hook.sessions.all:
-                if session.key in keys:
-                    session.begin_generation()
+            self._begun = set(self._runs)
 
     def _schedulers(self) -> list[Any]:
         """Returns the schedulers that the pipeline has now; looks everywhere only where it holds something else."""

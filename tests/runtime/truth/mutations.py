@@ -29,7 +29,8 @@ def conditioning_is_never_compared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Conditioning, "compare", lambda self, passed, watch: Comparison())
 
 
-# That conditioning counts where a scheduler is followed shows too seldom here; test_identity.py and tests/pipelines have it.
+# That conditioning counts where a scheduler is followed shows too seldom here: test_identity.py and tests/pipelines
+# have it.
 
 
 @mutation

@@ -70,6 +70,7 @@ class Unidentified:
         self._extractor = extractor
 
     def __call__(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """Cuts one call of the module's forward."""
         return self._extractor(module, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

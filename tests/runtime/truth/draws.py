@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -98,7 +99,9 @@ def rounds(draw: Any, followed: bool, manner: dict[str, Any]) -> Round:
     session = draw(chosen(0, 0, 0, 0, 0, 0, 0, 1, 2))
     if draw(st.integers(0, 7)) == 7:
         other = draw(st.sampled_from([key for key in range(len(KEYS)) if key != session]))
-        parts = tuple(draw(generations(followed, key, False, manner)) for key in (session, other))
+        one, two = (draw(generations(followed, key, False, manner)) for key in (session, other))
+        # Exchanged in the midst of another session's generation, that one would go on with it in diffusers, too.
+        parts = (one, replace(two, exchanged=False))
         turns = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
         return Round(parts, turns, draw(st.booleans()))
     if not followed and draw(st.integers(0, 9)) == 9:

@@ -131,6 +131,8 @@ ORDER = (
     "head",
     "streams",
     "signal",
+    "timestep",
+    "varying",
     "bypass",
     "teacache",
     "probe",

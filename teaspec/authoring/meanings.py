@@ -36,6 +36,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "signal": "the value that decides: `norm`, the modulated input behind the norm; `attention`, what the "
         "submodule receives that `norm` leads to, where the norm before it is a function (`norm` then names the "
         "first attention); `temb`, the timestep embedding; or a name that is bound where the blocks begin",
+        "timestep": "the argument of the forward that is the timestep, where the call that `embed` names does not show "
+        "it",
+        "varying": "the arguments that a caller makes anew at each step besides the timestep, the latents first; "
+        "without it, the first argument of the forward alone",
         "bypass": "which calls run the uncached forward: `name`, that pass this argument and not as None; `name "
         "= value`, that pass this value; `name.attribute.0 = value`, that pass an argument in which this value "
         "lies there",

@@ -61,7 +61,9 @@ class SpecExtractor:
         return tuple(self.spec.bypass)
 
     def compiled_for(self, module: torch.nn.Module, variant: str | None = None) -> CompiledExtractor:
-        """The compiled extractor for a module: one for each class, block structure and signal.
+        """The compiled extractor for a module: one for each class, block structure and signal, and for each forward.
+
+        A forward that was set on the module in place of its class's is what is cut.
 
         Args:
             module: An instance of the spec's model.
@@ -71,8 +73,10 @@ class SpecExtractor:
             SpecError: The spec does not fit the module.
         """
         from teaspec.compiler import compile_spec
+        from teaspec.runtime.host.chain import replaced_forward
 
-        return compile_spec(self.spec if variant is None else self.spec.for_variant(variant), module)
+        spec = self.spec if variant is None else self.spec.for_variant(variant)
+        return compile_spec(spec, module, replaced=replaced_forward)
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the module's forward.

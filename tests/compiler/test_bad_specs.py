@@ -115,7 +115,8 @@ def test_every_code_has_a_bad_spec() -> None:
 
 
 def test_every_code_about_the_model_has_a_bad_spec() -> None:
-    assert shown_in(FOLDER / "compile") == MODEL_CODES.keys()
+    # The running Python knows no syntax that is unknown; test_syntax.py makes some.
+    assert shown_in(FOLDER / "compile") == MODEL_CODES.keys() - {"unknown-syntax"}
 
 
 # Nothing of the model can be shown where there is no class or no source, or where a name is nowhere in it.

@@ -63,7 +63,7 @@ def test_what_does_not_touch_the_cut_shares_an_extractor():
     for old, new in (
         ("probe:", "teacache: {status: none, note: later}\nprobe:"),
         ("batch: [1, 2]", "batch: [1, 5]"),
-        ("probe:", "aliases: [Other]\nbypass: [kv_cache]\nprobe:"),
+        ("probe:", "aliases: [Other]\nprobe:"),
     ):
         assert text.count(old) == 1
         assert compile_spec(load_spec(text.replace(old, new)), model) is first

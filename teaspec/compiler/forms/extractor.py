@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from teaspec.compiler.forms.arguments import CallArguments
+from teaspec.compiler.forms.functions import FunctionsRead
 from teaspec.compiler.forms.program import Program
 
 
@@ -26,15 +28,39 @@ class CompiledExtractor:
         program: What was cut where.
         live: The names that cross from blocks to postlude, the hidden stream first.
         file: The name under which tracebacks show the generated source.
+        timestep: The forward's parameters of which the first that a call passes, and not as None, is its timestep.
+            Empty where nothing is known.
+        varying: Those that the caller makes anew at each step besides the timestep.
     """
 
-    def __init__(self, source: str, program: Program, file: str, generated: GeneratedExtractor) -> None:
-        """Joins the loaded extractor with its source and program."""
+    def __init__(
+        self,
+        source: str,
+        program: Program,
+        file: str,
+        generated: GeneratedExtractor,
+        functions: FunctionsRead | None = None,
+    ) -> None:
+        """Joins the loaded extractor with its source, its program and the functions that it was compiled from."""
         self.source = source
         self.program = program
         self.live = tuple(value.name for value in program.live)
         self.file = file
+        arguments = program.arguments or CallArguments((), ())
+        self.timestep, self.varying = arguments.timestep, arguments.varying
         self._generated = generated
+        self._functions = functions
+
+    def is_current(self, module: Any) -> bool:
+        """Whether a module would still be compiled from the same functions. Compares identities, in microseconds.
+
+        Not so where a method was replaced since, on its class or on the instance: its forward, a helper, the forward of
+        a block on the way to the first norm, a plain function beside them.
+
+        Args:
+            module: The model.
+        """
+        return self._functions is None or self._functions.are_current(module)
 
     def __call__(self, module: Any, *args: Any, **kwargs: Any) -> Any:
         """Cut one call of the model's forward.

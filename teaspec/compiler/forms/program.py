@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from teaspec.compiler.forms.arguments import CallArguments
 from teaspec.compiler.forms.landmarks import Landmark
 from teaspec.compiler.forms.source import FunctionSource
 
@@ -168,6 +169,7 @@ class Program:
         norm_functions: The functions that compute the modulated input, innermost first.
         dispatch: The forward, where it only hands on to the method that holds the loops.
         recomputed: Statements of the blocks that the postlude runs again on every step.
+        arguments: What is known of the arguments of a call; None where nobody asked.
     """
 
     class_name: str
@@ -191,3 +193,4 @@ class Program:
     norm_functions: tuple[Function, ...] = field(repr=False)
     dispatch: Function | None = field(repr=False)
     recomputed: tuple[Statement, ...] = ()
+    arguments: CallArguments | None = None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
 
 from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.frozen import Form, Sequence, Text, at_most, describe
@@ -83,6 +83,15 @@ def _version(raw: object) -> object:
 
 
 _VERSION_HELP = "write `teaspec: 1`"
+
+
+def _varying(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise mistake("empty-list", "expected at least one argument, found an empty list", _VARYING_HELP)
+    return names
+
+
+_VARYING_HELP = "without the key it is the first argument of the forward"
 
 
 class Blocks(Form):
@@ -202,6 +211,9 @@ class Spec(Form):
         head: Fourth landmark, the first submodule of the output head.
         streams: Names of the streams.
         signal: The value that decides: `norm`, `attention`, `temb`, or a name that is bound where the blocks begin.
+        timestep: The argument of the forward that is the timestep; None where the embedding call shows it.
+        varying: The arguments that a caller makes anew at each step besides the timestep, the latents first; empty for
+            the first argument of the forward.
         bypass: Which arguments send a call past the cache: `name`, `name = value` or `name.attribute.0 = value`.
         aliases: Further registry keys with the same landmarks.
         forward: The method that holds the loops.
@@ -217,6 +229,8 @@ class Spec(Form):
     head: DottedName
     streams: Streams = Streams()
     signal: Identifier = "norm"
+    timestep: Identifier | None = None
+    varying: Annotated[Sequence[Identifier], AfterValidator(_varying)] = ()
     bypass: Sequence[BypassRule] = ()
     aliases: Sequence[Identifier] = ()
     forward: Identifier = "forward"

@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from teaspec.compiler.forms.extractor import CompiledExtractor
+from teaspec.compiler.forms.functions import FunctionsRead
 from teaspec.compiler.forms.program import Program
 from teaspec.compiler.forms.source import FunctionSource
 
@@ -31,13 +32,16 @@ class LiveClosure:
         return object.__getattribute__(self, name)
 
 
-def load(source: str, program: Program, closures: dict[str, FunctionSource]) -> CompiledExtractor:
+def load(
+    source: str, program: Program, closures: dict[str, FunctionSource], functions: FunctionsRead | None = None
+) -> CompiledExtractor:
     """Make an extractor of generated source.
 
     Args:
         source: The text that `emit` wrote.
         program: What it was written from.
         closures: The functions whose closures the text reads, by the name under which it does.
+        functions: The functions of the live model that it was compiled from.
     """
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
     file = f"<teaspec extractor of {program.class_name} {digest}>"
@@ -56,4 +60,4 @@ def load(source: str, program: Program, closures: dict[str, FunctionSource]) -> 
             made.__qualname__ = function.source.function.__qualname__  # what a TypeError about arguments names
     # torch.compile looks up a function's globals by the name of its module.
     sys.modules[module.__name__] = module
-    return CompiledExtractor(source, program, file, namespace["extractor"])
+    return CompiledExtractor(source, program, file, namespace["extractor"], functions)

@@ -18,45 +18,73 @@ import torch
 from teaspec.compiler.analysis.absent import absent_names, none_names
 from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.definitions import (
-    find_definition,
     find_readable,
-    owner_path,
-    source_file,
     syntax_tree,
-    wrappers_of,
 )
+from teaspec.compiler.analysis.method_source import function_label, function_source, refusal
 from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_of
+from teaspec.compiler.forms.functions import (
+    FindReplaced,
+    FunctionsRead,
+    MethodsRead,
+    find_method,
+    find_replaced,
+)
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
-from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean, what_there_is
+from teaspec.compiler.report import SpecError, did_you_mean, what_there_is
 
 
-def resolve(spec: Spec, module: torch.nn.Module) -> ModelSource:
+def resolve(spec: Spec, module: torch.nn.Module, find: FindReplaced = find_replaced) -> ModelSource:
     """Find the source that the spec's landmarks lie in.
 
     Args:
         spec: A checked spec.
-        module: A live instance of the model. Its class, and the classes on the way to the first norm, decide.
+        module: A live instance of the model. Its class, the classes on the way to the first norm, and what was set on
+            these modules in place of their classes' methods decide.
+        find: Gives the forward that was set on a module in place of its class's.
 
     Returns:
         The syntax trees of the model's forward and of each module along the norm path.
 
     Raises:
         SpecError: `model-mismatch`, `unknown-forward-method`, `unknown-norm-path`, `norm-outside-first-loop`,
-            `opaque-decorator` or `no-source`.
+            `opaque-decorator`, `replaced-forward` or `no-source`.
     """
     cls = type(module)
     ancestors = {ancestor.__name__ for ancestor in cls.__mro__}
     if not ancestors & {spec.class_name, *spec.aliases}:
         message = f"the spec is for `{spec.class_name}`, the module is a `{cls.__name__}`"
-        raise _error(spec, "model-mismatch", message, ("model",))
+        raise refusal(spec, "model-mismatch", message, ("model",))
     if not callable(getattr(cls, spec.forward, None)):
         methods = [name for name, value in inspect.getmembers(cls, inspect.isfunction)]
         message = f"`{cls.__name__}` has no method `{spec.forward}`"
-        raise _error(spec, "unknown-forward-method", message, ("forward",), did_you_mean(spec.forward, methods))
-    model = module_source(spec, module, spec.forward, ("model",))
-    entry = model.forward if spec.forward == "forward" else _function_source(spec, cls, "forward", ("model",))
-    return ModelSource(model, entry, _norm_path(spec, module))
+        raise refusal(spec, "unknown-forward-method", message, ("forward",), did_you_mean(spec.forward, methods))
+    model = module_source(spec, module, spec.forward, ("model",), find)
+    is_entry = spec.forward == "forward"
+    entry = model.forward if is_entry else function_source(spec, module, "forward", ("model",), find)
+    return ModelSource(model, entry, _norm_path(spec, module, find))
+
+
+def functions_read(source: ModelSource, module: torch.nn.Module, find: FindReplaced = find_replaced) -> FunctionsRead:
+    """Note which function objects a model's source was read from.
+
+    Args:
+        source: The model's source.
+        module: The live instance that it was read from.
+        find: Gave the forwards that were set on modules in place of their classes'.
+    """
+    norm, path = source.norm, (*source.norm.loop.split("."), source.norm.index)
+    modules = [MethodsRead.of(module, (), frozenset(source.model.methods), find)]
+    for frame, step in zip(norm.frames, norm.steps, strict=True):
+        modules.append(MethodsRead.of(module, path, frozenset(frame.methods), find))
+        path = (*path, *step.split("."))
+    plain = []
+    for read in (source.model, *norm.frames):
+        space = vars(sys.modules[read.forward.file.module])
+        plain.append((space, {name: space.get(name) for name in read.summaries if not name.startswith("self.")}))
+    classes = dict.fromkeys(type(child) for child in module.modules() if _forward_of(child) is not None)
+    return FunctionsRead(tuple(modules), tuple((cls, cls.forward) for cls in classes), tuple(plain), find)
 
 
 def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
@@ -91,7 +119,7 @@ def _norm_path_modules(
     if index not in items:
         message = f"`{loop}` of this `{type(module).__name__}` holds no block `{index}`"
         help_lines = (f"it holds {', '.join(list(items)[:8]) or 'no block at all'}",)
-        raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines)
+        raise refusal(spec, "unknown-norm-path", message, ("norm",), help_lines)
     frames, called, path = [items[index]], list[str](), ""
     for step in steps[:-1]:
         found = _descend(spec, frames[-1], [*path.split("."), step] if path else [step])
@@ -104,9 +132,9 @@ def _norm_path_modules(
     return loop, index, tuple(frames), (*called, path)
 
 
-def _norm_path(spec: Spec, module: torch.nn.Module) -> NormPath:
+def _norm_path(spec: Spec, module: torch.nn.Module, find: FindReplaced) -> NormPath:
     loop, index, frames, steps = _norm_path_modules(spec, module)
-    sources = tuple(module_source(spec, frame, "forward", ("norm",)) for frame in frames)
+    sources = tuple(module_source(spec, frame, "forward", ("norm",), find) for frame in frames)
     if spec.signal != "attention":
         return NormPath(loop, index, steps, sources)
     parameters = inspect.signature(type(frames[-1].get_submodule(steps[-1])).forward).parameters
@@ -120,15 +148,19 @@ def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool 
         if name not in children:
             message = f"`{type(current).__name__}` has no submodule `{name}`"
             title = f"the forward of `{type(current).__name__}`"
-            shown = _function_label(type(current).forward, title) if inside else None
+            shown = function_label(type(current).forward, title) if inside else None
             help_lines = did_you_mean(name, children) or what_there_is(children, "submodules")
-            raise _error(spec, "unknown-norm-path", message, ("norm",), help_lines, shown)
+            raise refusal(spec, "unknown-norm-path", message, ("norm",), help_lines, shown)
         current = children[name]
     return current
 
 
 def module_source(
-    spec: Spec, module: torch.nn.Module, method: str, where: tuple[str | int, ...] = ("model",)
+    spec: Spec,
+    module: torch.nn.Module,
+    method: str,
+    where: tuple[str | int, ...] = ("model",),
+    find: FindReplaced = find_replaced,
 ) -> ModuleSource:
     """Find the source of one module.
 
@@ -137,18 +169,20 @@ def module_source(
         module: A live instance.
         method: The method that is its forward.
         where: What part of the spec names it.
+        find: Gives the forward that was set on a module in place of its class's.
 
     Raises:
-        SpecError: `opaque-decorator`, `no-source` or `async-forward`.
+        SpecError: `opaque-decorator`, `replaced-forward`, `no-source` or `async-forward`.
     """
     cls = type(module)
-    forward = _function_source(spec, cls, method, where)
+    forward = function_source(spec, module, method, where, find)
+    files = {forward.file.path, *_file_of(cls)}
     methods: dict[str, FunctionSource] = {}
     for name, value in inspect.getmembers(cls, callable):
         # What torch.nn.Module and the mixins bring is no part of a forward unless the model's own file defines it.
-        if isinstance(inspect.unwrap(value), FunctionType) and _defined_beside(value, forward):
+        if isinstance(inspect.unwrap(value), FunctionType) and files & {_file_of_function(value), *_file_of(cls, name)}:
             try:
-                methods[name] = _function_source(spec, cls, name, where)
+                methods[name] = function_source(spec, module, name, where, find)
             except SpecError:
                 continue  # not readable: calls to it stay opaque calls
     children = {path: _has_matrix(child) for path, child in module.named_modules() if path}
@@ -180,13 +214,28 @@ _MAKE_NEW = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.Con
 
 
 def _summaries(file: SourceFile, methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
-    plain = {node.name: node for node in syntax_tree(file.path).body if isinstance(node, ast.FunctionDef)}
-    return summaries_of(methods, plain)
+    space = vars(sys.modules[file.module])
+    written = [node for node in syntax_tree(file.path).body if isinstance(node, ast.FunctionDef)]
+    plain = {node.name: _node_of(space.get(node.name), node) for node in written}
+    return summaries_of(methods, {name: node for name, node in plain.items() if node is not None})
 
 
-def _defined_beside(function: Callable[..., Any], forward: FunctionSource) -> bool:
+def _node_of(function: Any, written: ast.FunctionDef) -> ast.FunctionDef | None:
+    """The definition of what a name of a module is bound to now; None where that cannot be read."""
+    function = inspect.unwrap(function) if callable(function) else None
+    return find_readable(function) if isinstance(function, FunctionType) else written
+
+
+def _file_of_function(function: Callable[..., Any]) -> str:
     path: str = inspect.unwrap(function).__code__.co_filename
-    return path == forward.function.__code__.co_filename
+    return path
+
+
+def _file_of(cls: type, name: str = "__module__") -> set[str]:
+    """The file of a class; or of the one of its ancestors that has an attribute."""
+    owner = next((ancestor for ancestor in cls.__mro__ if name in vars(ancestor)), cls)
+    path = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    return set() if path is None else {path}
 
 
 def _has_matrix(module: torch.nn.Module) -> bool:
@@ -217,70 +266,13 @@ def _keeps_state(module: torch.nn.Module) -> bool:
 
 def _forward_of(module: torch.nn.Module) -> ast.FunctionDef | None:
     """The forward of a submodule, where its source can be read; torch's own are known and not read."""
-    forward = inspect.unwrap(type(module).forward)
-    if type(module).__module__.startswith("torch.nn") or not isinstance(forward, FunctionType):
-        return None
-    return find_readable(forward)
+    given = find_method(module, "forward", find_replaced)
+    forward = inspect.unwrap(given) if callable(given) else None
+    is_of_torch = type(module).__module__.startswith("torch.nn") and given is type(module).forward
+    return find_readable(forward) if isinstance(forward, FunctionType) and not is_of_torch else None
 
 
 _DROPOUTS = (
     torch.nn.Dropout, torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d,
     torch.nn.AlphaDropout, torch.nn.FeatureAlphaDropout,
 )  # fmt: skip
-
-
-def _function_source(spec: Spec, cls: type, name: str, where: tuple[str | int, ...]) -> FunctionSource:
-    function = inspect.unwrap(getattr(cls, name))
-    title = f"{cls.__name__}.{name}"
-    if not isinstance(function, FunctionType):
-        raise _error(spec, "no-source", f"`{title}` is not a Python function", where)
-    if function.__name__ != name:
-        message = f"`{title}` is wrapped by `{function.__qualname__}`, which hides it (no `functools.wraps`)"
-        raise _error(spec, "opaque-decorator", message, where, shown=_function_label(function, "the wrapper"))
-    try:
-        found = find_definition(function)
-    except (OSError, SyntaxError) as error:
-        raise _error(spec, "no-source", f"the source of `{title}` cannot be read: {error}", where) from error
-    if found is None:
-        raise _error(spec, "no-source", f"the source of `{title}` cannot be found in its file", where)
-    node, owner = found
-    if isinstance(node, ast.AsyncFunctionDef):
-        raise _error(spec, "async-forward", f"`{title}` is a coroutine", where, shown=_function_label(function, "here"))
-    wrappers = sum(1 for _ in wrappers_of(getattr(cls, name)))
-    if wrappers > len(node.decorator_list):
-        message = f"`{title}` was replaced or wrapped after its class was made"
-        raise _error(spec, "opaque-decorator", message, where, shown=_function_label(function, "what was wrapped"))
-    module = sys.modules.get(function.__module__)
-    if module is None or vars(module) is not function.__globals__:
-        raise _error(spec, "no-source", f"`{title}` comes from `{function.__module__}`, which is not imported", where)
-    return FunctionSource(
-        node=node,
-        file=source_file(module, function.__code__.co_filename),
-        owner=owner,
-        owner_path=owner_path(module, function),
-        free=frozenset(function.__code__.co_freevars),
-        function=function,
-    )
-
-
-def _error(
-    spec: Spec,
-    code: str,
-    message: str,
-    where: tuple[str | int, ...],
-    help_lines: tuple[str, ...] = (),
-    shown: Label | None = None,
-) -> SpecError:
-    labels = [spec.document.label("named here", *where), *([shown] if shown else [])]
-    return SpecError([Diagnostic(code, message, tuple(labels), help_lines)])
-
-
-def _function_label(function: Any, text: str) -> Label | None:
-    """A label on the definition of a function, where its source can be read."""
-    function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType) or function.__module__ not in sys.modules:
-        return None
-    node = find_readable(function)
-    if node is None:
-        return None
-    return source_file(sys.modules[function.__module__], function.__code__.co_filename).label(node, text)

@@ -99,6 +99,7 @@ def check_repetitions(data: dict[str, Any]) -> Iterator[Finding]:
     blocks = data.get("blocks")
     lists = {
         ("bypass",): data.get("bypass"),
+        ("varying",): data.get("varying"),
         ("aliases",): data.get("aliases"),
         ("blocks", "loops"): blocks.get("loops") if isinstance(blocks, dict) else None,
     }

@@ -1,6 +1,6 @@
 """Whose residual it is: a call reuses only where all that is known says that it goes on with its own branch.
 
-Each test names the rule without which it fails, as it was tried: the mutation.
+Each test names the rule without which it fails, the mutation; tests/runtime/truth has those that were tried by machine.
 """
 
 from __future__ import annotations

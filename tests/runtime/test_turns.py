@@ -1,6 +1,6 @@
 """Threads and asyncio tasks that take turns on one transformer.
 
-Each test names the rule without which it fails, as it was tried: the mutation.
+Each test names the rule without which it fails, the mutation; tests/runtime/truth has those that were tried by machine.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from teaspec.compiler.forms.arguments import CallArguments
-from teaspec.compiler.forms.functions import FunctionsRead
+from teaspec.compiler.forms.functions import FindReplaced, FunctionsRead
 from teaspec.compiler.forms.program import Program
 
 
@@ -51,7 +51,7 @@ class CompiledExtractor:
         self._generated = generated
         self._functions = functions
 
-    def is_current(self, module: Any) -> bool:
+    def is_current(self, module: Any, replaced: FindReplaced | None = None) -> bool:
         """Whether a module would still be compiled from the same functions. Compares identities, in microseconds.
 
         Not so where a method was replaced since, on its class or on the instance: its forward, a helper, the forward of
@@ -59,8 +59,10 @@ class CompiledExtractor:
 
         Args:
             module: The model.
+            replaced: Gives the forward that was set on a module in place of its class's, None where none was. Left out,
+                the one that the extractor was compiled with: it takes a wrapper around a hook for a forward.
         """
-        return self._functions is None or self._functions.are_current(module)
+        return self._functions is None or self._functions.are_current(module, replaced)
 
     def __call__(self, module: Any, *args: Any, **kwargs: Any) -> Any:
         """Cut one call of the model's forward.

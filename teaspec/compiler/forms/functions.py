@@ -107,14 +107,12 @@ class MethodsRead:
 
     Attributes:
         path: The steps from the model down to it; none for the model.
-        owner: Its class.
         forward: The function that is its forward.
         of_class: What its class has under each name that was read.
         of_instance: What it has itself under some of them.
     """
 
     path: tuple[str, ...]
-    owner: type
     forward: Any
     of_class: Mapping[str, Any]
     of_instance: Mapping[str, Any]
@@ -132,21 +130,24 @@ class MethodsRead:
         module = _below(model, path)
         own = {name: find_method(module, name, find) for name in names & vars(module).keys() - {"forward"}}
         of_class = {name: getattr(type(module), name, None) for name in names | {"forward"}}
-        return cls(path, type(module), find_method(module, "forward", find), of_class, own)
+        return cls(path, find_method(module, "forward", find), of_class, own)
 
     def are_current(self, model: Any, find: FindReplaced) -> bool:
-        """Whether the module that lies there now has the very same."""
+        """Whether the module that lies there now has the very same.
+
+        Its class may be another one: sharding, say, has a module a subclass of its class that inherits all of these.
+        """
         try:
             module = _below(model, self.path)
         except KeyError:
             return False
-        if type(module) is not self.owner or find_method(module, "forward", find) is not self.forward:
+        if find_method(module, "forward", find) is not self.forward:
             return False
         shadowing = vars(module).keys() & self.of_class.keys() - {"forward"}
         return (
             shadowing == self.of_instance.keys()
             and all(find_method(module, name, find) is self.of_instance[name] for name in shadowing)
-            and _have(self.owner, self.of_class)
+            and _have(type(module), self.of_class)
         )
 
 
@@ -166,14 +167,15 @@ class FunctionsRead:
     plain: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = field(repr=False)
     find: FindReplaced = field(repr=False)
 
-    def are_current(self, model: Any) -> bool:
+    def are_current(self, model: Any, find: FindReplaced | None = None) -> bool:
         """Whether a model would still be compiled from the same.
 
         Args:
             model: A live model.
+            find: Gives a replaced forward; None asks what was asked then.
         """
         return (
-            all(one.are_current(model, self.find) for one in self.modules)
+            all(one.are_current(model, find or self.find) for one in self.modules)
             and all(owner.forward is forward for owner, forward in self.forwards)
             and all(space.get(name) is was for space, functions in self.plain for name, was in functions.items())
         )

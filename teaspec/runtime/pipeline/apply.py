@@ -64,7 +64,7 @@ def apply_teacache_hook(
 def _is_made_of(extractor: Any, module: nn.Module) -> bool:
     """Returns whether an extractor is made of the code that a module has now; a hand-written one cannot tell."""
     is_current = getattr(extractor, "is_current", None)
-    return is_current is not None and is_current(module)
+    return is_current is not None and is_current(module, replaced_forward)
 
 
 def remove_teacache_hook(module: nn.Module) -> None:

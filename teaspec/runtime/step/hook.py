@@ -18,6 +18,7 @@ from teaspec.runtime.generation.conditioning import leaves_of
 from teaspec.runtime.generation.moments import look
 from teaspec.runtime.generation.run import Clock, Run
 from teaspec.runtime.generation.sessions import Attempt, Session, Sessions, current_key
+from teaspec.runtime.host.chain import replaced_forward
 from teaspec.runtime.host.compiled import between_parts, part
 from teaspec.runtime.host.copies import check_travels, deep_copy
 from teaspec.runtime.host.groups import context_parallel_config, is_paired
@@ -223,7 +224,7 @@ class TeaCacheHook(ModelHook):
     def _follow(self, module: nn.Module) -> None:
         """Has the extractor made anew where the model's code is another one since it was made."""
         is_current = getattr(self.extractor_fn, "is_current", None)
-        if is_current is not None and not is_current(module):
+        if is_current is not None and not is_current(module, replaced_forward):
             self.extractor_fn = self._given
             self.initialize_hook(module)
             if self.extractor_fn is self._given:

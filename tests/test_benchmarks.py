@@ -68,6 +68,7 @@ def test_caches_are_compared_at_equal_cost():
     assert rows[1] == ["other"] + 8 * [""]
 
 
+@pytest.mark.thorough  # `python benchmarks/compare.py --quick` runs them, too
 def test_every_cache_runs_on_the_digits_model(monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
     subject = Digits.make(images=2, guidance=1.0)

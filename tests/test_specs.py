@@ -23,7 +23,8 @@ from teaspec.proof.run import prove, surroundings
 from teaspec.proof.subject import Subject
 
 SPECS = {path.stem: path for path in sorted(Path(__file__).parents[1].glob("specs/*.yaml"))}
-EXAMPLES = 20
+EXAMPLES, MANY_EXAMPLES = 4, 20
+"""`make check` draws fifty."""
 
 
 @cache
@@ -51,13 +52,15 @@ def interpreter():
 
 @pytest.mark.parametrize("item", PROPERTIES, ids=lambda item: item.name)
 @pytest.mark.parametrize("name", SPECS)
-def test_property(name, item):
+@pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=pytest.mark.thorough)])
+def test_property(name, item, examples):
     with surroundings():
-        result = prove(subject_of(name), item, examples=EXAMPLES, seed=0)
+        result = prove(subject_of(name), item, examples=examples, seed=0)
     assert result.passed, f"{item.claim}\n{result.message}\n{result.minimal_example}"
-    assert result.examples == EXAMPLES
+    assert result.examples == examples
 
 
+@pytest.mark.thorough  # a second compilation of everything; `make check` makes it, too
 @pytest.mark.parametrize("name", SPECS)
 def test_deterministic(name, interpreter):
     subject = subject_of(name)

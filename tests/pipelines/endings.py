@@ -119,11 +119,11 @@ def asked_each_time(entry: Entry) -> dict[str, Afterwards]:
 def cells(entry: Entry) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """All pairs of an ending and what follows: those that are tried each time, and the others.
 
-    In the first is each ending and each thing that follows, and more of what follows a cancelled one: all of it where
-    a generation may begin further along, for that goes on in the direction of the cancelled one.
+    In the first is each ending and each thing that follows, and all that follows a cancelled one where a generation may
+    begin further along, for that goes on in the direction of the cancelled one.
     """
     ways, few = list(endings(entry)), list(asked_each_time(entry))
     every = [(way, wish) for way in ways for wish in afterwards(entry)]
-    chosen = {("cancelled", wish) for wish in (few if entry.strength else few[1::2])}
+    chosen = {("cancelled", wish) for wish in few if entry.strength}
     chosen |= {(ways[k % len(ways)], few[k % len(few)]) for k in range(max(len(ways), len(few)))}
     return [pair for pair in every if pair in chosen], [pair for pair in every if pair not in chosen]

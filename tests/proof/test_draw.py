@@ -52,7 +52,10 @@ def one_value(form, dims="{batch: [2, 2], text: [5, 5]}", **changes):
     return make_arguments(probe, replace(example, **changes), parameters_of("x")).kwargs["x"]
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.thorough] if n % 6 else []) for n, path in enumerate(SPECS)],
+)
 def test_fifty_examples_a_case_cover_a_shipped_probe(path):
     spec = load_spec(path)
     model = import_model(spec, allow=["tests"])

@@ -45,7 +45,7 @@ def fault_at(model: nn.Module, number: int | None) -> Iterator[list[str]]:
     ("kind", "naming"),
     [
         ("flux", "context"),
-        ("wan", "step"),
+        pytest.param("wan", "step", marks=pytest.mark.thorough),
         *(pytest.param(kind, "counted", marks=pytest.mark.thorough) for kind in ("flux", "wan")),
         *(pytest.param("flux", naming, marks=pytest.mark.thorough) for naming in ("step", "branch", "paired")),
     ],

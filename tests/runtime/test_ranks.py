@@ -34,7 +34,7 @@ def everything(rank: int, size: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.thorough)])
 def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each rank found."""
     return run_ranks(everything, request.param, tmp_path_factory.mktemp("ranks"), request.param)

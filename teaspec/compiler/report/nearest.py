@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
 
 _LEAST_RATIO = 0.6
@@ -18,9 +19,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     Returns:
         The nearest candidate, or None where none is near. Ties go to the alphabetically first.
     """
+    return _nearest(name, tuple(sorted(candidates)))
+
+
+@functools.lru_cache(maxsize=1024)  # one mistake is often made in many places
+def _nearest(name: str, candidates: tuple[str, ...]) -> str | None:
     matcher = difflib.SequenceMatcher(b=name.lower(), autojunk=False)
     best, best_ratio = None, _LEAST_RATIO
-    for candidate in sorted(candidates):
+    for candidate in candidates:
         matcher.set_seq1(candidate.lower())
         if matcher.real_quick_ratio() > best_ratio and matcher.quick_ratio() > best_ratio:
             ratio = matcher.ratio()

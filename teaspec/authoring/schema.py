@@ -30,6 +30,7 @@ _SHORT_FORMS: list[Schema] = [
 ]
 _BOUNDS: dict[tuple[str, str], Schema] = {
     ("Blocks", "loops"): {"minItems": 1, "uniqueItems": True},
+    ("Blocks", "carried"): {"minItems": 1, "uniqueItems": True},
     ("Spec", "bypass"): {"uniqueItems": True},
     ("Spec", "varying"): {"minItems": 1, "uniqueItems": True},
     ("Spec", "aliases"): {"uniqueItems": True},

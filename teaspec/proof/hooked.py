@@ -48,10 +48,10 @@ def hooked(
         remove_teacache_hook(module)
 
 
-def call(module: nn.Module, arguments: Arguments) -> Any:
-    """Calls the module without gradients, always as the next step of the same branch, whatever the timestep."""
+def call(module: nn.Module, arguments: Arguments, branch: str = "cond") -> Any:
+    """Calls the module without gradients, always as the next step of its branch, whatever the timestep."""
     # Not every transformer inherits the mixin; the method only needs a module.
-    with torch.no_grad(), CacheMixin.cache_context(module, "cond", step_index=next(_steps)):
+    with torch.no_grad(), CacheMixin.cache_context(module, branch, step_index=next(_steps)):
         return module(*arguments.args, **arguments.kwargs)
 
 

@@ -47,6 +47,7 @@ class Example:
         seed: Seed of all values.
         step: Which step of a generation it is. Another step has other numbers in its tensors; shapes, masks and plain
             values stay.
+        anew: The inputs that have other numbers at this step; None for all.
     """
 
     case: int
@@ -57,12 +58,13 @@ class Example:
     positional: int
     seed: int
     step: int = 0
+    anew: frozenset[str] | None = None
 
     @property
     def key(self) -> Hashable:
         """The same for equal examples."""
-        fixed = (self.case, self.dtype, self.present, self.return_dict, self.positional, self.seed, self.step)
-        return (fixed, tuple(self.dims.items()))
+        fixed = (self.case, self.dtype, self.present, self.return_dict, self.positional, self.seed)
+        return (fixed, self.step, self.anew, tuple(self.dims.items()))
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ class _Maker:
 
     def __init__(self, example: Example, name: str, classes: Mapping[str, type]) -> None:
         self._example, self._classes = example, classes
-        self._numbers = torch.Generator().manual_seed(zlib.crc32(f"{example.seed}/{name}/{example.step}".encode()))
+        step = example.step if example.anew is None or name in example.anew else 0
+        self._numbers = torch.Generator().manual_seed(zlib.crc32(f"{example.seed}/{name}/{step}".encode()))
         self._structure = random.Random(f"{example.seed}/{name}")
 
     def make(self, value: Value) -> Any:

@@ -23,9 +23,9 @@ from teaspec.proof.compare import (
 )
 from teaspec.proof.hooked import ALWAYS_COMPUTE, ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
+from teaspec.proof.reuse import reused_step_is_of_its_call
 from teaspec.proof.subject import Subject
 from teaspec.proof.watch import watch_signal
-from teaspec.runtime.contract.bypass import Bypass
 from teaspec.runtime.contract.context import CacheContext, Finished
 
 # A residual is a difference that is added back: three roundings of float32, and what the output head makes of them.
@@ -41,7 +41,7 @@ def forward_tells(subject: Subject, example: Example) -> None:
 
 def context_validates(subject: Subject, example: Example) -> None:
     """The extractor returns a context whose `validate` passes."""
-    if _bypassed(subject, example):
+    if subject.goes_past(example):
         return  # nobody asks for the context of such a call
     arguments = subject.arguments(example)
     with torch.no_grad():
@@ -79,7 +79,7 @@ def arguments_are_kept(subject: Subject, example: Example) -> None:
     """The caller's arguments are left as the forward leaves them."""
     expected, given = subject.uncached(example).arguments, subject.arguments(example)
     _split(subject, example, given)
-    left, right = _by_name(subject, expected), _by_name(subject, given)
+    left, right = subject.by_name(expected), subject.by_name(given)
     if list(left) != list(right):
         raise ViolationError(f"the caller's arguments are {', '.join(right)}, the forward leaves {', '.join(left)}")
     for name in left:
@@ -105,7 +105,7 @@ def reused_step_runs_no_block(subject: Subject, example: Example) -> None:
         _require_blocks(needed, count.take(), "the first step, which must be computed,")
         reused = call(module, subject.arguments(later))
         repeated = call(module, subject.arguments(example))
-        _require_blocks(2 * needed if _bypassed(subject, example) else 0, count.take(), "two steps to be reused")
+        _require_blocks(2 * needed if subject.goes_past(example) else 0, count.take(), "two steps to be reused")
     require_same_form(subject.uncached(later).output, reused)
     require_telling(reused)
     if example.dtype == torch.float32:
@@ -152,6 +152,7 @@ PROPERTIES = (
     Property("arguments", arguments_are_kept),
     Property("computed", computed_step_is_exact),
     Property("reused", reused_step_runs_no_block),
+    Property("reuse", reused_step_is_of_its_call),
     Property("removed", removal_restores),
 )
 
@@ -175,15 +176,6 @@ def _run(context: CacheContext | Finished) -> Any:
 
 def _hooked(subject: Subject, example: Example, config: Any) -> Any:
     return hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, config)
-
-
-def _bypassed(subject: Subject, example: Example) -> bool:
-    given = _by_name(subject, subject.arguments(example))
-    return any(rule.holds_for(given.get(rule.argument)) for rule in map(Bypass.parse, subject.spec.bypass))
-
-
-def _by_name(subject: Subject, arguments: Arguments) -> dict[str, Any]:
-    return {**dict(zip(subject.parameters, arguments.args, strict=False)), **arguments.kwargs}
 
 
 def _require_blocks(expected: int, actual: int, what: str) -> None:

@@ -16,6 +16,7 @@ from teaspec.proof.blocks import BlockCount
 from teaspec.proof.build import ProbeError, build_module
 from teaspec.proof.draw import describe, examples
 from teaspec.proof.inputs import Arguments, Example, make_arguments
+from teaspec.runtime.contract.bypass import Bypass
 
 if TYPE_CHECKING:
     from teaspec.compiler.forms.probe import Probe
@@ -47,6 +48,7 @@ class Subject:
         spec: The spec.
         alternatives: The base of its probe and its cases.
         parameters: The parameters of the model's forward, without `self`.
+        unjudged: Why nobody can say what a reused step has to be, by case.
     """
 
     def __init__(self, spec: Spec, model_class: type[nn.Module], compile_spec: Compile, seed: int = 0) -> None:
@@ -69,6 +71,7 @@ class Subject:
         self._seed = seed
         self._modules: dict[tuple[int, torch.dtype], nn.Module] = {}
         self._extractors: dict[tuple[int, torch.dtype], Extractor] = {}
+        self.unjudged: dict[int, str] = {}
         self._uncached: dict[Hashable, Uncached] = {}
 
     def strategy(self) -> SearchStrategy[Example]:
@@ -107,6 +110,15 @@ class Subject:
                 self._uncached[example.key] = Uncached(output, given, count.take())
         return self._uncached[example.key]
 
+    def by_name(self, arguments: Arguments) -> dict[str, Any]:
+        """Arguments of the forward by their names."""
+        return {**dict(zip(self.parameters, arguments.args, strict=False)), **arguments.kwargs}
+
+    def goes_past(self, example: Example) -> bool:
+        """Whether the spec has the example's call go past the cache."""
+        given = self.by_name(self.arguments(example))
+        return any(rule.holds_for(given.get(rule.argument)) for rule in map(Bypass.parse, self.spec.bypass))
+
     def call(self, example: Example, arguments: Arguments) -> Any:
         """Calls the model itself.
 
@@ -127,9 +139,13 @@ class Subject:
         """The example as text."""
         return describe(example, self.alternatives, self.arguments(example), list(self.parameters))
 
-    def _blocks(self, example: Example) -> list[nn.Module]:
+    def lists(self, example: Example) -> list[list[nn.Module]]:
+        """The lists of blocks of the example's module."""
         module = self.module(example)
-        return [block for loop in self.spec.blocks.loops for block in module.get_submodule(loop).children()]
+        return [list(module.get_submodule(loop).children()) for loop in self.spec.blocks.loops]
+
+    def _blocks(self, example: Example) -> list[nn.Module]:
+        return [block for blocks in self.lists(example) for block in blocks]
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,16 +94,30 @@ def _varying(names: tuple[str, ...]) -> tuple[str, ...]:
 _VARYING_HELP = "without the key it is the first argument of the forward"
 
 
+def _carried(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise mistake("empty-list", "expected at least one argument, found an empty list", _CARRIED_HELP)
+    return names
+
+
+_CARRIED_HELP = "without the key no argument enters the streams between blocks"
+
+
 class Blocks(Form):
     """The third landmark: how the blocks are iterated.
 
     Attributes:
         style: `dual` for a hidden and an encoder stream, `single` for one stream.
         loops: The lists of blocks, in the order in which the forward iterates them.
+        carried: The arguments that enter the streams between blocks: a reused step carries over what those of the last
+            computed step made of the streams.
+        frozen: Why a reused step returns what the computed one did, whatever it is given; None where it does not.
     """
 
     style: Literal["single", "dual"]
     loops: Sequence[DottedName]
+    carried: Annotated[Sequence[Identifier], AfterValidator(_carried)] = ()
+    frozen: Text | None = None
 
 
 class Streams(Form):

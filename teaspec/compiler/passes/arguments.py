@@ -23,8 +23,8 @@ def tell_arguments(spec: Spec, source: ModelSource, landmarks: Landmarks) -> Cal
         landmarks: The spec's landmarks, found in it.
 
     Raises:
-        SpecError: `unknown-argument`, one for each name under `timestep`, `varying` and `bypass` that the forward does
-            not take.
+        SpecError: `unknown-argument`, one for each name under `timestep`, `varying`, `bypass` and `blocks.carried`
+            that the forward does not take.
     """
     entry = source.entry
     mistakes = list(_unknown_arguments(spec, entry)) if _is_own(spec, source) else []
@@ -80,5 +80,7 @@ def _named(spec: Spec) -> Iterator[tuple[str, Path]]:
         yield spec.timestep, ("timestep",)
     for index, name in enumerate(spec.varying):
         yield name, ("varying", index)
+    for index, name in enumerate(spec.blocks.carried):
+        yield name, ("blocks", "carried", index)
     for index, rule in enumerate(spec.bypass):
         yield rule.partition("=")[0].split(".")[0].strip(), ("bypass", index)

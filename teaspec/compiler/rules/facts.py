@@ -97,12 +97,13 @@ def check_repetitions(data: dict[str, Any]) -> Iterator[Finding]:
         data: The document's data, which need not be well-formed otherwise.
     """
     blocks = data.get("blocks")
-    lists = {
+    lists: dict[Path, object] = {
         ("bypass",): data.get("bypass"),
         ("varying",): data.get("varying"),
         ("aliases",): data.get("aliases"),
-        ("blocks", "loops"): blocks.get("loops") if isinstance(blocks, dict) else None,
     }
+    for key in ("loops", "carried"):
+        lists["blocks", key] = blocks.get(key) if isinstance(blocks, dict) else None
     for path, names in lists.items():
         seen = {_class_name(data)} if path == ("aliases",) else set()
         for index, name in enumerate(names if isinstance(names, list) else []):

@@ -12,7 +12,7 @@ from tests.runtime.truth.mutations import MUTATIONS
 from tests.runtime.truth.plans import Story
 from tests.runtime.truth.test_truth import UNHURRIED
 
-MOST_STORIES = 2000
+MOST_STORIES = 6000
 USUAL = ("set_timesteps_begins_nothing", "conditioning_is_never_compared")
 
 

@@ -1,0 +1,190 @@
+"""What a reused step has to be, asked of the model's own forward.
+
+A call A is computed, and recorded by hooks on the blocks. For a call B of the same layout whose numbers are drawn anew,
+the model's own forward runs around blocks that replay A (`Replay`). The reused step of the hook has to equal that, to
+rounding, and to leave the same behind. In between, another branch is computed: nothing of it may show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from teaspec.proof.compare import ViolationError, max_abs_difference, named_tensors, require_same_form, same_value
+from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
+from teaspec.proof.inputs import Arguments, Example
+from teaspec.proof.recording import Attributes, Recording, attributes_below, set_attributes
+from teaspec.proof.replay import Replay, UnjudgedError
+from teaspec.proof.subject import Subject
+
+_SHARE = 1e-3
+"""A reused step may be off by this share of how far the result has to move between the two calls."""
+_ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
+"""And by this share of the largest number in it: what the roundings of a residual come to behind the output head."""
+_FROZEN = 1e-5
+"""What moves by no more than this share of its largest number stands still."""
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """What a call returned, and what it left behind.
+
+    Attributes:
+        output: What it returned.
+        arguments: Its arguments.
+        attributes: Those of the model, but for what is below a block.
+        random: The state of the random numbers.
+    """
+
+    output: Any
+    arguments: Arguments
+    attributes: Attributes
+    random: torch.Tensor
+
+
+def reused_step_is_of_its_call(subject: Subject, example: Example) -> None:
+    """A reused step is this call's forward around what the blocks returned at the computed one: nothing else is old."""
+    if subject.goes_past(example):
+        return  # nothing of such a call is reused
+    for later in _later(subject, example):
+        _require(subject, example, later)
+
+
+def moves_with_time(subject: Subject, example: Example) -> bool | None:
+    """Whether a reused step is another one where nothing but the timestep is; None where no timestep is known."""
+    later = next((one for one in _later(subject, example) if one.anew is not None and len(one.anew) == 1), None)
+    if later is None:
+        return None
+    with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
+        first, second = (call(module, subject.arguments(one)) for one in (example, later))
+    return not same_value(first, second)
+
+
+def _later(subject: Subject, example: Example) -> Iterator[Example]:
+    """The calls that may reuse the blocks of an example: everything anew, and nothing but the timestep."""
+    inputs = frozenset(subject.alternatives[example.case].inputs)
+    yield replace(example, step=1, anew=inputs - set(subject.spec.blocks.carried))
+    passed = subject.by_name(subject.arguments(example))
+    names = getattr(subject.extractor(example), "timestep", ())
+    time = next((name for name in names if passed.get(name) is not None and name in inputs), None)
+    if time is not None:
+        yield replace(example, step=1, anew=frozenset({time}))
+
+
+def _require(subject: Subject, example: Example, later: Example) -> None:
+    module, lists, given = subject.module(example), subject.lists(example), subject.arguments(example)
+    start, other = attributes_below(module), replace(example, step=2)
+    try:
+        with Recording([block for blocks in lists for block in blocks], given) as recording:
+            computed = subject.call(example, given)
+        if not recording.calls:
+            return  # there is nothing to reuse
+        _require_arguments_alone(subject, recording)
+        subject.call(other, subject.arguments(other))
+        with Replay(recording.calls, lists) as replay:
+            expected = _left(subject, later, lambda arguments: subject.call(later, arguments))
+        replay.finish()
+    except UnjudgedError as error:
+        subject.unjudged[example.case] = str(error)
+        return
+    finally:
+        set_attributes(module, start)
+    with hooked(module, subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE):
+        call(module, subject.arguments(example))
+        call(module, subject.arguments(other), "another")
+        found = _left(subject, later, lambda arguments: call(module, arguments))
+    _require_close(computed, expected, found, example.dtype)
+    _require_the_same_left(subject, later, expected, found)
+    if later.anew is None or len(later.anew) > 1:
+        _require_movement(subject, computed, expected.output)
+
+
+def _left(subject: Subject, example: Example, run: Callable[[Arguments], Any]) -> Left:
+    given = subject.arguments(example)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(example.seed)
+        output = run(given)
+        random = torch.get_rng_state()
+    below = {id(part) for blocks in subject.lists(example) for block in blocks for part in block.modules()}
+    module = subject.module(example)
+    seen = {path for path, part in module.named_modules() if id(part) not in below}
+    attributes = {key: value for key, value in attributes_below(module).items() if key[0] in seen}
+    return Left(output, given, attributes, random)
+
+
+def _require_close(computed: Any, expected: Left, found: Left, dtype: torch.dtype) -> None:
+    require_same_form(expected.output, found.output)
+    pairs = zip(named_tensors(computed), named_tensors(expected.output), named_tensors(found.output), strict=True)
+    for (name, before), (_, wanted), (_, got) in pairs:
+        allowed = max(_SHARE * max_abs_difference(before, wanted), _ROUNDING[dtype] * _largest(wanted))
+        difference = max_abs_difference(wanted, got)
+        if not difference <= allowed:  # written so that a NaN fails
+            raise ViolationError(
+                f"a reused step is not what the model makes of this call around the blocks of an earlier one: {name} "
+                f"differs, largest absolute difference {difference:.3g}, allowed {allowed:.3g}. Something of the "
+                f"earlier call is left in it; what enters the streams between blocks may be listed under "
+                f"`blocks: {{carried: [...]}}`",
+                difference,
+            )
+
+
+def _require_the_same_left(subject: Subject, example: Example, expected: Left, found: Left) -> None:
+    wanted, got = subject.by_name(expected.arguments), subject.by_name(found.arguments)
+    for name in wanted.keys() - set(subject.spec.blocks.carried):
+        if not same_value(wanted[name], got.get(name)):
+            raise ViolationError(f"a reused step leaves the argument `{name}` in another state than the model does")
+    if not torch.equal(expected.random, found.random):
+        raise ViolationError("a reused step draws other random numbers than the model does outside of its blocks")
+    others = [key for key, value in expected.attributes.items() if not same_value(value, found.attributes.get(key))]
+    if not others:
+        return
+    path, name = others[0]
+    place = ".".join(filter(None, ("self", path, name)))
+    # On the model itself anybody may look at it. A submodule may keep what it makes anew whenever it is called.
+    is_seen = any(not path for path, _ in others)
+    if is_seen or not same_value(*(_next_call(subject, example, one.attributes) for one in (expected, found))):
+        raise ViolationError(f"a reused step leaves `{place}` in another state than the model does")
+
+
+def _next_call(subject: Subject, example: Example, attributes: Attributes) -> Any:
+    """What the model returns where it was left with these attributes."""
+    later = replace(example, step=3, anew=None)
+    before = attributes_below(subject.module(example))
+    try:
+        set_attributes(subject.module(example), attributes)
+        return subject.call(later, subject.arguments(later))
+    finally:
+        set_attributes(subject.module(example), before)
+
+
+def _require_arguments_alone(subject: Subject, recording: Recording) -> None:
+    """Requires that blocks write nothing into the caller's arguments, which a reused step could not."""
+    before, behind = subject.by_name(recording.before), subject.by_name(recording.behind)
+    for name in before.keys() - set(subject.spec.blocks.carried):
+        if not same_value(before[name], behind[name]):
+            raise ViolationError(
+                f"blocks write into the argument `{name}`, and a reused step runs none; calls that pass it can go past "
+                f"the cache: `bypass: [{name}]`"
+            )
+
+
+def _require_movement(subject: Subject, computed: Any, expected: Any) -> None:
+    """Requires that a reused step moves with its inputs, unless the spec says why it need not."""
+    if subject.spec.blocks.frozen is None and not moves(computed, expected):
+        raise ViolationError(
+            "a reused step returns what the computed one did although its inputs are others, and so does the model "
+            "around its blocks. If that is how it is, say why: `blocks: {frozen: ...}`"
+        )
+
+
+def moves(before: Any, now: Any) -> bool:
+    """Whether two outputs differ by more than their roundings."""
+    pairs = zip(named_tensors(before), named_tensors(now), strict=True)
+    return any(max_abs_difference(old, new) > _FROZEN * _largest(new) for (_, old), (_, new) in pairs)
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    return float(tensor.detach().abs().max()) if tensor.numel() else 0.0

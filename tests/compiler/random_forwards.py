@@ -33,6 +33,7 @@ class Model(nn.Module):
         self.time_embed = TimeEmbed()
         self.extra = nn.Linear(8, 8)
         self.other = nn.Linear(8, 8)
+        self.mix = nn.Linear(8, 8)
         self.blocks = nn.ModuleList([SingleBlock() for _ in range(2)])
         self.more_blocks = nn.ModuleList([SingleBlock()])
         self.norm_out = NormOut()
@@ -52,11 +53,14 @@ class RandomModel:
         loops: Its block loops.
         repeatable: The blocks change neither arguments nor the model and draw no random numbers: from the same block
             outputs, a step without blocks has to give the same result.
+        separable: No value depends on both the timestep and what the blocks compute: from the same block outputs, a
+            step without blocks at another time has to give what the forward gives from them.
     """
 
     source: str
     loops: tuple[str, ...]
     repeatable: bool
+    separable: bool
 
 
 def random_model(chooser: Chooser) -> RandomModel:
@@ -72,8 +76,8 @@ class _Writer(Scope):
             openings.reverse()
         for opening in openings:
             self.write(opening)
-            if opening.startswith("hidden"):
-                self.bind(Variable("hidden_states", "tensor"))
+            is_stream = opening.startswith("hidden")
+            self.bind(Variable("hidden_states", "tensor") if is_stream else Variable("temb", "condition"))
             self.statements(0, 4)
         self.in_blocks = True
         self.loop("blocks")
@@ -85,20 +89,30 @@ class _Writer(Scope):
         self.statements(0, 2)
         if self.chooser.choose((False, True)):
             self.rebind_stream()
-        self.in_blocks = False
-        self.write("hidden_states = self.norm_out(hidden_states, temb)")
+        self.in_blocks, self.in_postlude = False, True
+        condition = self.chooser.choose(self.usable("condition")).name
+        self.write(f"hidden_states = self.norm_out(hidden_states, {condition})")
         self.bind(Variable("hidden_states", "tensor"))
         self.statements(0, 4)
         self.finish()
-        return RandomModel(HEADER + "\n".join(self.lines) + "\n", tuple(loops), self.repeatable)
+        source = HEADER + "\n".join([*self.lines, *self.helpers]) + "\n"
+        return RandomModel(source, tuple(loops), self.repeatable, self.separable)
 
     def statements(self, least: int, most: int, depth: int = 0, without: frozenset[str] = frozenset()) -> None:
         for _ in range(self.chooser.number(least, most)):
             self.statement(depth, without)
 
     def statement(self, depth: int, without: frozenset[str]) -> None:
-        kinds = ["assign", "assign", "assign", "augment", "in_place", "store", "call", "alias", "comprehension", "read"]
-        kinds += ["random", "state", "walrus", "raise"]
+        kinds = ["assign", "assign", "assign", "alias", "comprehension", "read"]
+        # What the blocks change in place and the postlude reads is mostly refused.
+        if not self.in_blocks or not self.chooser.number(0, 2):
+            kinds += ["augment", "in_place", "store", "call"]
+            kinds += ["random", "state"]
+        kinds += ["walrus", "raise"]
+        if self.usable("condition"):
+            kinds += ["condition", "condition", "pair"]
+        if self.usable("condition") and self.chooser.number(0, 5) == 5:
+            kinds.append("merge")
         if self.chooser.number(0, 5) == 5:  # a function that captures a name which is rebound later is refused
             kinds.append("function")
         if depth < 2:
@@ -128,6 +142,32 @@ class _Writer(Scope):
             text = f"{{'a': {self.number()}}}"
         self.write(f"{name} = {text}")
         self.bind(Variable(name, kind))
+
+    def write_condition(self) -> None:
+        name = self.target("condition")
+        self.write(f"{name} = {self.condition()}")
+        self.bind(Variable(name, "condition"))
+
+    def write_pair(self) -> None:
+        """The stream and a condition, bound together."""
+        name = self.target("condition")
+        text = f"(hidden_states * {self.number()}, {self.condition()})"
+        if self.chooser.number(0, 3):
+            self.write(f"hidden_states, {name} = {text}")
+        else:
+            self.fresh += 1
+            self.write(f"pair_{self.fresh} = {text}")
+            self.write(f"hidden_states, {name} = pair_{self.fresh}")
+        self.bind(Variable("hidden_states", "tensor"))
+        self.bind(Variable(name, "condition"))
+
+    def write_merge(self) -> None:
+        """A condition is made of what the blocks compute."""
+        if self.in_blocks:
+            self.separable = False
+        name = self.target("condition")
+        self.write(f"{name} = {self.condition()} + hidden_states.mean(1)")
+        self.bind(Variable(name, "condition"))
 
     def write_augment(self) -> None:
         variable = self.some("number")
@@ -241,6 +281,8 @@ class _Writer(Scope):
         if not maybe:
             return
         variable = self.chooser.choose(maybe)
+        if variable.kind == "condition" and not self.in_postlude:
+            self.separable = False
         amount = {"number": "{0}", "list": "len({0})", "dict": "len({0})"}.get(variable.kind, "{0}.mean()")
         self.write(f"if {' and '.join(sorted(variable.conditions))}:")
         self.write(f"    hidden_states = hidden_states * (1 + {amount.format(variable.name)})")
@@ -270,6 +312,9 @@ class _Writer(Scope):
         self.branch("with torch.no_grad():", frozenset(), depth, without)
 
     def loop(self, blocks: str) -> None:
+        if not self.chooser.number(0, 5):
+            self.helper(blocks)
+            return
         header = self.chooser.choose(("for block in self.{0}:", "for index, block in enumerate(self.{0}):"))
         self.write(header.format(blocks))
         self.indent += 1
@@ -280,10 +325,29 @@ class _Writer(Scope):
             self.write("else:")
             self.write("    hidden_states = block(hidden_states, temb)")
         else:
-            self.write(f"hidden_states = block(hidden_states, {self.chooser.choose(('temb', 'temb=temb * 2'))})")
+            condition = self.chooser.choose(self.usable("condition")).name
+            form = self.chooser.choose(("{0}", "temb={0} * 2"))
+            self.write(f"hidden_states = block(hidden_states, {form.format(condition)})")
         self.bind(Variable("hidden_states", "tensor"))
         self.statements(0, 2, 1)
         self.indent -= 1
+
+    def helper(self, blocks: str) -> None:
+        """The loop stands in a method that returns the stream and a condition."""
+        lines = [f"def run_{blocks}(self, hidden_states, temb, amount=2):"]
+        if blocks != "blocks" and not self.chooser.number(0, 3):  # so it is no method that could be written out
+            lines += ["    if temb is None:", "        return hidden_states, temb"]
+        lines += [f"    for block in self.{blocks}:", "        hidden_states = block(hidden_states, temb)"]
+        if self.chooser.choose((False, True)):
+            lines.append("        temb = temb * amount + 1")
+        lines.append(f"    return hidden_states, {self.chooser.choose(('temb', 'temb * 0.5'))}")
+        self.helpers += ["", *(f"    {line}" for line in lines)]
+        given = self.chooser.choose(self.usable("condition")).name
+        name = self.target("condition")
+        amount = self.chooser.choose(("", f", {self.number()}"))
+        self.write(f"hidden_states, {name} = self.run_{blocks}(hidden_states, {given}{amount})")
+        self.bind(Variable("hidden_states", "tensor"))
+        self.bind(Variable(name, "condition"))
 
     def rebind_stream(self) -> None:
         text, given = self.tensor()

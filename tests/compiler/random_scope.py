@@ -27,7 +27,8 @@ class Variable:
 
     Attributes:
         name: Its name.
-        kind: `tensor` [batch, tokens, 8], `view` [batch, 1, 8], `number`, `list` of numbers or `dict` of numbers.
+        kind: `tensor` [batch, tokens, 8], `view` [batch, 1, 8], `condition` [batch, 8], made of the timestep alone,
+            `number`, `list` of numbers or `dict` of numbers.
         given: Whether it may share memory with an argument.
         conditions: It is bound only where these hold.
     """
@@ -48,11 +49,14 @@ class Scope:
             "options": Variable("options", "dict", given=True, conditions=frozenset({"options is not None"})),
         }
         self.lines: list[str] = []
+        self.helpers: list[str] = []
         self.indent = 2
         self.fresh = 0
         self.conditions: frozenset[str] = frozenset()
         self.in_blocks = False
+        self.in_postlude = False
         self.repeatable = True
+        self.separable = True
         self.functions = 0
 
     # Writing
@@ -97,12 +101,27 @@ class Scope:
     # Expressions
 
     def number(self) -> str:
-        forms = [str(self.chooser.number(1, 5)), "hidden_states.shape[1]", "(scale or 3)"]
+        forms = [str(self.chooser.number(1, 5)), "(scale or 3)"]
+        # What the postlude would have to make again of the shape that the blocks return is refused.
+        forms += ["hidden_states.shape[1]"] if not self.in_blocks or not self.chooser.number(0, 5) else []
         forms += [variable.name for variable in self.usable("number")]
         forms += [f"len({variable.name})" for variable in self.usable("list", "dict")]
         forms += [f"(sum({variable.name}) % 5 + 1)" for variable in self.usable("list")]
         form = self.chooser.choose(forms)
         return form if self.chooser.number(0, 2) else f"({form} + {self.chooser.choose(forms)}) % 7"
+
+    def condition(self) -> str:
+        """An expression that is made of conditions."""
+        first, second = (self.chooser.choose(self.usable("condition")).name for _ in range(2))
+        forms = (
+            f"{first} * 0.5 + 1",
+            f"{first} + {second}",
+            f"{first} * {self.number() if not self.chooser.number(0, 3) else self.chooser.number(2, 5)}",
+            f"self.mix({first})",
+            f"blend({first}, {second})",
+            f"{first} if {self.chooser.choose(CONDITIONS)} else {second} * 2",
+        )
+        return self.chooser.choose(forms)
 
     def tensor(self) -> tuple[str, bool]:
         """An expression, and whether what it gives is somebody else's memory."""

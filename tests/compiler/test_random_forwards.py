@@ -22,7 +22,18 @@ from torch import nn
 from teaspec.compiler.pipeline import compile_anew, load_spec
 from teaspec.compiler.report import SpecError
 from tests.compiler.random_forwards import RandomModel, random_model
-from tests.compiler.split import Computed, Outcome, called, entered, forward, observe, remember, replay, reuse
+from tests.compiler.split import (
+    Computed,
+    Outcome,
+    at_another_time,
+    called,
+    entered,
+    forward,
+    observe,
+    remember,
+    replay,
+    reuse,
+)
 from tests.toys.toy import Call, Draw, spec_text
 
 T = TypeVar("T")
@@ -105,7 +116,7 @@ def differences(found: Outcome, expected: Outcome, call: Call) -> str | None:
     return f"called with {extra}: " + "\n".join(shown)
 
 
-def check(built: type[nn.Module], spec: str, repeatable: bool) -> str | None:
+def check(built: type[nn.Module], spec: str, model: RandomModel) -> str | None:
     """Compiles, and says what differs between cut and whole; raises SpecError where the compiler does."""
     torch.manual_seed(1)
     module = built()
@@ -127,10 +138,16 @@ def check(built: type[nn.Module], spec: str, repeatable: bool) -> str | None:
             return f"{problem}\n{extractor.source}"
         if expected.error is not None:
             continue
-        if repeatable:
+        if model.repeatable:
             problem = differences(observe(fresh(), call, entered(extractor, replay(computed))), expected, call)
             if problem is not None:
                 return f"without blocks, {problem}\n{extractor.source}"
+        if model.repeatable and model.separable:
+            later = Call({**call.kwargs, "timestep": call.kwargs["timestep"] * 3 + 1})
+            expected = at_another_time(fresh(), [fresh().get_submodule(n) for n in model.loops], call, later)
+            problem = differences(observe(fresh(), later, entered(extractor, replay(computed))), expected, later)
+            if problem is not None:
+                return f"without blocks, at another time, {problem}\n{extractor.source}"
         reused = observe(fresh(), call, entered(extractor, reuse(computed)))
         if reused.error is not None:
             return f"a reused step raised {reused.error}\n{extractor.source}"
@@ -148,7 +165,7 @@ def cut_exactly(data: st.DataObject, folder: Path) -> None:
     note(model.source)
     with torch.no_grad(), imported(folder, model) as built:
         try:
-            problem = check(built, spec_of(built, model), model.repeatable)
+            problem = check(built, spec_of(built, model), model)
         except SpecError as error:
             event(f"refused: {error.diagnostics[0].code}")
             return

@@ -18,6 +18,7 @@ from teaspec.runtime.contract.context import CacheContext, Finished
 from tests.compiler.split import (
     Computed,
     alike,
+    at_another_time,
     called,
     compute,
     entered,
@@ -32,7 +33,7 @@ from tests.compiler.split import (
 from tests.compiler.toy_runs import Run, assert_same, extractor_of, runs, toys_that
 from tests.toys import point_08_decorators
 from tests.toys.shelf import GOOD
-from tests.toys.toy import Toy
+from tests.toys.toy import Call, Toy
 
 
 @toys_that()
@@ -78,6 +79,19 @@ def test_a_step_without_blocks_gives_the_same_from_the_same_block_outputs(toy: T
         assert_same(observe(run.make(), run.call, entered(extractor, remember(computed))), run.expected)
         for _ in range(2):
             assert_same(observe(run.make(), run.call, entered(extractor, replay(computed))), run.expected)
+
+
+@toys_that(lambda toy: toy.later)
+def test_what_passes_through_no_block_is_of_this_call(toy: Toy) -> None:
+    extractor = extractor_of(toy)
+    loops = load_spec(toy.spec).blocks.loops
+    for run in runs(toy):
+        computed = Computed()
+        observe(run.make(), run.call, entered(extractor, remember(computed)))
+        later = Call({**run.call.kwargs, "timestep": run.call.kwargs["timestep"] * 3 + 1}, run.call.args)
+        module = run.make()
+        expected = at_another_time(module, [module.get_submodule(name) for name in loops], run.call, later)
+        assert_same(observe(run.make(), later, entered(extractor, replay(computed))), expected)
 
 
 @toys_that(lambda toy: toy.residual)

@@ -39,14 +39,14 @@ class Marked(CrossModel):
         for block in self.transformer_blocks:  # norm slice + blocks
             image = block(image, text, temb, rotary)  # blocks
         # about the next line, too
-        size = temb.mean()  # blocks
-        other = temb.std()  # blocks
+        size = temb.mean()  # blocks + postlude
+        other = temb.std()  # blocks + postlude
         for block in self.more_blocks:  # blocks
             image = block(image, text, temb, rotary) * size  # blocks
         spread = image.std()  # blocks
         image = image * 2  # blocks
         text = text + 1  # blocks
-        return image, text, spread, size * other  # blocks
+        return image, text, spread, size * other  # blocks + postlude
 
     def forward(self, hidden_states, timestep, encoder_hidden_states, scale=None):
         """Says `for`, `if` and `return`, and is no statement."""

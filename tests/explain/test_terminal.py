@@ -78,7 +78,7 @@ def test_the_cuts_say_what_crosses():
     assert "past them, to the postlude: scale, temb" in between
     behind = text[end:]
     assert "live, cached as a residual: image" in behind
-    assert "live, carried over: size, spread" in behind
+    assert "live, carried over: spread" in behind
     assert "not read again, so not cached: text" in behind
 
 

@@ -79,7 +79,7 @@ class AsksForWhatItBinds(SingleModel):
         return self.proj_out(hidden_states) * mode
 
 
-@TOYS.good(lambda draw: [draw.single(), draw.single(left=[])], carried=None, replay=False)
+@TOYS.good(lambda draw: [draw.single(), draw.single(left=[])], carried=None, replay=False, may_refuse=True)
 class AsksForWhatItEmpties(SingleModel):
     """The branch changes in place, and under another name, what its test reads."""
 

@@ -143,7 +143,7 @@ class JointEntry(DualModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried={"others": False})
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried={}, later=True)
 class SplitAtHead(SingleModel):
     """The head stands in a return expression, the last rebind is a tuple target with a star."""
 

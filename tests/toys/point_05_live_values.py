@@ -156,7 +156,7 @@ class CollectedInLoop(SingleModel):
         return self.proj_out(hidden_states), torch.stack(features), len(collect or ())
 
 
-@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None)
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None, may_refuse=True)
 class ChangedInLoop(SingleModel):
     """A tensor made in the prelude is changed in place in the loop and read in the postlude."""
 
@@ -171,7 +171,7 @@ class ChangedInLoop(SingleModel):
         return self.proj_out(hidden_states) * scale
 
 
-@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None)
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None, may_refuse=True)
 class ChangedAliasInLoop(SingleModel):
     """The same through another name for the same tensor."""
 

@@ -137,3 +137,25 @@ class DictBegunInBranches(CrossModel):
             hidden_states = block(hidden_states, **arguments)
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
+
+
+@TOYS.good(lambda draw: [draw.single(), draw.single(scale=2.0)], later=True)
+class BoundInContext(SingleModel):
+    """What the block is given is bound in a `with` and in a branch: the slice takes no such name from outside.
+
+    Red if `_function` (analysis/norm_slice.py) asks for names that are unbound when the blocks begin.
+    """
+
+    def forward(self, hidden_states, timestep, scale=None):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            with torch.no_grad():
+                condition = temb + temb
+            if scale is not None:
+                shift = condition * scale
+            elif scale is None and timestep is None:
+                hidden_states = hidden_states * shift.mean()
+            hidden_states = block(hidden_states, condition)
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)

@@ -42,6 +42,7 @@ class SubscriptStores(CrossModel):
     lambda draw: [draw.single(), draw.single(attention_kwargs={"scale": 2.0, "keep": 1, "ip": [1.0]})],
     carried=None,
     replay=False,
+    may_refuse=True,
 )
 class MutatingCalls(SingleModel):
     """`pop`, `update`, `setdefault` on a dictionary of the caller (SD3)."""
@@ -119,7 +120,7 @@ class Box:
         self.log: list[str] = []
 
 
-@TOYS.good(lambda draw: [draw.single()], carried=None)
+@TOYS.good(lambda draw: [draw.single()], carried=None, may_refuse=True)
 class AttributeStores(SingleModel):
     """Attributes of a local object are stored in every part."""
 
@@ -153,7 +154,7 @@ class CarriedObjectChanged(SingleModel):
         return self.proj_out(hidden_states) * box.value
 
 
-@TOYS.good(lambda draw: [draw.single()], carried=None, replay=False)
+@TOYS.good(lambda draw: [draw.single()], carried=None, replay=False, may_refuse=True)
 class ArgumentInBlocks(SingleModel):
     """The loop changes an argument in place; the postlude reads it and its alias from the prelude."""
 

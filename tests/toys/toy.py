@@ -103,6 +103,8 @@ class Toy:
         carried: the names beside the hidden stream that cross into the postlude, True for a stream.
         replay: whether a step without blocks that is handed the block outputs gives the forward's result: not so where
             the blocks change an argument of the caller's.
+        later: whether a step without blocks at another time has to give what the forward gives at that time from the
+            same block outputs: where no value depends on both.
         signal: the submodule whose output decides, where it is not the modulated input.
         attention: the submodule of block 0 whose first input is the modulated input; None where the spec has a signal.
         prepare: settings of the module to try, each applied to a fresh copy.
@@ -124,6 +126,7 @@ class Toy:
     prepare: tuple[Callable[[nn.Module], object], ...] = (nn.Module.eval,)
     direct: bool = True
     replay: bool = True
+    later: bool = False
     signal: str | None = None
     residual: bool = True
     may_refuse: bool = False

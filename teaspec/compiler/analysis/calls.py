@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from teaspec.compiler.analysis.names import root_names, self_attribute
-
-MUTATING_METHODS = frozenset(
-    "append extend insert remove pop popitem clear sort reverse update setdefault add discard intersection_update "
-    "difference_update symmetric_difference_update appendleft popleft extendleft rotate move_to_end __setitem__ "
-    "__delitem__ set_ resize_ write writelines send throw close".split()
+from teaspec.compiler.analysis.operations import (
+    BUFFERS,
+    CHANGES,
+    CHANGES_BUFFERS,
+    CHANGES_FIRST,
+    INPLACE,
+    RANDOM,
+    RANDOM_AT,
+    RANDOM_IF,
 )
-"""Methods of Python's own containers, generators and files that change their receiver."""
-
-RANDOM_CALLS = frozenset(
-    "rand randn randint randperm rand_like randn_like randint_like randn_tensor bernoulli multinomial normal poisson "
-    "rrelu dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout gumbel_softmax "
-    "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_ trunc_normal_ kaiming_normal_ "
-    "kaiming_uniform_ xavier_normal_ xavier_uniform_ sample rsample shuffle choice choices standard_normal "
-    "manual_seed seed get_rng_state set_rng_state random randrange gauss permutation".split()
-)
-"""Last names of calls that draw from (or set) a random generator: torch, torch.nn.functional, numpy, random."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +38,25 @@ class CallSummary:
     random: bool = False
     external: bool = False
     fresh: bool = False
+    node: ast.FunctionDef | None = field(default=None, repr=False, compare=False)
+    """The function itself."""
 
 
 def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_name: str) -> set[str]:
     """The names whose objects a call may change in place, by torch's and Python's conventions.
 
     A method of a container that changes it, a name that ends in one underscore (torch's in-place functions), the
-    keywords `out=` and `inplace=True`, `next(iterator)`; for functions with a summary, the parameters that it changes.
+    keyword `out=`, functions that are told to work in place, `next(iterator)`; for functions with a summary, the
+    parameters that it changes.
     """
-    changed: set[str] = set()
-    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
     last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     in_place = last.endswith("_") and not last.endswith("__")
-    if isinstance(call.func, ast.Attribute) and (in_place or last in MUTATING_METHODS):
+    changed: set[str] = set()
+    if isinstance(call.func, ast.Attribute) and (in_place or last in CHANGES):
         changed |= root_names(call.func.value)
-    if in_place or last in {"next", "setattr", "delattr"}:
+    if in_place or last in CHANGES_FIRST:
         changed |= {name for argument in call.args[:1] for name in root_names(argument)}
-    for keyword in call.keywords:
-        if keyword.arg == "out":
-            changed |= root_names(keyword.value)
-        if keyword.arg == "inplace" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):
-            changed |= {name for argument in arguments for name in root_names(argument)}
+    changed |= _told_to_change(call, last)
     name = self_attribute(call.func, self_name) if isinstance(call.func, ast.Attribute) else last
     summary = summaries.get(name or "")
     if summary is not None and summary.changes:
@@ -77,11 +69,36 @@ def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_n
     return changed
 
 
+def _told_to_change(call: ast.Call, last: str) -> set[str]:
+    """What a call changes because of how it is called: `out=y`, `F.relu(x, True)`, running statistics."""
+    changed: set[str] = set()
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    told = [keyword.value for keyword in call.keywords if keyword.arg == "inplace"]
+    told += call.args[INPLACE[last] :][:1] if last in INPLACE else []
+    if any(not (isinstance(way, ast.Constant) and way.value is False) for way in told):
+        changed |= {name for argument in arguments for name in root_names(argument)}
+    changed |= {name for k in call.keywords if k.arg == "out" for name in root_names(k.value)}
+    if last in CHANGES_BUFFERS:
+        buffers = [call.args[place] for place in CHANGES_BUFFERS[last] if place < len(call.args)]
+        buffers += [keyword.value for keyword in call.keywords if keyword.arg in BUFFERS]
+        changed |= {name for buffer in buffers for name in root_names(buffer)}
+    return changed
+
+
 def draws_random(call: ast.Call, self_name: str) -> bool:
     """Whether a call draws random numbers, by the name it is called by.
 
     Submodules are judged where they are resolved.
     """
+    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    asked = [keyword.value for keyword in call.keywords if keyword.arg in RANDOM_IF]
+    asked += call.args[RANDOM_AT[last] :][:1] if last in RANDOM_AT else []
+    if any(not _is_nought(value) for value in asked):
+        return True
     if isinstance(call.func, ast.Attribute):
-        return call.func.attr in RANDOM_CALLS and self_attribute(call.func, self_name) is None
-    return isinstance(call.func, ast.Name) and call.func.id in RANDOM_CALLS
+        return call.func.attr in RANDOM and self_attribute(call.func, self_name) is None
+    return isinstance(call.func, ast.Name) and call.func.id in RANDOM
+
+
+def _is_nought(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and not value.value

@@ -10,15 +10,11 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call
-from teaspec.compiler.analysis.names import FRESH_CALLS, parameters_of, self_attribute
+from teaspec.compiler.analysis.names import parameters_of, self_attribute
+from teaspec.compiler.analysis.operations import FILLS, FRESH, LOOKS, ONLY_LOOKS
 
-_FILLING = frozenset(
-    "append extend insert remove pop popitem clear sort reverse update setdefault add discard".split()
-)  # fmt: skip
 _DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_LOOKING = frozenset({"copy", "get"})
-_ONLY_LOOKS = frozenset({"len", "sum"})
 
 
 def own_containers(function: ast.FunctionDef, summaries: Mapping[str, CallSummary], self_name: str) -> frozenset[str]:
@@ -97,7 +93,7 @@ class _Uses:
             return self._item(parent)
         if isinstance(parent, ast.Attribute):
             call = self.parents[parent]
-            fills = isinstance(call, ast.Call) and call.func is parent and parent.attr in _FILLING
+            fills = isinstance(call, ast.Call) and call.func is parent and parent.attr in FILLS
             return fills and isinstance(self.parents[call], (ast.Expr, ast.Assign))
         if isinstance(parent, ast.comprehension):
             return not isinstance(self.parents[parent], ast.GeneratorExp)  # which may run later
@@ -114,7 +110,7 @@ class _Uses:
         parent = self.parents[node]
         if isinstance(parent, ast.Attribute):
             call = self.parents[parent]
-            return isinstance(call, ast.Call) and call.func is parent and parent.attr in _LOOKING
+            return isinstance(call, ast.Call) and call.func is parent and parent.attr in LOOKS
         if isinstance(parent, (ast.If, ast.IfExp)):
             return parent.test is node
         if isinstance(parent, ast.Subscript):
@@ -123,8 +119,8 @@ class _Uses:
 
     def _is_fresh(self, function: ast.expr) -> bool:
         if isinstance(function, ast.Attribute):
-            return function.attr in FRESH_CALLS and self_attribute(function, self.self_name) is None
-        return isinstance(function, ast.Name) and function.id in _ONLY_LOOKS
+            return function.attr in FRESH and self_attribute(function, self.self_name) is None
+        return isinstance(function, ast.Name) and function.id in ONLY_LOOKS
 
     @staticmethod
     def _makes(assignment: ast.Assign | ast.AnnAssign, name: str) -> bool:

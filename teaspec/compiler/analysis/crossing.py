@@ -1,15 +1,38 @@
-"""What crosses from blocks to postlude: streams, values carried over, and values that are cheaper to compute again."""
+"""What crosses from blocks to postlude: streams, values carried over; and values of this call, made again."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assigned, parameter_names
-from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.names import root_names, target_names
+from teaspec.compiler.analysis.again import Again, NotAgainError
+from teaspec.compiler.analysis.block_state import BlockState
+from teaspec.compiler.analysis.dataflow import Reader, definitely_assigned, parameter_names
+from teaspec.compiler.analysis.origins import FIXED, Level, Origin
+from teaspec.compiler.analysis.rewrite import renamed
+from teaspec.compiler.analysis.search import simple_statements
+from teaspec.compiler.analysis.sharing import sharing
+from teaspec.compiler.analysis.trace import Tracer
+from teaspec.compiler.analysis.trace_values import State, ValueTracer, World
+from teaspec.compiler.analysis.views import view_pairs, views_in
 from teaspec.compiler.forms.program import LiveValue
+
+
+class StaleValueError(Exception):
+    """A value of this call could only be taken over from an earlier one.
+
+    Attributes:
+        name: The name of the value.
+        reason: Why it cannot be computed again.
+        bound: The statement that binds or changes it.
+        read: The statement behind the blocks that reads it.
+    """
+
+    def __init__(self, name: str, reason: str, bound: ast.stmt, read: ast.stmt) -> None:
+        """Says which value, where it is bound and read, and why it cannot be computed again."""
+        super().__init__(reason)
+        self.name, self.reason, self.bound, self.read = name, reason, bound, read
 
 
 @dataclass(frozen=True)
@@ -18,137 +41,249 @@ class Crossing:
 
     Attributes:
         live: The values that the blocks hand over, the hidden stream first.
-        recomputed: Statements between the loops that do not depend on what the loops make: the postlude runs them
-            again.
+        recomputed: What the postlude runs again of the blocks, for values that do not depend on what they compute.
         blocks: The statements of the blocks, without those that only the postlude needs.
+        saves: Names that the recomputed statements read as they were when the blocks began, with a name for that value.
     """
 
     live: tuple[LiveValue, ...]
     recomputed: tuple[ast.stmt, ...]
     blocks: tuple[ast.stmt, ...]
+    saves: Mapping[str, str]
 
 
-def crossing_values(
-    reader: Reader,
-    prelude: Sequence[ast.stmt],
-    blocks: Sequence[ast.stmt],
-    rest: Sequence[ast.stmt],
-    holds_loop: Sequence[bool],
-    hidden: str,
-    encoder: str | None,
-) -> Crossing:
-    """Find what the statements after the blocks read of what the blocks bind or change.
+@dataclass(frozen=True)
+class Cut:
+    """A forward, cut, and what is known of it.
 
-    Args:
+    Attributes:
         reader: Reads effects in the forward.
         prelude: The statements before the blocks.
         blocks: The statements of the blocks.
         rest: The statements after them.
-        holds_loop: For each statement of the blocks, whether it holds a loop over submodules.
+        loops: The lists of blocks.
         hidden: Name of the hidden stream.
         encoder: Name of the encoder stream, None where there is one stream only.
+        taken: Names that must not be used for saved values.
+        state: Finds reads of what blocks leave on themselves.
     """
-    effects = [reader.effects(statement) for statement in blocks]
-    before = [reader.effects(statement) for statement in prelude]
-    bound = {name for one in effects for name in one.binds}
-    parameters = parameter_names(reader.function.node.args)
-    arguments = set(parameters).difference(*(one.kills for one in before))
-    changed = _changed_locals(prelude, blocks, effects, arguments)
-    recomputable = _recomputable(blocks, effects, holds_loop, reader.containers)
-    recomputed = _needed_of(recomputable, blocks, effects, reader.effects(rest).reads)
-    read = reader.effects([*(blocks[index] for index in recomputed), *rest]).reads if rest else frozenset()
-    crossing = {name for name in read & (bound | changed) if "." not in name}
-    assigned = definitely_assigned(before, parameters)
-    assigned_behind = definitely_assigned([*before, *effects], parameters)
-    entering = reader.effects(blocks).reads | changed
-    # What is changed in place and never bound again is a container (or the buffer of a stream).
-    threaded = assigned & (bound | {hidden, encoder})
-    ordered = sorted(crossing, key=lambda name: (name != hidden, name))
-    live = tuple(
-        LiveValue(
-            name,
-            "stream" if name in threaded and (name in entering or name not in assigned_behind) else "carried",
-            maybe_unbound=name not in assigned_behind,
+
+    reader: Reader
+    prelude: Sequence[ast.stmt]
+    blocks: Sequence[ast.stmt]
+    rest: Sequence[ast.stmt]
+    loops: frozenset[str]
+    hidden: str
+    encoder: str | None
+    taken: frozenset[str]
+    state: BlockState
+
+
+def crossing_values(cut: Cut) -> Crossing:
+    """Find what the statements after the blocks read of what the blocks bind or change.
+
+    Args:
+        cut: The forward.
+
+    Raises:
+        StaleValueError: They read a value that does not depend on what the blocks compute, so it belongs to this call,
+            and it cannot be computed again with certainty.
+    """
+    return _Crossing(cut).found()
+
+
+class _Crossing:
+    def __init__(self, cut: Cut) -> None:
+        self.cut, self.reader = cut, cut.reader
+        self.effects = [self.reader.effects(statement) for statement in cut.blocks]
+        self.before = [self.reader.effects(statement) for statement in cut.prelude]
+        self.parameters = parameter_names(self.reader.function.node.args)
+        self.bound = {name for one in self.effects for name in one.binds}
+        self.assigned = definitely_assigned(self.before, self.parameters)
+        self.assigned_behind = definitely_assigned([*self.before, *self.effects], self.parameters)
+        self.views = view_pairs([*cut.prelude, *cut.blocks])
+        self.arguments = set(self.parameters).difference(*(one.kills for one in self.before))
+        self.changed = views_in(self.views, {name for one in self.effects for name in one.changes})
+        self.entry = self._entry()
+        self.behind = self._traced(cut.blocks)
+        everything = [*cut.prelude, *cut.blocks, *cut.rest]
+        streams = frozenset(name for name in (cut.hidden, cut.encoder) if name)
+        tracer = ValueTracer(self.world, self.reader.function.self_name, dict(self.behind))
+        self.aliases = sharing(self.reader, everything, streams, tracer)
+        self.again = Again(self.reader, self._changed(), everything, cut.state)
+
+    def found(self) -> Crossing:
+        read = self.reader.effects(self.cut.rest).reads if self.cut.rest else frozenset()
+        wanted: set[str] = set()
+        live: set[str] = set()
+        for name in sorted(n for n in read & (self.bound | self.changed) if "." not in n):
+            if self._is_untouched(name) or self._is_of_caller(name):
+                continue
+            if self._is_made_again(name):
+                wanted.add(name)
+            else:
+                live.add(name)
+        recomputed, needed = self.again.cut(self.cut.blocks, frozenset(wanted))
+        left = self._left(recomputed, live)
+        recomputed, saves = self._apart(recomputed, needed, live, read - wanted - live)
+        return Crossing(self._live(live), tuple(recomputed), tuple(left), saves)
+
+    # Where values come from
+
+    def _world(self) -> World:
+        module, function = self.reader.module, self.reader.function
+        return World(self.cut.loops, module.stateful_children, module.summaries, function.file.modules)
+
+    def _entry(self) -> State:
+        """Where the values come from that names have when the blocks begin; what a call makes is called by its name."""
+        self.world = self._world()
+        state = {name: Origin(frozenset({Level.CALL})) for name in self.parameters}
+        tracer = Tracer(self.world, self.reader.function.self_name, self.cut.prelude, state)
+        tracer.run(self.cut.prelude)
+        for name, origin in self.world.attributes.items():
+            self.world.attributes[name] = replace(origin, parts=frozenset({min(origin.level, Level.CALL)}))
+        return {
+            name: origin if origin.level is Level.FIXED else replace(_of_call(origin), parts=frozenset({name}))
+            for name, origin in tracer.state.items()
+        }
+
+    def _traced(self, suite: Sequence[ast.stmt]) -> State:
+        world = replace(self.world, attributes=dict(self.world.attributes))
+        every = [*self.cut.prelude, *self.cut.blocks]
+        tracer = Tracer(world, self.reader.function.self_name, every, dict(self.entry))
+        tracer.stream = self.cut.hidden  # whoever runs the blocks, this is what they make
+        tracer.run(suite)
+        return tracer.state
+
+    def _is_untouched(self, name: str) -> bool:
+        """Whether a name that the blocks bind surely holds, behind them, the object that it held before."""
+        origin = self.behind.get(name, FIXED)
+        return origin.parts == {name} and name in self.assigned and name != self.cut.hidden and name in self.bound
+
+    def _is_made_again(self, name: str) -> bool:
+        """Whether a value does not depend on what the blocks compute, so that the postlude makes it again."""
+        origin = self.behind.get(name, FIXED)
+        if name == self.cut.hidden:
+            return False
+        own = {name} if name in self.assigned else set()
+        of_call = {part for part in origin.parts if isinstance(part, str) or part is Level.CALL} - own
+        if origin.level is Level.BLOCKS:
+            if of_call and name != self.cut.encoder:
+                raise self._stale(name, "it is held together with what the blocks compute, or is one or the other")
+            return False
+        try:
+            if name not in self.bound:
+                raise NotAgainError(self._binding(name), "the blocks change it in place")
+            made, _ = self.again.cut(self.cut.blocks, frozenset({name}))
+            if self._traced(made).get(name, FIXED).level is Level.BLOCKS:
+                raise NotAgainError(self._binding(name), "it takes a block to compute it")
+            if self._is_held_by_blocks(name):
+                raise NotAgainError(self._binding(name), "it is changed later, and may be held by the blocks")
+        except NotAgainError as error:
+            if origin.level is Level.FIXED:
+                return False  # it is the same in every call, so that of the last one will do
+            raise self._stale(name, error.reason, error.node) from error
+        return True
+
+    def _is_held_by_blocks(self, name: str) -> bool:
+        """Whether a value is changed behind the blocks that may also be seen through what they hand over."""
+        rest = self.reader.effects(self.cut.rest)
+        if name not in self.aliases.changed(rest.changes):
+            return False
+        others = (self.aliases.closure({name}) & rest.reads) - {name, self.cut.hidden, self.cut.encoder}
+        return any(self.behind.get(other, FIXED).level is Level.BLOCKS for other in others)
+
+    def _is_of_caller(self, name: str) -> bool:
+        """Whether the blocks change in place what the caller passed, which is never taken over from an earlier call.
+
+        What they compute is missing in it on reused steps; what they do to it besides must not be.
+        """
+        if name in self.bound or not views_in(self.views, {name}) & self.arguments:
+            return False
+        origin = self.behind.get(name, FIXED)
+        if origin.parts != {name} and origin.level is not Level.BLOCKS and name not in self.reader.containers:
+            raise self._stale(name, "the blocks change it in place")
+        return True
+
+    def _changed(self) -> frozenset[str]:
+        """All that the blocks may change in place or store on the model, but for submodules."""
+        changes = self.aliases.changed({name for one in self.effects for name in one.changes})
+        stores = {name for name in self.bound if name.startswith("self.") and not name.endswith("()")}
+        return (changes | stores) - {f"self.{path}" for path in self.reader.module.children}
+
+    # What crosses, and what is run again
+
+    def _live(self, live: set[str]) -> tuple[LiveValue, ...]:
+        entering = self.reader.effects(self.cut.blocks).reads | self.changed
+        # What is changed in place and never bound again is a container (or the buffer of a stream).
+        threaded = self.assigned & (self.bound | {self.cut.hidden, self.cut.encoder})
+        found = []
+        for name in sorted(live, key=lambda name: (name != self.cut.hidden, name)):
+            unbound = name not in self.assigned_behind
+            enters = name in threaded and (name in entering or unbound)
+            kept = name in self.assigned and name in self.behind.get(name, FIXED).parts
+            found.append(LiveValue(name, "stream" if enters or kept else "carried", maybe_unbound=unbound))
+        return tuple(found)
+
+    def _left(self, recomputed: Sequence[ast.stmt], live: set[str]) -> list[ast.stmt]:
+        """The statements of the blocks, without those that only the postlude needs."""
+        left = list(range(len(self.cut.blocks)))
+        whole = [i for i, s in enumerate(self.cut.blocks) if any(_same(s, one) for one in recomputed)]
+        for index in reversed(whole):
+            binds = self.effects[index].binds
+            if not binds & live and not any(binds & self.effects[i].reads for i in left if i > index):
+                left.remove(index)
+        return [self.cut.blocks[index] for index in left]
+
+    def _apart(
+        self, recomputed: list[ast.stmt], needed: frozenset[str], live: set[str], others: frozenset[str]
+    ) -> tuple[list[ast.stmt], dict[str, str]]:
+        """Names of their own for values that the recomputed statements use and that mean something else behind them."""
+        effects = self.reader.effects(recomputed)
+        clashing = ((effects.binds | effects.reads) & live) | (effects.binds & others)
+        names: dict[str, str] = {}
+        used = set(self.cut.taken) | self.reader.locals
+        for name in sorted(name for name in clashing if "." not in name):
+            number = 1
+            while f"{name}_v{number}" in used:
+                number += 1
+            names[name] = f"{name}_v{number}"
+            used.add(names[name])
+        saves = {name: new for name, new in names.items() if name in needed and name in self.entry}
+        missing = sorted(set(saves) - self.assigned)
+        if missing:
+            raise self._stale(missing[0], "it may be unbound when the blocks begin")
+        return [renamed(statement, names) for statement in recomputed], saves
+
+    # Messages
+
+    def _stale(self, name: str, reason: str, bound: ast.AST | None = None) -> StaleValueError:
+        where = bound if isinstance(bound, ast.stmt) else self._binding(name)
+        return StaleValueError(name, reason, where, self._reading(name))
+
+    def _binding(self, name: str) -> ast.stmt:
+        """The last statement of the blocks that binds or changes a name."""
+        names = views_in(self.views, {name})
+        touches = [
+            s for s in simple_statements(self.cut.blocks)
+            if name in self.reader.effects(s).binds or names & self.reader.effects(s).changes
+        ]  # fmt: skip
+        loops = [s for s in self.cut.blocks if name in self.reader.effects(s).binds]
+        return (touches or loops or list(self.cut.blocks))[-1]
+
+    def _reading(self, name: str) -> ast.stmt:
+        return next(
+            (s for s in simple_statements(self.cut.rest) if name in self.reader.effects(s).reads),
+            next((s for s in self.cut.rest if name in self.reader.effects(s).reads), self.cut.rest[0]),
         )
-        for name in ordered
-    )
-    left = list(range(len(blocks)))
-    for index in reversed(recomputed):
-        if not any(effects[index].binds & effects[other].reads for other in left if other > index):
-            left.remove(index)
-    return Crossing(live, tuple(blocks[i] for i in recomputed), tuple(blocks[i] for i in left))
 
 
-def _changed_locals(
-    prelude: Sequence[ast.stmt], blocks: Sequence[ast.stmt], effects: Sequence[Effects], arguments: set[str]
-) -> set[str]:
-    """The names whose objects the blocks change in place.
-
-    Not those of arguments: what a caller passes belongs to this call, and must not be taken over from an earlier one.
-    """
-    found: set[str] = set()
-    for name in {name for one in effects for name in one.changes}:
-        views = views_of([*prelude, *blocks], {name})
-        if not views & arguments:
-            found |= views
-    return found
+def _same(statement: ast.stmt, other: ast.stmt) -> bool:
+    return statement.lineno == other.lineno and ast.dump(statement) == ast.dump(other)
 
 
-def _recomputable(
-    blocks: Sequence[ast.stmt], effects: Sequence[Effects], holds_loop: Sequence[bool], containers: frozenset[str]
-) -> list[int]:
-    aliases = Aliases(effects, containers)
-    found: list[int] = []
-    for index, one in enumerate(effects):
-        others = [e for i, e in enumerate(effects) if i != index]
-        elsewhere = {name for i, e in enumerate(effects) if i != index and i not in found for name in e.binds}
-        changed = aliases.changed({name for e in others for name in e.changes})
-        busy = one.external or one.random or one.raises or one.returns or one.changes or one.captures
-        rebinds = one.binds & {name for e in others for name in e.binds}
-        if not holds_loop[index] and not busy and not rebinds and not (one.reads | one.binds) & (elsewhere | changed):
-            found.append(index)
-    return found
-
-
-def _needed_of(
-    candidates: Sequence[int], blocks: Sequence[ast.stmt], effects: Sequence[Effects], read: frozenset[str]
-) -> list[int]:
-    wanted = set(read)
-    chosen: list[int] = []
-    for index in reversed(candidates):
-        if effects[index].binds & wanted:
-            chosen.append(index)
-            wanted |= effects[index].reads
-    return chosen[::-1]
-
-
-def views_of(statements: Sequence[ast.stmt], names: set[str]) -> set[str]:
-    """The names and those that plainly are views of the same objects.
-
-    `y = x`, `y = x[:, 1:]`, `y = x.view(...)`, `for y in x`: what a reader sees at once, not all that might share an
-    object.
-    """
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    bound = [(target, node.value) for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
-    bound += [(node.target, node.iter) for node in nodes if isinstance(node, ast.For)]
-    pairs = [(name, root) for target, value in bound for name in target_names(target) for root in _viewed(value)]
-    found = set(names)
-    while True:
-        more = {a for a, b in pairs if b in found} | {b for a, b in pairs if a in found}
-        if more <= found:
-            return found
-        found |= more
-
-
-def _viewed(value: ast.expr) -> set[str]:
-    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _VIEWS:
-        value = value.func.value
-    if isinstance(value, (ast.Name, ast.Attribute, ast.Subscript)):
-        return root_names(value) - {"self"}
-    return set()
-
-
-_VIEWS = frozenset(
-    "view view_as reshape transpose permute unsqueeze squeeze flatten unflatten chunk split unbind t expand expand_as "
-    "contiguous to type_as float half bfloat16 narrow select detach movedim swapaxes".split()
-)
+def _of_call(origin: Origin) -> Origin:
+    """What the prelude computes is of this call, with whatever it computes it."""
+    items = None if origin.items is None else tuple(_of_call(item) for item in origin.items)
+    level = min(origin.level, Level.CALL)
+    return Origin(frozenset({level}), items, block=origin.block, container=origin.container)

@@ -49,6 +49,10 @@ class Reader:
         names = frozenset(parameter_names(function.node.args)) | {name for name in bound if "." not in name}
         return cls(module, function, names, own_containers(function.node, module.summaries, function.self_name))
 
+    def knowing(self, names: Iterable[str]) -> Reader:
+        """A reader that takes more names for local ones."""
+        return Reader(self.module, self.function, self.locals.union(names), self.containers)
+
     def effects(self, statements: ast.stmt | Iterable[ast.stmt]) -> Effects:
         """The effects of statements on local names and attributes of the model.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
 from teaspec.compiler.analysis.effects import Effects
@@ -17,6 +18,8 @@ from teaspec.compiler.analysis.names import (
     self_attribute,
     target_names,
 )
+from teaspec.compiler.analysis.parallel import parts_of
+from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 
 
 class ExpressionReader:
@@ -33,17 +36,29 @@ class ExpressionReader:
         self.self_name = self_name
 
     def expression(self, node: ast.expr) -> Effects:
-        """The effects of evaluating an expression."""
-        handler = getattr(self, f"_in_{type(node).__name__.lower()}", None)
-        if handler:
-            effects: Effects = handler(node)
-            return effects
+        """The effects of evaluating an expression.
+
+        Raises:
+            UnknownSyntaxError: It is of a kind that is not known, or holds one.
+        """
+        if type(node) not in EXPRESSIONS:
+            raise UnknownSyntaxError(node)
+        return EXPRESSIONS[type(node)](self, node)
+
+    def _in_parts(self, node: ast.AST) -> Effects:
+        """All parts are evaluated, one after the other."""
         total = Effects()
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 total = total.then(self.expression(child))
             elif isinstance(child, ast.keyword):
                 total = total.then(self.expression(child.value))
+        return total
+
+    def _in_compare(self, node: ast.Compare) -> Effects:
+        total = self.expression(node.left).then(self.expression(node.comparators[0]))
+        for value in node.comparators[1:]:  # `a < b < c` looks at c only where a < b
+            total = total.then(self.expression(value).maybe())
         return total
 
     def _in_name(self, node: ast.Name) -> Effects:
@@ -96,9 +111,6 @@ class ExpressionReader:
         )
         return outside.then(inside)
 
-    _in_setcomp = _in_listcomp
-    _in_dictcomp = _in_listcomp
-
     def _in_generatorexp(self, node: ast.GeneratorExp) -> Effects:
         effects = self._in_listcomp(node)
         return effects.then(Effects(captures=effects.reads))
@@ -126,6 +138,11 @@ class ExpressionReader:
 
     def _assignment(self, targets: list[ast.expr], value: ast.expr) -> Effects:
         effects = self.expression(value)
+        parts = parts_of(ast.Assign(targets, value)) if len(targets) == 1 else []
+        if parts:  # `a, b = x, y` makes nothing of a and b that they were not before
+            shared = {(t.id, s) for part in parts for t in part.targets if isinstance(t, ast.Name)
+                      for s in self._sources(part.value) if s != t.id}  # fmt: skip
+            return effects.then(self._store(targets[0])).then(Effects(aliases=frozenset(shared)))
         sources = self._sources(value)
         for target in targets:
             effects = effects.then(self._store(target))
@@ -185,6 +202,35 @@ class ExpressionReader:
         if not isinstance(node, ast.Lambda):
             own |= bound_names(node.body)
         return frozenset(loaded - own)
+
+
+EXPRESSIONS: dict[type[ast.AST], Callable[[ExpressionReader, Any], Effects]] = {
+    ast.Name: ExpressionReader._in_name,
+    ast.Attribute: ExpressionReader._in_attribute,
+    ast.BoolOp: ExpressionReader._in_boolop,
+    ast.Compare: ExpressionReader._in_compare,
+    ast.IfExp: ExpressionReader._in_ifexp,
+    ast.NamedExpr: ExpressionReader._in_namedexpr,
+    ast.Lambda: ExpressionReader._in_lambda,
+    ast.ListComp: ExpressionReader._in_listcomp,
+    ast.SetComp: ExpressionReader._in_listcomp,
+    ast.DictComp: ExpressionReader._in_listcomp,
+    ast.GeneratorExp: ExpressionReader._in_generatorexp,
+    ast.Call: ExpressionReader._in_call,
+    **dict.fromkeys(
+        (
+            ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.BinOp, ast.UnaryOp, ast.Dict, ast.Set, ast.List,
+            ast.Tuple, ast.Starred, ast.Subscript, ast.Slice, ast.Await, ast.Yield, ast.YieldFrom,
+        ),
+        ExpressionReader._in_parts,
+    ),
+}  # fmt: skip
+"""How each kind of expression is read. What is missing here is refused: a silent default would be wrong code."""
+
+# Python 3.14: what a template holds is evaluated at once, as in an f-string.
+for _later in ("TemplateStr", "Interpolation"):
+    if hasattr(ast, _later):
+        EXPRESSIONS[getattr(ast, _later)] = ExpressionReader._in_parts
 
 
 def callee_name(func: ast.expr, self_name: str) -> str:

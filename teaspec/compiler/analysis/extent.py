@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import find_loops
 from teaspec.compiler.analysis.names import parameters_of, root_names
+from teaspec.compiler.analysis.operations import RESHAPES
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import ModuleSource
 
@@ -100,16 +101,10 @@ def _reshaped(node: ast.AST) -> frozenset[str]:
     if isinstance(node, ast.Subscript) and not isinstance(node.value, ast.Attribute):  # `x.shape[1]` is a number
         return frozenset(root_names(node.value))
     # A plain function may give back anything.
-    if isinstance(node, ast.Call) and (isinstance(node.func, ast.Name) or _attribute(node.func) in _RESHAPES):
+    if isinstance(node, ast.Call) and (isinstance(node.func, ast.Name) or _attribute(node.func) in RESHAPES):
         return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
     return frozenset()
 
 
 def _attribute(function: ast.expr) -> str | None:
     return function.attr if isinstance(function, ast.Attribute) else None
-
-
-_RESHAPES = frozenset(
-    "cat concat concatenate stack hstack vstack split tensor_split chunk narrow unbind select index_select gather pad "
-    "reshape view flatten unflatten permute transpose movedim squeeze unsqueeze repeat repeat_interleave expand".split()
-)

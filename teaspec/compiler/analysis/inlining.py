@@ -13,7 +13,7 @@ from teaspec.compiler.analysis.loops import called_methods, find_loops
 from teaspec.compiler.analysis.names import outside_functions, self_path
 from teaspec.compiler.analysis.rewrite import renamed
 from teaspec.compiler.analysis.search import unanalysable, without_docstring
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 
 
@@ -34,6 +34,8 @@ def written_out(
     body = list(function.node.body)
     helpers: list[WrittenOut] = []
     index = 0
+    if any(True for _ in unknown_syntax(function.node)):
+        return function  # which is refused
     while index < len(body):
         opened = _opened(replace(function, node=_with_body(function.node, body)), index, methods, loops)
         if opened is None:
@@ -87,7 +89,7 @@ def _is_plain(method: FunctionSource, methods: Mapping[str, FunctionSource]) -> 
         and returns == [body[-1]]
         and returns[0].value is not None
         and not nested
-        and not any(True for _ in unanalysable(method.node))
+        and not any(True for _ in (*unanalysable(method.node), *unknown_syntax(method.node)))
         and not effects_of(body, self_name=method.self_name).captures
         and not _leads_to(method, method.node.name, methods, frozenset())
     )

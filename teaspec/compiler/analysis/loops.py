@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from teaspec.compiler.analysis.names import path_names, self_path
-from teaspec.compiler.forms.source import FunctionSource
+from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,15 @@ def called_methods(
             path = self_path(part.func, self_name)
             if path is not None and path in methods:
                 yield part, methods[path]
+
+
+def reached(module: ModuleSource) -> list[FunctionSource]:
+    """A module's forward and the methods that it calls, by way of others or not."""
+    found = [module.forward]
+    for function in found:
+        called = (method for _, method in called_methods(function.node, module.methods, function.self_name))
+        found += [method for method in called if all(method.node is not known.node for known in found)]
+    return found
 
 
 def loops_in(

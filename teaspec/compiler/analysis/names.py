@@ -7,13 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-NO_NAMES: Mapping[str, str] = {}
+from teaspec.compiler.analysis.operations import FRESH, PLAIN_ATTRIBUTES
 
-FRESH_CALLS = frozenset(
-    "zeros ones empty full arange linspace eye tensor cat concat stack clone new_zeros new_ones new_empty new_full "
-    "new_tensor zeros_like ones_like empty_like full_like sum mean prod argsort item tolist size".split()
-)
-"""Functions and methods of torch that never return what they are given."""
+NO_NAMES: Mapping[str, str] = {}
 
 
 def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
@@ -98,18 +94,17 @@ def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
     if isinstance(value, ast.Name):
         return {value.id} if isinstance(value.ctx, ast.Load) and value.id != self_name else set()
     if isinstance(value, ast.Attribute):
-        if value.attr in _UNCHANGING:
+        if value.attr in PLAIN_ATTRIBUTES:
             return set()
         attribute = self_attribute(value, self_name)
         return {attribute} if attribute else alias_sources(value.value, self_name)
     return {name for part in _handed_on(value, self_name) for name in alias_sources(part, self_name)}
 
 
-_UNCHANGING = frozenset({"shape", "dtype", "device", "ndim"})
-
-
 def _handed_on(value: ast.AST, self_name: str) -> list[ast.expr]:
     """The parts of an expression whose values it may be or hold."""
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.UAdd):
+        return [value.operand]  # `+x` of a tensor is that tensor
     if isinstance(value, (ast.Compare, ast.Constant, ast.JoinedStr, ast.UnaryOp)):
         return []
     if isinstance(value, ast.BinOp) and not isinstance(value.op, (ast.Add, ast.Mult, ast.BitOr)):
@@ -121,8 +116,8 @@ def _handed_on(value: ast.AST, self_name: str) -> list[ast.expr]:
     if isinstance(value, ast.Call):
         function = value.func
         on_self = isinstance(function, ast.Attribute) and self_attribute(function, self_name) is not None
-        if isinstance(function, ast.Attribute) and function.attr in FRESH_CALLS and not on_self:
-            return []
+        if isinstance(function, ast.Attribute) and function.attr in FRESH and not on_self:
+            return [keyword.value for keyword in value.keywords if keyword.arg == "out"]
         called = function.value if isinstance(function, ast.Attribute) else function
         return [called, *value.args, *(keyword.value for keyword in value.keywords)]
     inner = [part for part in ast.iter_child_nodes(value) if not isinstance(part, ast.expr)]

@@ -27,7 +27,9 @@ from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
 
 
-def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], hidden: str, name: str) -> tuple[Function, ...]:
+def norm_functions(
+    source: ModelSource, blocks: Sequence[ast.stmt], hidden: str, name: str, available: frozenset[str]
+) -> tuple[Function, ...]:
     """Slice the modulated input out of the model.
 
     Args:
@@ -35,6 +37,7 @@ def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], hidden: str,
         blocks: The statements of *blocks*, which begin with the first block loop.
         hidden: Name of the hidden stream.
         name: The name of the outermost function.
+        available: The forward's local names that may be bound when the blocks begin.
 
     Returns:
         The functions, innermost first. The last one, `name`, takes the forward's local names as they are when the
@@ -44,12 +47,13 @@ def norm_functions(source: ModelSource, blocks: Sequence[ast.stmt], hidden: str,
         NormSliceError: `norm-reaches-no-attention`, `norm-not-always-reached`, `norm-slice-has-effects`,
             `unmappable-argument` or `loop-in-unknown-place`.
     """
-    return _Slicer(source, name, stream_parameters(source, blocks, hidden)).slice(blocks)
+    return _Slicer(source, name, stream_parameters(source, blocks, hidden), available).slice(blocks)
 
 
 class _Slicer:
-    def __init__(self, source: ModelSource, name: str, entering: frozenset[str]) -> None:
+    def __init__(self, source: ModelSource, name: str, entering: frozenset[str], available: frozenset[str]) -> None:
         self.source = source
+        self.available = available
         self.name = name
         self.entering = entering
         self.functions: list[Function] = []
@@ -261,6 +265,8 @@ class _Slicer:
         if is_whole:
             # What the slice binds itself, though not on every way, is unbound there just where it is in the function.
             needed -= reader.effects(body).binds.difference(taken)
+        else:
+            needed &= self.available  # the others are unbound when the blocks begin, here as there
         parameters = tuple(dict.fromkeys(n for n in [*taken, *sorted(reader.locals)] if n in needed))
         unknown = [p for p in parameters if p not in taken]
         if unknown and is_whole:

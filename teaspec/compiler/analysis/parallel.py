@@ -8,18 +8,36 @@ from collections.abc import Iterable, Sequence
 from teaspec.compiler.analysis.names import outside_functions
 
 
-def parts_of(node: ast.stmt) -> list[ast.stmt]:
+def parts_of(node: ast.stmt) -> list[ast.Assign]:
     """The single assignments that a parallel one consists of; none for any other statement."""
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return []
-    target, value = node.targets[0], node.value
-    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+    pairs = _pairs(node.targets[0], node.value)
+    names = {name.id for name, _ in pairs if isinstance(name, ast.Name)}
+    if len(names) != len(pairs):
         return []
-    names = {element.id for element in target.elts if isinstance(element, ast.Name)}
-    if len(names) != len(target.elts) or any(isinstance(element, ast.Starred) for element in value.elts):
+    made = [ast.Assign(targets=[name], value=part) for name, part in pairs]
+    return [ast.copy_location(part, node) if hasattr(node, "lineno") else part for part in made]
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """The single targets of `a, *b = x, y, z`, each with its value; none where they do not show."""
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple):
         return []
-    pairs = zip(target.elts, value.elts, strict=True)
-    return [ast.copy_location(ast.Assign(targets=[name], value=part), node) for name, part in pairs]
+    targets, values = target.elts, value.elts
+    stars = [index for index, element in enumerate(targets) if isinstance(element, ast.Starred)]
+    if any(isinstance(element, ast.Starred) for element in values):
+        return []
+    if not stars:
+        return list(zip(targets, values, strict=True)) if len(targets) == len(values) else []
+    star, behind = stars[0], len(targets) - stars[0] - 1
+    if len(values) < len(targets) - 1:
+        return []
+    starred, end = targets[star], len(values) - behind
+    assert isinstance(starred, ast.Starred)
+    rest = ast.copy_location(ast.List(values[star:end], ast.Load()), value)
+    before, after = zip(targets[:star], values[:star], strict=True), zip(targets[star + 1 :], values[end:], strict=True)
+    return [*before, (starred.value, rest), *after]
 
 
 def joined(parts: Sequence[ast.stmt], node: ast.stmt) -> ast.stmt:

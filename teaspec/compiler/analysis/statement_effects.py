@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.expression_effects import ExpressionReader, callee_name
+from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader, callee_name
 from teaspec.compiler.analysis.names import alias_sources, root_names, target_names
+from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 
 NO_SUMMARIES: Mapping[str, CallSummary] = {}
 
@@ -41,17 +43,17 @@ class StatementReader(ExpressionReader):
         return total
 
     def statement(self, node: ast.stmt) -> Effects:
-        """The effects of one statement."""
-        handler = getattr(self, f"_on_{type(node).__name__.lower()}", None)
-        effects: Effects = handler(node) if handler else self._on_simple(node)
-        return effects
+        """The effects of one statement.
 
-    def _on_simple(self, node: ast.stmt) -> Effects:
-        total = Effects()
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                total = total.then(self.expression(child))
-        return total
+        Raises:
+            UnknownSyntaxError: It is of a kind that is not known, or holds one.
+        """
+        if type(node) not in STATEMENTS:
+            raise UnknownSyntaxError(node)
+        return STATEMENTS[type(node)](self, node)
+
+    def _on_nothing(self, node: ast.stmt) -> Effects:
+        return Effects()
 
     def _on_expr(self, node: ast.Expr) -> Effects:
         effects = self.expression(node.value)
@@ -107,7 +109,7 @@ class StatementReader(ExpressionReader):
         return value.then(Effects(returns=True, ends=True))
 
     def _on_raise(self, node: ast.Raise) -> Effects:
-        return self._on_simple(node).then(Effects(raises=True, ends=True))
+        return self._in_parts(node).then(Effects(raises=True, ends=True))
 
     def _on_assert(self, node: ast.Assert) -> Effects:
         message = self.expression(node.msg).maybe() if node.msg else Effects()
@@ -118,14 +120,13 @@ class StatementReader(ExpressionReader):
 
     def _on_for(self, node: ast.For) -> Effects:
         targets = self._store(node.target)
-        names = target_names(node.target)
-        pairs = frozenset(
-            (n, source) for n in names for source in alias_sources(node.iter, self.self_name) if n != source
-        )
-        body = targets.then(Effects(aliases=pairs)).then(self.suite(node.body))
+        body = targets.then(self._shared(target_names(node.target), node.iter)).then(self.suite(node.body))
         return self.expression(node.iter).then(body.maybe()).then(self.suite(node.orelse).maybe())
 
-    _on_asyncfor = _on_for
+    def _shared(self, names: Iterable[str], value: ast.expr) -> Effects:
+        """Names are bound to a value, or to what it holds."""
+        sources = alias_sources(value, self.self_name)
+        return Effects(aliases=frozenset((name, source) for name in names for source in sources if name != source))
 
     def _on_while(self, node: ast.While) -> Effects:
         return self.expression(node.test).then(self.suite(node.body).maybe()).then(self.suite(node.orelse).maybe())
@@ -135,12 +136,11 @@ class StatementReader(ExpressionReader):
         for item in node.items:
             total = total.then(self.expression(item.context_expr))
             if item.optional_vars is not None:
-                total = total.then(self._store(item.optional_vars))
+                names = target_names(item.optional_vars)
+                total = total.then(self._store(item.optional_vars)).then(self._shared(names, item.context_expr))
         # The context manager may swallow an exception, so the body may stop in the middle.
         body = self.suite(node.body)
         return total.then(replace(body, kills=frozenset(), ends=False))
-
-    _on_asyncwith = _on_with
 
     def _on_try(self, node: ast.Try) -> Effects:
         total = self.suite(node.body).maybe()
@@ -152,37 +152,31 @@ class StatementReader(ExpressionReader):
             total = total.then(part.then(self.suite(handler.body)).maybe())
         return total.then(self.suite(node.orelse).maybe()).then(self.suite(node.finalbody))
 
-    _on_trystar = _on_try
-
     def _on_match(self, node: ast.Match) -> Effects:
         total = self.expression(node.subject)
         for case in node.cases:
-            bound = frozenset(
-                name
-                for part in ast.walk(case.pattern)
-                for name in (getattr(part, "name", None), getattr(part, "rest", None))
-                if name
-            )
-            part = self._on_pattern_values(case.pattern).then(Effects(binds=bound, scoped=bound))
+            part = self._in_pattern(case.pattern)
+            part = part.then(self._shared(part.binds, node.subject))
             if case.guard:
                 part = part.then(self.expression(case.guard))
             total = total.then(part.then(self.suite(case.body)).maybe())
         return total
 
-    def _on_pattern_values(self, pattern: ast.pattern) -> Effects:
+    def _in_pattern(self, node: ast.pattern) -> Effects:
+        """What a pattern reads (values, keys, classes) and what it may bind."""
+        if type(node) not in PATTERNS:
+            raise UnknownSyntaxError(node)
         total = Effects()
-        for part in ast.walk(pattern):
-            if isinstance(part, ast.MatchValue):
-                total = total.then(self.expression(part.value))
-            elif isinstance(part, ast.MatchClass):
-                total = total.then(self.expression(part.cls))
-        return total
+        for child in ast.iter_child_nodes(node):
+            part = self._in_pattern(child) if isinstance(child, ast.pattern) else Effects()
+            total = total.then(self.expression(child) if isinstance(child, ast.expr) else part)
+        names = (getattr(node, field, None) for field in PATTERNS[type(node)])
+        bound = frozenset(name for name in names if name)
+        return total.then(Effects(binds=bound, scoped=bound))
 
     def _on_import(self, node: ast.Import | ast.ImportFrom) -> Effects:
         names = frozenset((alias.asname or alias.name).split(".")[0] for alias in node.names)
         return Effects(binds=names, kills=names, scoped=names)
-
-    _on_importfrom = _on_import
 
     def _on_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Effects:
         arguments = node.args
@@ -194,8 +188,6 @@ class StatementReader(ExpressionReader):
         name = frozenset({node.name})
         return total.then(Effects(reads=captured, captures=captured - name, binds=name, kills=name, scoped=name))
 
-    _on_asyncfunctiondef = _on_functiondef
-
     def _on_classdef(self, node: ast.ClassDef) -> Effects:
         loaded = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
         name = frozenset({node.name})
@@ -204,4 +196,63 @@ class StatementReader(ExpressionReader):
     def _on_global(self, node: ast.Global | ast.Nonlocal) -> Effects:
         return Effects(external=True)
 
-    _on_nonlocal = _on_global
+    def _on_typealias(self, node: ast.AST) -> Effects:
+        loaded = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+        name = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+        return Effects(reads=loaded, captures=loaded, binds=name, kills=name, scoped=name)
+
+
+STATEMENTS: dict[type[ast.AST], Callable[[StatementReader, Any], Effects]] = {
+    ast.Expr: StatementReader._on_expr,
+    ast.Assign: StatementReader._on_assign,
+    ast.AnnAssign: StatementReader._on_annassign,
+    ast.AugAssign: StatementReader._on_augassign,
+    ast.Delete: StatementReader._on_delete,
+    ast.Return: StatementReader._on_return,
+    ast.Raise: StatementReader._on_raise,
+    ast.Assert: StatementReader._on_assert,
+    ast.If: StatementReader._on_if,
+    ast.For: StatementReader._on_for,
+    ast.AsyncFor: StatementReader._on_for,
+    ast.While: StatementReader._on_while,
+    ast.With: StatementReader._on_with,
+    ast.AsyncWith: StatementReader._on_with,
+    ast.Try: StatementReader._on_try,
+    ast.Match: StatementReader._on_match,
+    ast.Import: StatementReader._on_import,
+    ast.ImportFrom: StatementReader._on_import,
+    ast.FunctionDef: StatementReader._on_functiondef,
+    ast.AsyncFunctionDef: StatementReader._on_functiondef,
+    ast.ClassDef: StatementReader._on_classdef,
+    ast.Global: StatementReader._on_global,
+    ast.Nonlocal: StatementReader._on_global,
+    ast.Pass: StatementReader._on_nothing,
+    ast.Break: StatementReader._on_nothing,
+    ast.Continue: StatementReader._on_nothing,
+}
+"""How each kind of statement is read. What is missing here is refused: a silent default would be wrong code."""
+
+# Python 3.11 and 3.12.
+for _later, _reads in (("TryStar", StatementReader._on_try), ("TypeAlias", StatementReader._on_typealias)):
+    if hasattr(ast, _later):
+        STATEMENTS[getattr(ast, _later)] = _reads
+
+PATTERNS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.MatchValue: (),
+    ast.MatchSingleton: (),
+    ast.MatchSequence: (),
+    ast.MatchMapping: ("rest",),
+    ast.MatchClass: (),
+    ast.MatchStar: ("name",),
+    ast.MatchAs: ("name",),
+    ast.MatchOr: (),
+}
+"""The patterns of `match`, each with its fields that name what it binds."""
+
+
+def unknown_syntax(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes in a function that are of no kind that is known here."""
+    for part in ast.walk(node):
+        kinds = (ast.expr, EXPRESSIONS), (ast.stmt, STATEMENTS), (ast.pattern, PATTERNS)
+        if any(isinstance(part, base) and type(part) not in known for base, known in kinds):
+            yield part

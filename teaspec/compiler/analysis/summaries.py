@@ -9,7 +9,7 @@ from functools import lru_cache
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import root_names, self_attribute
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 
 
 def summaries_of(
@@ -35,6 +35,9 @@ def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSum
     parameters = [a.arg for a in [*node.args.posonlyargs, *node.args.args]]
     self_name = parameters[0] if is_method and parameters else "self"
     own = parameters[1:] if is_method else parameters
+    if any(True for _ in unknown_syntax(node)):  # it may do anything; a forward that holds such is refused
+        every = {*range(len(own)), *own, *(a.arg for a in node.args.kwonlyargs)}
+        return CallSummary(changes=frozenset(every), random=True, external=True)
     effects = effects_of(node.body, known, self_name)
     changed: set[int | str] = set()
     for position, name in enumerate(own):
@@ -50,6 +53,7 @@ def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSum
         changes=frozenset(changed),
         random=effects.random,
         external=bool(stores),
+        node=node,
     )
 
 
@@ -71,6 +75,8 @@ def stores_in(node: ast.FunctionDef) -> bool:
     """Whether a method's own text changes the module it belongs to: an attribute, or what an attribute holds."""
     arguments = [*node.args.posonlyargs, *node.args.args]
     self_name = arguments[0].arg if arguments else "self"
+    if any(True for _ in unknown_syntax(node)):
+        return True
     effects = effects_of(node.body, {}, self_name)
     aliases = {a for pair in effects.aliases for a in pair if a.startswith("self.")}
     in_place = any(

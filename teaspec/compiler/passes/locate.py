@@ -8,7 +8,7 @@ from typing import Literal
 
 from teaspec.compiler.analysis.branches import cut_branches
 from teaspec.compiler.analysis.extent import Extent
-from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
+from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in, reached
 from teaspec.compiler.analysis.names import parameters_of, self_path
 from teaspec.compiler.analysis.parallel import split_parallel
 from teaspec.compiler.analysis.search import (
@@ -19,7 +19,7 @@ from teaspec.compiler.analysis.search import (
     unanalysable,
     without_docstring,
 )
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
@@ -46,12 +46,12 @@ class _Locator:
         self.source = source
         self.forward = source.model.forward
         self.self_name = self.forward.self_name
+        self.mistakes: list[Diagnostic] = []
+        self._refuse_what_cannot_be_analysed()
         body = split_parallel(without_docstring(self.forward.node.body))
         self.body = cut_branches(body, self._holds, source.model.summaries, self.self_name)
-        self.mistakes: list[Diagnostic] = []
 
     def locate(self) -> Landmarks:
-        self._refuse_what_cannot_be_analysed()
         loops = self._loops()
         norm = self._norm()
         if not loops:
@@ -86,6 +86,12 @@ class _Locator:
     def _refuse_what_cannot_be_analysed(self) -> None:
         for node, code, what in unanalysable(self.forward.node):
             self._mistake(code, f"`{self.forward.title}` {what}", ("model",), self._label(node, "here"))
+        modules = (self.source.model, *self.source.norm.frames)
+        for function in (function for module in modules for function in reached(module)):
+            for node in list(unknown_syntax(function.node))[:1]:
+                message = f"`{function.title}` is written in a syntax that is not known: `{type(node).__name__}`"
+                label = function.file.label(node, "here")
+                self._mistake("unknown-syntax", message, ("model",), label)
         if self.mistakes:
             raise SpecError(self.mistakes)
 

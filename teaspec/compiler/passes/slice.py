@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from teaspec.compiler.analysis.crossing import Crossing, crossing_values, views_of
+from teaspec.compiler.analysis.block_state import BlockState
+from teaspec.compiler.analysis.crossing import Crossing, Cut, StaleValueError, crossing_values
 from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assigned, parameter_names
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.loops import loops_in
-from teaspec.compiler.analysis.names import outside_functions
+from teaspec.compiler.analysis.left_behind import left_behind
 from teaspec.compiler.analysis.norm_slice import norm_functions
 from teaspec.compiler.analysis.prune import prune
+from teaspec.compiler.analysis.refusals import Refusals
 from teaspec.compiler.analysis.rewrite import (
     dispatching,
     is_dispatch,
@@ -24,9 +25,8 @@ from teaspec.compiler.analysis.sinking import Sinking, split_prelude
 from teaspec.compiler.analysis.slice_effects import NormSliceError
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement, places_of
-from teaspec.compiler.forms.source import FunctionSource, ModelSource
+from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
-from teaspec.compiler.report import Diagnostic, SpecError
 
 
 def slice_forward(spec: Spec, source: ModelSource, landmarks: Landmarks) -> Program:
@@ -39,7 +39,7 @@ def slice_forward(spec: Spec, source: ModelSource, landmarks: Landmarks) -> Prog
 
     Raises:
         SpecError: The forward cannot be cut exactly: `return-in-blocks`, `rebound-closure`, `stream-not-live`,
-            `forward-not-dispatched` or one of the codes of the norm slice.
+            `stale-value`, `state-of-blocks`, `forward-not-dispatched` or one of the codes of the norm slice.
     """
     return _Slicer(spec, source, landmarks).program()
 
@@ -57,24 +57,33 @@ class _Slicer:
         self.blocks = landmarks.body[first : last + 1]
         self.after = landmarks.body[last + 1 :]
         self.rest: list[ast.stmt] = list(self.after)
+        loops = frozenset(spec.blocks.loops)
+        self.state = BlockState(self.reader, loops, source.norm, landmarks.body)
+        self.refusals = Refusals(spec, source)
         self.names = GeneratedNames.avoiding(_all_names(source))
 
     def program(self) -> Program:
-        self._refuse_returns_in_blocks()
+        self.refusals.refuse_returns(self.blocks)
         effects = [self.reader.effects(statement) for statement in self.prelude]
         norm = self._norm_functions()
         self.rest, _ = prune(self.rest, self.reader, self._stays, self.aliases)
         crossing = self._crossing()
-        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], self.reader, self._stays, self.aliases)
-        self._refuse_changed_live_values(crossing, postlude)
+        saved = self.reader.knowing(crossing.saves.values())
+        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], saved, self._stays, self.aliases)
+        carried = {value.name for value in crossing.live} - {self.landmarks.hidden, self.landmarks.encoder}
+        self.refusals.refuse_changes(self.reader, carried, [*self.prelude, *self.blocks], postlude)
+        left = left_behind(self.reader, self.blocks, postlude, self.state)
+        if left is not None:
+            raise self.refusals.state(left, self.landmarks.body)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
-        names = frozenset(_all_names(self.source))
+        names = frozenset(_all_names(self.source)).union(crossing.saves.values())
         sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
-        self._refuse_rebound_closures(sinking)
+        self.refusals.refuse_rebound_closures(self.reader, self.landmarks.body, self._places(sinking))
         kept = [effects[index] for index in sinking.kept]
         available = {*self.parameters, *(name for one in kept for name in one.binds if "." not in name)}
-        assigned = definitely_assigned(kept, self.parameters)
+        assigned = definitely_assigned(kept, self.parameters).union(crossing.saves.values())
+        available |= set(crossing.saves.values())
         versions = {save.version for save in sinking.saves}
         blocks = self._blocks_function(sinking, crossing, available | versions, assigned | versions)
         postlude_function = self._postlude_function(postlude, needed_behind, crossing, available, assigned)
@@ -98,7 +107,7 @@ class _Slicer:
             modulated=self._modulated(norm),
             temb=self._given(self.landmarks.temb) if self.landmarks.temb else None,
             names=self.names,
-            extract=self._extract_function(sinking, unbound),
+            extract=self._extract_function(sinking, unbound, crossing),
             blocks_function=blocks,
             postlude_function=postlude_function,
             norm_functions=norm,
@@ -111,21 +120,34 @@ class _Slicer:
     def _norm_functions(self) -> tuple[Function, ...]:
         if self.landmarks.signal is not None:
             return ()
+        available = self.reader.effects(self.prelude).binds.union(self.parameters)
         try:
-            return norm_functions(self.source, self.blocks, self.landmarks.hidden, self.names.modulated_input)
+            return norm_functions(
+                self.source, self.blocks, self.landmarks.hidden, self.names.modulated_input, available
+            )
         except NormSliceError as error:
-            raise self._error(error.code, error.message, ("norm",), error.source, error.node) from error
+            raise self.refusals.error(error.code, error.message, ("norm",), error.node, error.source) from error
 
     def _crossing(self) -> Crossing:
-        holds_loop = [
-            any(True for _ in loops_in(statement, self.forward, self.source.model.methods)) for statement in self.blocks
-        ]
-        hidden, encoder = self.landmarks.hidden, self.landmarks.encoder
-        crossing = crossing_values(self.reader, self.prelude, self.blocks, self.rest, holds_loop, hidden, encoder)
+        cut = Cut(
+            reader=self.reader,
+            prelude=self.prelude,
+            blocks=self.blocks,
+            rest=self.rest,
+            loops=frozenset(self.spec.blocks.loops),
+            hidden=self.landmarks.hidden,
+            encoder=self.landmarks.encoder,
+            taken=frozenset(_all_names(self.source)),
+            state=self.state,
+        )
+        try:
+            crossing = crossing_values(cut)
+        except StaleValueError as error:
+            raise self.refusals.stale(error) from error
         if all(value.name != self.landmarks.hidden for value in crossing.live):
             message = f"what comes after the blocks does not read the hidden stream `{self.landmarks.hidden}`"
             node = self.rest[0] if self.rest else self.blocks[-1]
-            raise self._error("stream-not-live", message, ("head",), self.forward, node)
+            raise self.refusals.error("stream-not-live", message, ("head",), node)
         return crossing
 
     def _stays(self, effects: Effects) -> bool:
@@ -138,6 +160,7 @@ class _Slicer:
         wanted = {self.landmarks.hidden, *self.landmarks.temb}
         wanted |= {value.name for value in crossing.live if value.kind == "stream"}
         wanted |= needed_behind - live
+        wanted |= {name for name, saved in crossing.saves.items() if saved in needed_behind}
         wanted |= set(norm[-1].parameters) if norm else set(self.landmarks.signal or ())
         return frozenset(wanted)
 
@@ -154,13 +177,14 @@ class _Slicer:
 
     # The functions of the extractor
 
-    def _extract_function(self, sinking: Sinking, unbound: Sequence[str]) -> Function:
+    def _extract_function(self, sinking: Sinking, unbound: Sequence[str], crossing: Crossing) -> Function:
         body: list[ast.stmt] = []
         for index in sinking.kept:
             statement = self.prelude[index]
             body += [_assignment(save.version, save.name, statement) for save in sinking.saves if save.before == index]
             body.append(returning_finished(statement, self.names.finished))
         body += [marking_unbound(name, self.names.unbound, self.blocks[0]) for name in unbound]
+        body += [_assignment(saved, name, self.blocks[0]) for name, saved in crossing.saves.items()]
         doc = f"Cut {self.forward.title} at its blocks."
         return Function(
             self.names.extract, tuple(self.parameters), tuple(body), self.forward, doc, self.forward.node.args
@@ -212,7 +236,7 @@ class _Slicer:
         returns = [n for n in ast.walk(entry.node) if isinstance(n, ast.Return)]
         if not any(is_dispatch(node.value, self.spec.forward, entry.self_name) for node in returns):
             message = f"`{entry.title}` does not hand on to `self.{self.spec.forward}(...)` with a `return`"
-            raise self._error("forward-not-dispatched", message, ("forward",), entry, entry.node)
+            raise self.refusals.error("forward-not-dispatched", message, ("forward",), entry.node, entry)
         body = [
             dispatching(s, self.names.finished, self.spec.forward, self.names.handed_on, entry.self_name)
             for s in entry.node.body
@@ -222,50 +246,13 @@ class _Slicer:
         doc = f"{entry.title}, up to {self.forward.title}."
         return Function(self.names.dispatch, parameters, tuple(body), entry, doc, entry.node.args)
 
-    # Refusals
+    # Small things
 
-    def _refuse_returns_in_blocks(self) -> None:
-        for statement in self.blocks:
-            for node in outside_functions(statement):
-                if isinstance(node, ast.Return):
-                    message = f"`{self.forward.title}` can return from the midst of its blocks"
-                    raise self._error("return-in-blocks", message, ("blocks",), self.forward, node)
-
-    def _refuse_changed_live_values(self, crossing: Crossing, postlude: Sequence[ast.stmt]) -> None:
-        """A value that reused steps take over again and again must still be what the blocks made of it."""
-        streams = {self.landmarks.hidden, self.landmarks.encoder}
-        kept = {value.name for value in crossing.live} - streams
-        for statement in postlude:
-            changed = (
-                views_of([*self.prelude, *self.blocks, *postlude], set(self.reader.effects(statement).changes)) & kept
-            )
-            if changed:
-                name = sorted(changed)[0]
-                message = f"the postlude changes `{name}` in place, which reused steps take over from an earlier step"
-                raise self._error("carried-value-changed", message, ("head",), self.forward, statement)
-
-    def _refuse_rebound_closures(self, sinking: Sinking) -> None:
+    def _places(self, sinking: Sinking) -> dict[int, str]:
+        """Where the statements go that do not go to the postlude, by their identity."""
         place = {id(self.prelude[index]): "prelude" for index in sinking.kept}
         place |= {id(self.prelude[index]): "blocks" for index in sinking.sunk}
-        place |= {id(statement): "blocks" for statement in self.blocks}
-        body = self.landmarks.body
-        effects = [self.reader.effects(statement) for statement in body]
-        for index, one in enumerate(effects):
-            for later in range(index + 1, len(body)):
-                here, there = (place.get(id(body[i]), "postlude") for i in (index, later))
-                rebound = one.captures & effects[later].binds
-                if rebound and here != there:
-                    name = sorted(rebound)[0]
-                    message = f"a nested function in the {here} reads `{name}`, which the {there} binds again"
-                    raise self._error("rebound-closure", message, ("model",), self.forward, body[index])
-
-    def _error(
-        self, code: str, message: str, where: tuple[str, ...], source: FunctionSource, node: ast.AST
-    ) -> SpecError:
-        named = self.spec.document.label("named here", *where)
-        return SpecError([Diagnostic(code, message, (named, source.file.label(node, "here")))])
-
-    # Small things
+        return place | {id(statement): "blocks" for statement in self.blocks}
 
     def _ordered(self, names: Iterable[str]) -> list[str]:
         """Parameters in the order of the signature, then the others by name."""

@@ -29,6 +29,8 @@ MODEL_CODES = {
     "rebound-closure": "A nested function reads a name that is bound again on the other side of a cut.",
     "replaced-forward": "A method was replaced on the instance by something that cannot be cut.",
     "return-in-blocks": "The forward can return from the midst of the blocks.",
+    "stale-value": "The postlude reads a value of this call that could only be taken over from an earlier one.",
+    "state-of-blocks": "The postlude reads an attribute that the blocks leave on the model.",
     "stream-not-live": "The output head does not depend on the hidden stream.",
     "style-mismatch": "The block loops do not thread the streams that the spec's style says.",
     "unknown-argument": "The spec names an argument that the model's forward does not take.",
@@ -41,6 +43,7 @@ MODEL_CODES = {
     "unknown-norm-path": "The norm path does not lead to a submodule that the block calls.",
     "unknown-signal": "The name that the spec gives as `signal` is not bound when the blocks begin.",
     "unknown-stream": "The forward does not bind the name that the spec gives to a stream.",
+    "unknown-syntax": "The forward is written in a syntax that this version of teaspec does not know.",
     "unmappable-argument": "An argument that the norm needs is passed in a way that cannot be followed.",
     "yield-in-forward": "The forward yields or awaits.",
 }

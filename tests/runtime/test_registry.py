@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from teaspec import Defaults, get_extractor, register_extractor
+from teaspec.runtime.calibrations import registry
 from teaspec.runtime.calibrations.registry import find_defaults, find_type, known_types
 from tests.runtime.models import SingleStream, extract_dual, extract_single
 
@@ -74,3 +75,13 @@ def test_wrong_types_are_refused(name: Any, extractor: Any) -> None:
     with pytest.raises(TypeError, match="must be"):
         register_extractor(name, extractor)
     assert known_types() == ()
+
+
+def test_registering_again_and_again_costs_nothing():
+    """A server may do so for each request; every registration used to remember the one before."""
+    defaults = Defaults(source="first")
+    register_extractor("Often", lambda module: None, defaults)
+    for _ in range(5000):
+        register_extractor("Often", lambda module: None)
+    assert find_defaults("Often") is defaults
+    assert len(registry._entries["Often"].replaced) == 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.calibrations.calibration import Defaults
@@ -20,11 +21,24 @@ Extractor = Callable[..., "CacheContext | Finished"]
 class _Entry:
     extractor: Extractor
     defaults: Defaults | None
-    replaced: _Entry | None = None
+    replaced: tuple[_Entry, ...] = ()
+    """Those before it that may have defaults, the last one first."""
+
+    @property
+    def may_have_defaults(self) -> bool:
+        # An extractor may read its spec to know its defaults, so whether it has any is not asked.
+        return self.defaults is not None or inspect.getattr_static(self.extractor, "defaults", None) is not None
 
     def find_defaults(self) -> Defaults | None:
-        own: Defaults | None = self.defaults or getattr(self.extractor, "defaults", None)
-        return own or (None if self.replaced is None else self.replaced.find_defaults())
+        found = (one.defaults or getattr(one.extractor, "defaults", None) for one in (self, *self.replaced))
+        return next((defaults for defaults in found if defaults is not None), None)
+
+    def replacing(self, other: _Entry | None) -> _Entry:
+        if other is None or self.defaults is not None:
+            return self
+        before = (replace(other, replaced=()), *other.replaced)
+        others = (one for one in before if one.defaults is not None or one.extractor is not self.extractor)
+        return replace(self, replaced=tuple(one for one in others if one.may_have_defaults))
 
 
 _entries: dict[str, _Entry] = {}
@@ -93,9 +107,8 @@ def add_extractor(name: str, extractor: Extractor, defaults: Defaults | None = N
     Returns:
         What it replaces, or None.
     """
-    # An extractor may read its spec to know its defaults, so nothing here asks for them.
     replaced = _entries.get(name)
-    _entries[name] = _Entry(extractor, defaults, replaced)
+    _entries[name] = _Entry(extractor, defaults).replacing(replaced)
     return None if replaced is None else replaced.extractor
 
 

@@ -37,12 +37,14 @@ class Extent:
     encoder: str
 
     def end(self, head: int) -> int:
-        """The index of the last statement of the blocks: the last one before the head that rebinds a stream.
+        """The index of the last statement of the blocks.
 
-        A loop hands what a block returns to the next block, so the stream keeps its shape on the way through. Where
-        it is made longer or shorter between the loops (FLUX.2 appends it to the text there), what stands behind them
-        undoes that and belongs to the blocks. Else the blocks end before the first statement that changes its shape:
-        text tokens that enter with the stream and are cut off behind the loops (Krea 2) are the postlude's business.
+        A loop hands what a block returns to the next block, so the stream keeps its shape on the way through, and the
+        blocks end with their last loop: what stands behind it is done again on the stream that a reused step restores.
+        Text tokens that enter with the stream and are cut off there (Krea 2) are the postlude's business, and so is a
+        skip from before the blocks that is added to it. Where the stream is made longer or shorter between the loops
+        (FLUX.2 appends it to the text there), what stands behind them undoes that and belongs to the blocks: up to the
+        last statement before the head that changes its shape, or where none is seen to, that binds a stream.
 
         A check of an argument that the blocks use up, such as a list they pop from, belongs to them as well: where they
         do not run, it would find the argument as the caller passed it.
@@ -53,16 +55,19 @@ class Extent:
         keeps_shape = self.hidden in self._binds(self.body[self.last_loop]) and not any(
             self._reshapes(statement) for statement in self._outside_loops(self.body[self.first : self.last_loop + 1])
         )
+        between = range(self.last_loop + 1, min(head, len(self.body)))
         used_up = self._arguments_used_up()
-        last = self.last_loop
-        for index in range(self.last_loop + 1, min(head, len(self.body))):
-            if keeps_shape and self._reshapes(self.body[index]):
-                break
-            effects = self._effects([self.body[index]])
-            is_check = effects.raises and not effects.binds
-            if effects.binds & {self.hidden, self.encoder} or (is_check and effects.reads & used_up):
-                last = index
-        return last
+        ends = [index for index in between if self._checks(self.body[index], used_up)]
+        if not keeps_shape:
+            restoring = [index for index in between if self._reshapes(self.body[index])]
+            streams = {self.hidden, self.encoder}
+            ends += restoring or [index for index in between if self._binds(self.body[index]) & streams]
+        return max(ends, default=self.last_loop)
+
+    def _checks(self, statement: ast.stmt, used_up: frozenset[str]) -> bool:
+        """Whether a statement only makes sure of something about arguments that the blocks use up."""
+        effects = self._effects([statement])
+        return effects.raises and not effects.binds and bool(effects.reads & used_up)
 
     def _arguments_used_up(self) -> frozenset[str]:
         """The arguments that the blocks change in place, beside the streams."""

@@ -160,8 +160,7 @@ class Denoising:
             witness.held = plan.keeping == "objects"
             witness.several = plan.windows > 1 or plan.skip is not None or plan.naming in ("none", "paired")
         self.user.reached = place.level
-        if place.level != witness.levels[-1]:
-            witness.levels.append(place.level)
+        witness.go_to(place.level)
         if place.index or place.stage:
             self.user.firsts.clear()
         witness.conditionings.add(self._conditioning(place.of))

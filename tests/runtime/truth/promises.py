@@ -4,7 +4,8 @@ What is not promised is told by a reset first. Nothing tells these:
 
 - A generation that goes on in the direction of the last one, with the conditioning of the last one: it is what the next
   step would be. Other objects of the same values tell it only where a branch was given the very same objects before.
-- The same after a single timestep, whatever the next one is: there is no direction yet.
+- The same after a single timestep, whatever the next one is: there is no direction yet. Nor is there where the timesteps
+  of a generation have just turned back.
 - A generation that is given up at its first timestep, like the one before it: their calls look like windows.
 - A generation that begins at the timestep at which the last one was given up, not its first one: a branch that the last
   one had not called there yet goes on, and may have been given the same.
@@ -48,7 +49,8 @@ class Witness:
     """What the calls of a session show, since the last reset.
 
     Attributes:
-        levels: Timesteps of the running generation that had a call, each where it differs from the one before.
+        levels: Timesteps of the running generation that had a call, each where it differs from the one before, since
+            they last turned back.
         opening: That of the running generation.
         complete: Steps of it of which all calls succeeded.
         several: Whether a step of it calls a name several times.
@@ -91,6 +93,15 @@ class Witness:
             self.given_up = 0
         self.levels, self.opening, self.complete = [opening.level], opening, 0
 
+    def go_to(self, level: float) -> None:
+        """Takes note of a further call of the running generation."""
+        if level == self.levels[-1]:
+            return
+        assert self.opening is not None
+        if not self.opening.indexed and self._rises(level) not in (None, self._rises()):
+            self.levels = []  # to a hook another generation begins with it, of which there is no direction yet
+        self.levels.append(level)
+
     def forget(self) -> None:
         """Takes note of a reset."""
         vars(self).update(vars(Witness()))
@@ -98,10 +109,13 @@ class Witness:
     def _turns_back(self, last: Opening, opening: Opening) -> bool:
         if last.indexed and opening.indexed:
             return len(self.levels) > 1
-        if len(self.levels) < 2 or opening.level == self.levels[-1]:
-            return False
-        rising = self.levels[-1] > self.levels[-2]
-        return rising != (opening.level > self.levels[-1])
+        return opening.level != self.levels[-1] and self._rises(opening.level) not in (None, self._rises())
+
+    def _rises(self, level: float | None = None) -> bool | None:
+        """Returns whether timesteps rise to a level, or did up to the last; None where there is no direction yet."""
+        if len(self.levels) < 2:
+            return None
+        return self.levels[-1] > self.levels[-2] if level is None else level > self.levels[-1]
 
     def _is_same_step(self, last: Opening, opening: Opening) -> bool:
         if last.indexed and opening.indexed:

@@ -27,6 +27,7 @@ def render_report(report: CheckReport) -> Text:
                 f"  a reused step takes {flops.reused:,} of {flops.full:,} ({flops.ratio:.1%})",
             )
         )
+    lines += _movement(report)
     if report.untried:
         lines.append(Text("untried", "bold"))
         lines += _columns(list(report.untried.items()))
@@ -72,7 +73,19 @@ def _cached(report: CheckReport) -> str:
     cached = report.cached
     parts = [f"the residual of {name}" for name in cached.residuals]
     parts += [f"{name} as it is" for name in cached.carried]
+    parts += [f"what {name} made of the streams" for name in cached.arguments]
     return ", ".join(parts)
+
+
+def _movement(report: CheckReport) -> list[Text]:
+    movement = report.movement
+    facts = []
+    if movement.frozen is not None:
+        facts.append(f"may return what the computed one did, whatever it is given: {movement.frozen}")
+    elif movement.by_time is False:
+        facts.append("is not moved by the timestep alone: the output head does not read it")
+    facts += [f"cannot be judged in case {case or 'base'}: {why}" for case, why in movement.unjudged.items()]
+    return [Text.assemble(("a reused step", "bold"), f"  {fact}") for fact in facts]
 
 
 def _examples(count: int) -> str:

@@ -53,10 +53,28 @@ class CachedState:
     Attributes:
         residuals: Names of the streams whose residual is stored.
         carried: Names of the values that are taken over from the last computed step as they are.
+        arguments: Names of the arguments that enter the streams between blocks, so that a reused step carries over what
+            those of the last computed step made of the streams.
     """
 
     residuals: tuple[str, ...]
     carried: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What moves a reused step.
+
+    Attributes:
+        by_time: Whether the timestep alone does; None where no timestep is known, or nothing is reused.
+        frozen: Why it may return what the computed step did, whatever it is given, as the spec says; None else.
+        unjudged: The cases of the probe of which nobody can say what a reused step has to be, each with the reason.
+    """
+
+    by_time: bool | None
+    frozen: str | None
+    unjudged: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,7 @@ class CheckReport:
         cached: What the state holds after a computed step, for the probe's base configuration.
         sunk: Statements that only computed steps execute.
         flops: Operations of a full and of a reused step, or None where a property failed or they cannot be counted.
+        movement: What moves a reused step.
         untried: Parameters of the forward that no case of the probe passes, each with the reason that the spec gives.
         not_exercised: Parameters that no case of the probe passes, without a reason.
         properties: One result per property, in the order in which they ran.
@@ -103,6 +122,7 @@ class CheckReport:
     cached: CachedState
     sunk: tuple[SunkLine, ...]
     flops: Flops | None
+    movement: Movement
     untried: dict[str, str]
     not_exercised: tuple[str, ...]
     properties: tuple[PropertyResult, ...]

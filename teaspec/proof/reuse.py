@@ -7,7 +7,7 @@ rounding, and to leave the same behind. In between, another branch is computed: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,39 +49,49 @@ def reused_step_is_of_its_call(subject: Subject, example: Example) -> None:
     """A reused step is this call's forward around what the blocks returned at the computed one: nothing else is old."""
     if subject.goes_past(example):
         return  # nothing of such a call is reused
-    for later in _later(subject, example):
-        _require(subject, example, later)
+    everything, time = _with_all_anew(subject, example), _at_another_time(subject, example)
+    computed, expected = _require(subject, example, everything) or (None, None)
+    if computed is not None:
+        _require_movement(subject, computed, expected)
+    if time is not None:
+        _require(subject, example, time)
 
 
 def moves_with_time(subject: Subject, example: Example) -> bool | None:
-    """Whether a reused step is another one where nothing but the timestep is; None where no timestep is known."""
-    later = next((one for one in _later(subject, example) if one.anew is not None and len(one.anew) == 1), None)
-    if later is None:
+    """Whether the timestep alone moves a reused step; None where no timestep is known, or nothing is reused."""
+    later = _at_another_time(subject, example)
+    if later is None or subject.goes_past(example):
         return None
     with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
-        first, second = (call(module, subject.arguments(one)) for one in (example, later))
-    return not same_value(first, second)
+        return moves(*(call(module, subject.arguments(one)) for one in (example, later)))
 
 
-def _later(subject: Subject, example: Example) -> Iterator[Example]:
-    """The calls that may reuse the blocks of an example: everything anew, and nothing but the timestep."""
+def _with_all_anew(subject: Subject, example: Example) -> Example:
     inputs = frozenset(subject.alternatives[example.case].inputs)
-    yield replace(example, step=1, anew=inputs - set(subject.spec.blocks.carried))
-    passed = subject.by_name(subject.arguments(example))
+    return replace(example, step=1, anew=inputs - set(subject.spec.blocks.carried))
+
+
+def _at_another_time(subject: Subject, example: Example) -> Example | None:
+    """The same call at another timestep; None where no timestep is known."""
+    inputs, passed = subject.alternatives[example.case].inputs, subject.by_name(subject.arguments(example))
     names = getattr(subject.extractor(example), "timestep", ())
-    time = next((name for name in names if passed.get(name) is not None and name in inputs), None)
-    if time is not None:
-        yield replace(example, step=1, anew=frozenset({time}))
+    time = next((name for name in names if name in inputs and passed.get(name) is not None), None)
+    return None if time is None else replace(example, step=1, anew=frozenset({time}))
 
 
-def _require(subject: Subject, example: Example, later: Example) -> None:
+def _require(subject: Subject, example: Example, later: Example) -> tuple[Any, Any] | None:
+    """Requires of a later call that reuses an example what it has to be.
+
+    Returns:
+        What the example returned, and what the later call has to; None where nothing can be said.
+    """
     module, lists, given = subject.module(example), subject.lists(example), subject.arguments(example)
     start, other = attributes_below(module), replace(example, step=2)
     try:
         with Recording([block for blocks in lists for block in blocks], given) as recording:
             computed = subject.call(example, given)
         if not recording.calls:
-            return  # there is nothing to reuse
+            return None  # there is nothing to reuse
         _require_arguments_alone(subject, recording)
         subject.call(other, subject.arguments(other))
         with Replay(recording.calls, lists) as replay:
@@ -89,7 +99,7 @@ def _require(subject: Subject, example: Example, later: Example) -> None:
         replay.finish()
     except UnjudgedError as error:
         subject.unjudged[example.case] = str(error)
-        return
+        return None
     finally:
         set_attributes(module, start)
     with hooked(module, subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE):
@@ -98,8 +108,7 @@ def _require(subject: Subject, example: Example, later: Example) -> None:
         found = _left(subject, later, lambda arguments: call(module, arguments))
     _require_close(computed, expected, found, example.dtype)
     _require_the_same_left(subject, later, expected, found)
-    if later.anew is None or len(later.anew) > 1:
-        _require_movement(subject, computed, expected.output)
+    return computed, expected.output
 
 
 def _left(subject: Subject, example: Example, run: Callable[[Arguments], Any]) -> Left:

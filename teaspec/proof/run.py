@@ -21,7 +21,8 @@ from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Example
 from teaspec.proof.limits import little_memory
 from teaspec.proof.properties import PROPERTIES, Property
-from teaspec.proof.result import CachedState, CheckReport, Flops, LandmarkLine, PropertyResult, SunkLine
+from teaspec.proof.result import CachedState, CheckReport, Flops, LandmarkLine, Movement, PropertyResult, SunkLine
+from teaspec.proof.reuse import moves_with_time
 from teaspec.proof.subject import Subject
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
     extractor: Any = subject.extractor(largest)
     program = extractor.program
     inputs = {name for alternative in subject.alternatives for name in alternative.inputs}
+    passed = all(result.passed for result in results)  # a step of an extractor that failed may not even run
     return CheckReport(
         spec=spec.document.name,
         model=spec.model,
@@ -136,10 +138,11 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
         cached=CachedState(
             residuals=tuple(value.name for value in program.live if value.kind == "stream"),
             carried=tuple(value.name for value in program.live if value.kind == "carried"),
+            arguments=tuple(spec.blocks.carried),
         ),
         sunk=tuple(SunkLine(statement.line, statement.text) for statement in program.sunk),
-        # a step of an extractor that failed may not even run
-        flops=_flops(subject, largest) if all(result.passed for result in results) else None,
+        flops=_flops(subject, largest) if passed else None,
+        movement=Movement(moves_with_time(subject, largest) if passed else None, spec.blocks.frozen, subject.unjudged),
         untried=dict(spec.probe.untried),
         not_exercised=tuple(
             name for name in subject.parameters if name not in {*inputs, *spec.probe.untried, "return_dict"}

@@ -79,7 +79,7 @@ class Position:
             are counted.
         images: What the first call of each layout denoised, where nobody attends to a scheduler; of the first step.
         unsure: Whether calls of this step, the first one, were about several images: passes or windows of one
-            generation, or the first calls of several.
+            generation, or the first calls of several. Or whether the generation began in the midst of a step.
         pattern: Calls of the step before, where that one was not sure.
         silent: A run that is not trusted: the timestep goes on, and no step ends.
     """

@@ -104,7 +104,7 @@ def _guessed(last: Position, call: Call) -> Position:
         return begin(call, last)
     if last.step == 0 and None not in (rising, last.usual) and rising != last.usual:
         # The direction may be another one from here on; a generation that was given up at its first step is as likely.
-        return begin(call, last, rising=rising, usual=None)
+        return begin(call, last, usual=None)
     if last.unsure and not same and last.pattern != last.counts:
         # Nobody knows whose the states are. If this step has the calls of the last one, they are of one generation.
         return begin(call, last, rising=last.rising if rising is None else rising, pattern=last.counts)

@@ -133,7 +133,8 @@ class Decider:
         if why is None:
             return self._go_on(session, position, found, guess)
         if why is not FIRST:
-            position = begin(call, position, is_doubted=True)
+            # Within a step, the calls before it in that step may be of the new generation, too.
+            position = begin(call, position, is_doubted=True, unsure=why is CONDITIONING and position.order > 1)
         forced(self.config.guards, Place(0, index_of(position), guess.total, 0))
         return Found(Verdict("compute", why), position, begins=True, comparison=guess.comparison, total=guess.total)
 

@@ -80,7 +80,7 @@ def generations(draw: Any, followed: bool, session: int, alone: bool, manner: di
         counts = plan["scheduler"] != "ddim"
         plan["samples"] = 1 if counts else draw(st.integers(1, 2))
     else:
-        plan["stride"], plan["rising"] = draw(st.integers(1, 2)), draw(st.integers(0, 9)) == 9
+        plan["stride"] = draw(st.integers(1, 2))
         plan["onward"] = draw(chosen(None, 0, 1, 2))
         counts = plan["naming"] != "index"
     # Timesteps that jump are promised where a scheduler tells the step, or its number does.
@@ -118,4 +118,10 @@ def stories(draw: Any) -> Story:
     mixed, signal = draw(st.booleans()), draw(chosen("constant", "timestep"))
     manner = draw(manners(followed))
     parts = draw(st.lists(rounds(followed, manner), min_size=2, max_size=5))
+    if not followed and draw(st.integers(0, 9)) == 9:  # as a model has them, whoever calls it
+        parts = [replace(one, parts=tuple(map(_rising, one.parts))) for one in parts]
     return Story(followed, mixed, signal, draw(st.booleans()), tuple(parts))
+
+
+def _rising(plan: Generation | Rows) -> Generation | Rows:
+    return replace(plan, rising=True) if isinstance(plan, Generation) else plan

@@ -56,6 +56,36 @@ STORIES: dict[str, Story] = {
             steps=1, start=1, passes=("cond", "uncond", "third"), batched=True, skip=(0, 1), prompt="same", resets=False
         ),
     ),
+    # How timesteps move from one generation to the next was taken for the direction of the next.
+    "a generation further back behind one of a single step, and the same again": Story(
+        False,
+        False,
+        "constant",
+        False,
+        tuple(
+            Round((one,))
+            for one in (
+                Generation(steps=1, start=1, stages=2, prompt="same", resets=False),
+                Generation(steps=1, onward=0, prompt="same", resets=False),
+                Generation(steps=1, stages=2, prompt="cond", resets=False),
+                Generation(steps=1, stages=2, prompt="same", resets=False),
+            )
+        ),
+    ),
+    # The second window, whose prompt was overwritten, began a generation that knew nothing of the first.
+    "windows of another batch size, further along": told(
+        Generation(steps=2, prompt="same", resets=False),
+        Generation(
+            steps=2,
+            onward=1,
+            passes=("cond", "uncond", "third"),
+            batched=True,
+            windows=2,
+            prompt="same",
+            keeping="buffer",
+            resets=False,
+        ),
+    ),
     # What began a generation by its conditioning forgot the direction.
     "two passes of one name, and a timestep that turns back": told(
         Generation(skip=(0, 5), cut=3), Generation(prompt="same")

@@ -4,8 +4,8 @@ What is not promised is told by a reset first. Nothing tells these:
 
 - A generation that goes on in the direction of the last one, with the conditioning of the last one: it is what the next
   step would be. Other objects of the same values tell it only where a branch was given the very same objects before.
-- The same after a single timestep, whatever the next one is: there is no direction yet. Nor is there where the timesteps
-  of a generation have just turned back.
+- The same after a single timestep, whatever the next one is: there is no direction yet. Nor is there one where the
+  timesteps of a generation have just turned back.
 - A generation that is given up at its first timestep, like the one before it: their calls look like windows.
 - A generation that begins at the timestep at which the last one was given up, not its first one: a branch that the last
   one had not called there yet goes on, and may have been given the same.

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from teaspec.proof.build import ProbeError
 from teaspec.proof.compare import ViolationError, max_abs_difference, named_tensors, require_same_form, same_value
 from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
@@ -97,8 +98,11 @@ def _require(subject: Subject, example: Example, later: Example) -> tuple[Any, A
         with Replay(recording.calls, lists) as replay:
             expected = _left(subject, later, lambda arguments: subject.call(later, arguments))
         replay.finish()
-    except UnjudgedError as error:
-        subject.unjudged[example.case] = str(error)
+    except (UnjudgedError, ProbeError) as error:
+        reason = error if isinstance(error, UnjudgedError) else error.__cause__
+        if not isinstance(reason, UnjudgedError):
+            raise
+        subject.unjudged[example.case] = str(reason)
         return None
     finally:
         set_attributes(module, start)

@@ -62,6 +62,7 @@ def begin(call: Call, last: Position | None = None, **kept: object) -> Position:
         {(name, call.layout): 1},
         layouts=(call.layout,),
         run=call.run,
+        may_be_first=True,
         images=_with_image({}, call),
         levels=_with_level((), call.moment),
         called=(call.branch or "", call.layout),
@@ -111,18 +112,19 @@ def _guessed(last: Position, call: Call) -> Position:
     is_counted = last.moment.index is not None and moment.index is not None
     rising = last.rising if rising is None else rising
     position = _next(last, call, same, rising=rising, usual=last.usual, is_counted=is_counted)
-    if last.step > 0 or not same:
+    if position.may_be_first:
+        position = replace(position, images=_with_image(position.images, call))
+    if not position.may_be_first or not same:
         return position
-    position = replace(position, images=_with_image(last.images, call))
     if position.counts == {**last.counts, (_name(call, last.counts, last), call.layout): 1}:
         return position
     is_same_image = call.image is None or same_value(call.image, position.images[call.layout])
     is_numbered = call.branch is None and not call.paired
     differs = call.differs and not call.is_unknown
     again = call.again if is_numbered else differs or is_same_image
-    if again and last.pattern is None and not last.is_doubted:
+    if again and last.pattern is None and not last.is_doubted and last.step == 0:
         return begin(call, last, is_doubted=True)
-    return replace(position, unsure=last.unsure or differs or not is_same_image)
+    return replace(position, unsure=last.unsure or differs or not is_same_image or (again and last.step > 0))
 
 
 def _next(last: Position, call: Call, same: bool, **changed: object) -> Position:
@@ -148,6 +150,7 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
         rising=last.rising,
         is_doubted=last.is_doubted,
         twin=_title(name, 0, layouts.index(call.layout))[0] if name and number else None,
+        may_be_first=last.may_be_first if same else call.layout not in last.layouts,
         images=last.images if same else {},
         unsure=last.unsure and same,
         pattern=last.pattern if same else None,

@@ -77,8 +77,9 @@ class Position:
         restarts: Whether it begins a new generation.
         twin: The branch that it would be, were it the first of its name in its step; None where it is, or where calls
             are counted.
+        seen: Names that were called in this generation, with the layouts in which they were.
         may_be_first: Whether its step is the first one of its generation, or may be that of another one: it began with
-            a layout that was never seen.
+            a name, or a layout, that was never seen.
         images: What the first call of each layout denoised, where nobody attends to a scheduler; of such a step.
         unsure: Whether calls of such a step were about several images: passes or windows of one generation, or the
             first calls of several. Or whether the generation began in the midst of a step.
@@ -103,6 +104,7 @@ class Position:
     is_doubted: bool = False
     restarts: bool = False
     twin: str | None = None
+    seen: frozenset[tuple[str, Layout]] = frozenset()
     may_be_first: bool = False
     images: Mapping[Layout, torch.Tensor] = field(default_factory=dict)
     unsure: bool = False

@@ -62,6 +62,7 @@ def begin(call: Call, last: Position | None = None, **kept: object) -> Position:
         {(name, call.layout): 1},
         layouts=(call.layout,),
         run=call.run,
+        seen=frozenset({(name, call.layout)}),
         may_be_first=True,
         images=_with_image({}, call),
         levels=_with_level((), call.moment),
@@ -133,7 +134,7 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
     number = counts.get((name, call.layout), 0)
     layouts = last.layouts if call.layout in last.layouts else (*last.layouts, call.layout)
     order = last.order + 1 if same else 1
-    if order > MOST or len(layouts) > MOST:
+    if order > MOST or len(layouts) > MOST or len(last.seen) > MOST:
         return begin(call, last)
     branch, base = _title(name, number, layouts.index(call.layout))
     position = Position(
@@ -150,7 +151,8 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
         rising=last.rising,
         is_doubted=last.is_doubted,
         twin=_title(name, 0, layouts.index(call.layout))[0] if name and number else None,
-        may_be_first=last.may_be_first if same else call.layout not in last.layouts,
+        seen=last.seen | {(name, call.layout)},
+        may_be_first=last.may_be_first if same else (name, call.layout) not in last.seen,
         images=last.images if same else {},
         unsure=last.unsure and same,
         pattern=last.pattern if same else None,

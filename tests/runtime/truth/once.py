@@ -92,6 +92,11 @@ STORIES: dict[str, Story] = {
         Generation(steps=1, onward=1, passes=("cond", "uncond", "third"), batched=True, prompt="same", resets=False),
         Generation(steps=2, onward=0, passes=("cond", "uncond", "third"), batched=True, prompt="same", resets=False),
     ),
+    "of another name further along, given up, and again at the same timestep": told(
+        Generation(steps=1, naming="none", prompt="same", resets=False),
+        Generation(steps=1, onward=1, prompt="same", resets=False),
+        Generation(steps=2, onward=0, prompt="same", resets=False),
+    ),
     # What began a generation by its conditioning forgot the direction.
     "two passes of one name, and a timestep that turns back": told(
         Generation(skip=(0, 5), cut=3), Generation(prompt="same")

@@ -77,7 +77,7 @@ def test_a_spec_that_holds(write):
     assert any("encoder_hidden_states = self.text_in(encoder_hidden_states)" in line for line in lines)
     assert any(line.startswith("operations  a reused step takes ") for line in lines)
     assert sum(line.startswith("  PASS ") for line in lines) == 9
-    assert lines[-1] == f"PASS {path}: 9 properties hold"
+    assert lines[-1] == f"PASS {path}: 10 properties hold"
     assert result.stderr == ""
     assert "\x1b" not in result.output
 
@@ -141,7 +141,7 @@ def test_several_specs(write):
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
         f"FAIL {bad}",
-        f"PASS {good}: 9 properties hold",
+        f"PASS {good}: 10 properties hold",
         "2 specs: 1 passed, 1 failed",
     ]
     assert result.stderr == (
@@ -161,7 +161,7 @@ def test_all_shipped_specs(write, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     result = run("check", "--all", "--examples", 1)
     assert result.exit_code == 1
-    lines = ["FAIL bad.yaml", "PASS small.yaml: 9 properties hold", "2 specs: 1 passed, 1 failed"]
+    lines = ["FAIL bad.yaml", "PASS small.yaml: 10 properties hold", "2 specs: 1 passed, 1 failed"]
     assert result.stdout.splitlines() == lines
     assert "error[unknown-head]" in result.stderr
     text = run("check", "--all", "--examples", 1, "--format", "text").stdout.splitlines()
@@ -174,7 +174,7 @@ def test_the_bar_of_a_terminal_is_not_in_the_output(write):
     result = CliRunner(env={"FORCE_COLOR": "1", "COLUMNS": "300"}).invoke(cli.app, arguments)
     assert "0/2" in result.stderr and str(good) in result.stderr
     plain = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
-    assert plain.splitlines() == [f"FAIL {bad}", f"PASS {good}: 9 properties hold", "2 specs: 1 passed, 1 failed"]
+    assert plain.splitlines() == [f"FAIL {bad}", f"PASS {good}: 10 properties hold", "2 specs: 1 passed, 1 failed"]
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_the_commands_see_specs_of_users(folders, monkeypatch: pytest.MonkeyPatc
     assert f"SmallTransformer\t{folder / 'small'}\tdual\tnorm\tnone\t\tnot counted" in listed
     assert find_spec(Path("SmallTransformer")) == UserSpec(folder / "small.yaml", ("tests",))
     every = CliRunner().invoke(app, ["check", "--all", "--examples", "1"])
-    passed = f"PASS {folder / 'small.yaml'}: 9 properties hold"
+    passed = f"PASS {folder / 'small.yaml'}: 10 properties hold"
     assert every.stdout.splitlines()[:2] == [f"FAIL {folder / 'bad.yaml'}", passed], every.output
     wrong = CliRunner().invoke(app, ["check", "SmallTransfomer"])
     assert wrong.exit_code == 2 and "did you mean `SmallTransformer`?" in wrong.stderr

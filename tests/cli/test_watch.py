@@ -90,7 +90,7 @@ def test_what_is_saved_is_checked_again(start, tmp_path):
     two.write_text("teaspec: 1\nmodle: x\n", encoding="utf-8")
     running = start(two, one, "--format", "concise", "--examples", 1, "--allow", "watched_model")
     *_, of_two, of_one = running.until_watching()
-    assert (of_two, of_one) == (f"FAIL {two}", f"PASS {one}: 9 properties hold")
+    assert (of_two, of_one) == (f"FAIL {two}", f"PASS {one}: 10 properties hold")
 
     one.write_text(text.replace("head: norm_out", "head: norm_oot"), encoding="utf-8")
     _, saved, *shown = running.until_watching()
@@ -104,7 +104,7 @@ def test_what_is_saved_is_checked_again(start, tmp_path):
     other = tmp_path / "other.yaml"  # as editors save: a new file takes the place of the old one
     other.write_text(text, encoding="utf-8")
     other.replace(one)
-    assert running.until_watching()[-1] == f"PASS {one}: 9 properties hold"
+    assert running.until_watching()[-1] == f"PASS {one}: 10 properties hold"
 
     model.write_text(model.read_text(encoding="utf-8").replace("norm_out", "norm_last"), encoding="utf-8")
     _, saved, *shown = running.until_watching()

@@ -52,9 +52,10 @@ def test_the_report(report):
     assert report.cached == CachedState(residuals=("hidden_states",), carried=())
     assert [sunk.text for sunk in report.sunk] == ["encoder_hidden_states = self.text_in(encoder_hidden_states)"]
     assert report.not_exercised == ()
-    names = ["forward", "validate", "exact", "signal", "arguments", "computed", "reused", "removed", "deterministic"]
+    names = ["forward", "validate", "exact", "signal", "arguments", "computed", "reused", "reuse", "removed"]
+    names += ["deterministic"]
     assert [result.name for result in report.properties] == names
-    assert [result.examples for result in report.properties] == [4] * 8 + [1]
+    assert [result.examples for result in report.properties] == [4] * 9 + [1]
     json.dumps(report.as_dict())
 
 

@@ -40,3 +40,21 @@ def test_a_rule(rule: str, passed: Any, expected: bool) -> None:
 
 def test_the_argument_of_a_rule() -> None:
     assert [Bypass.parse(rule).argument for rule in ("a", "b.c.0", "d = e", "f.0 = g")] == ["a", "b", "d", "f"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "other"),
+    [
+        ("true", True, False),
+        ("True", True, False),
+        ("false", False, True),
+        ("2", 2, 3),
+        ("2", 2.0, 2.5),
+        ("0.50", 0.5, 5),
+    ],
+)
+def test_values_are_written_as_in_yaml(text: str, value: Any, other: Any) -> None:
+    rule = Bypass.parse(f"flag = {text}")
+    assert rule.holds_for(value)
+    assert not rule.holds_for(other)
+    assert not rule.holds_for(str(value) + "x")

@@ -47,8 +47,7 @@ class Bypass:
                 return True
         if passed is None or self.value is None:
             return passed is not None
-        written = _written(passed)
-        return written is None or written == self.value
+        return _is_written(passed, self.value)
 
 
 def _held(holder: Any, name: str) -> Any:
@@ -63,8 +62,19 @@ def _held(holder: Any, name: str) -> Any:
     return found
 
 
-def _written(value: Any) -> str | None:
-    """How a spec would write a value; None for what no spec can write."""
+def _is_written(value: Any, text: str) -> bool:
+    """Whether a text is how a spec writes a value; true, too, for what no spec can write."""
     if isinstance(value, str):
-        return str.__str__(value)  # that of a text, also where it is a member of an enumeration
-    return str(value) if type(value) in (bool, int, float) else None
+        return str.__str__(value) == text  # that of a text, also where it is a member of an enumeration
+    if type(value) is bool:
+        return text in _BOOLEANS[value]
+    if type(value) not in (int, float):
+        return True
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+_BOOLEANS = {True: ("true", "True", "TRUE"), False: ("false", "False", "FALSE")}
+"""As YAML 1.2 writes them (its core schema, section 10.3.2)."""

@@ -58,6 +58,7 @@ def test_property(name, item, examples):
         result = prove(subject_of(name), item, examples=examples, seed=0)
     assert result.passed, f"{item.claim}\n{result.message}\n{result.minimal_example}"
     assert result.examples == examples
+    assert subject_of(name).unjudged == {}
 
 
 @pytest.mark.thorough  # a second compilation of everything; `make check` makes it, too

@@ -52,6 +52,8 @@ class ModelFacts:
         variants: How many further sets of coefficients there are.
         residuals: The streams whose residual is cached.
         carried: The values that a reused step takes over from the last computed one.
+        arguments: The arguments that enter the streams between blocks.
+        still: Why a reused step stands still where all is another, or only the timestep; empty where it moves.
         untried: The inputs that the probe does not exercise, with the reason.
         cost: Operations of a reused step at the default config; None where PyTorch does not count them.
     """
@@ -65,6 +67,8 @@ class ModelFacts:
     variants: int
     residuals: tuple[str, ...]
     carried: tuple[str, ...]
+    arguments: tuple[str, ...]
+    still: str
     untried: Mapping[str, str]
     cost: Cost | None
 
@@ -106,7 +110,7 @@ def load_table(text: str | None = None) -> Table:
 
 
 def _model(data: dict[str, Any]) -> ModelFacts:
-    lists = {key: tuple(data[key]) for key in ("aliases", "residuals", "carried")}
+    lists = {key: tuple(data[key]) for key in ("aliases", "residuals", "carried", "arguments")}
     cost = data["cost"] and Cost(**data["cost"])
     return ModelFacts(**{**data, **lists, "cost": cost})
 

@@ -41,6 +41,8 @@ def _facts(spec: Spec) -> ModelFacts:
         variants=len(facts.variants),
         residuals=(),
         carried=(),
+        arguments=tuple(spec.blocks.carried),
+        still=spec.blocks.frozen or "",
         untried=dict(spec.probe.untried),
         cost=None,
     )

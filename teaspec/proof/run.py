@@ -77,7 +77,7 @@ def check_spec(
 
 def _require_variants(subject: Subject) -> None:
     """Refuses variants whose signal is nowhere, and a `match` that could never fit."""
-    spec, module = subject.spec, subject.module(_largest(subject))
+    spec, module = subject.spec, subject.module(subject.largest)
     findings = check_config_keys(spec, dict(getattr(module, "config", {})))
     if mistakes := [finding.diagnose(spec.document) for finding in findings]:
         raise SpecError(mistakes)
@@ -123,7 +123,7 @@ def _require_parameters(subject: Subject) -> None:
 
 def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckReport:
     spec = subject.spec
-    largest = _largest(subject)
+    largest = subject.largest
     extractor: Any = subject.extractor(largest)
     program = extractor.program
     inputs = {name for alternative in subject.alternatives for name in alternative.inputs}
@@ -150,12 +150,6 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
         properties=results,
         source=extractor.source,
     )
-
-
-def _largest(subject: Subject) -> Example:
-    base = subject.alternatives[0]
-    largest = {name: high for name, (_, high) in base.dims.items()}
-    return Example(0, getattr(torch, base.dtype or "float32"), largest, frozenset(), None, 0, 0)
 
 
 def _flops(subject: Subject, example: Example) -> Flops | None:

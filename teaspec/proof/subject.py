@@ -139,6 +139,13 @@ class Subject:
         """The example as text."""
         return describe(example, self.alternatives, self.arguments(example), list(self.parameters))
 
+    @property
+    def largest(self) -> Example:
+        """The call of the probe's base with the largest dims and no optional input."""
+        base = self.alternatives[0]
+        dims = {name: high for name, (_, high) in base.dims.items()}
+        return Example(0, getattr(torch, base.dtype or "float32"), dims, frozenset(), None, 0, 0)
+
     def lists(self, example: Example) -> list[list[nn.Module]]:
         """The lists of blocks of the example's module."""
         module = self.module(example)

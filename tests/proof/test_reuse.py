@@ -110,15 +110,8 @@ def test_what_cannot_be_judged_is_said():
 def test_whether_the_timestep_alone_moves_a_reused_step(model, expected):
     text = SCALED if model is Samples else SPEC
     subject = Subject(load_spec(text), model, compile_spec)
-    example = next(iter(examples_of(subject)))
     with surroundings():
-        assert moves_with_time(subject, example) is expected
-
-
-def examples_of(subject):
-    from teaspec.proof.run import _largest
-
-    return [_largest(subject)]
+        assert moves_with_time(subject, subject.largest) is expected
 
 
 def test_the_report_says_it():

@@ -10,6 +10,9 @@ from teaspec.compiler import compile_spec
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.models.facts import Cost, ModelFacts
+from teaspec.proof.reuse import moves_with_time
+from teaspec.proof.run import surroundings
+from teaspec.proof.subject import Subject
 from tools.models.build import on_meta
 
 
@@ -33,9 +36,23 @@ def gather(spec: Spec, file: str, cost: Cost | None) -> ModelFacts:
         variants=len(facts.variants),
         residuals=tuple(value.name for value in program.live if value.kind == "stream"),
         carried=tuple(value.name for value in program.live if value.kind == "carried"),
+        arguments=tuple(spec.blocks.carried),
+        still=_still(spec),
         untried=dict(spec.probe.untried),
         cost=cost,
     )
+
+
+def _still(spec: Spec) -> str:
+    """Why a reused step stands still, as the spec says, or as the probe shows."""
+    if spec.blocks.frozen is not None:
+        return spec.blocks.frozen
+    subject = Subject(spec, import_model(spec), compile_spec)
+    with surroundings():
+        return TIMELESS if moves_with_time(subject, subject.largest) is False else ""
+
+
+TIMELESS = "the timestep alone does not move it: the output head does not read it"
 
 
 def _program(spec: Spec) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from teaspec.models.facts import Cost, ModelFacts, Table
 
@@ -31,6 +31,11 @@ def page(table: Table, exceptions: Mapping[str, str]) -> str:
             "| class | tera-operations of a full step | blocks | sizes |",
             "| --- | ---: | --- | --- |",
             *(_counted(model, model.cost) for model in table.models if model.cost),
+            "",
+            "## What a reused step cannot follow",
+            "",
+            _CANNOT,
+            *_cannot(table),
             "",
             "## Inputs that no probe exercises",
             "",
@@ -67,6 +72,24 @@ _MEANING = """\
 """
 
 
+_CANNOT = """\
+`teaspec check` compares a reused step with the model's own forward around blocks that replay an earlier call
+([how](how-it-works.md#a-reused-step-is-proven-too)). That can be judged in every case of every probe. What a reused
+step cannot follow, by what the model is:
+"""
+
+
+def _cannot(table: Table) -> list[str]:
+    return [f"* `{model.name}`: {'; '.join(facts)}" for model in table.models if (facts := [*_facts(model)])]
+
+
+def _facts(model: ModelFacts) -> Iterator[str]:
+    if model.arguments:
+        yield f"{_names(model.arguments, ', ')}: between blocks, as at the last computed step"
+    if model.still:
+        yield model.still
+
+
 def _row(model: ModelFacts) -> str:
     names = "<br>".join(f"`{name}`" for name in (model.name, *model.aliases))
     cells = [
@@ -96,5 +119,5 @@ def _untried(table: Table) -> list[str]:
     ]
 
 
-def _names(names: tuple[str, ...]) -> str:
-    return "<br>".join(f"`{name}`" for name in names)
+def _names(names: tuple[str, ...], between: str = "<br>") -> str:
+    return between.join(f"`{name}`" for name in names)

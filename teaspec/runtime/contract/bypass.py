@@ -71,7 +71,7 @@ def _is_written(value: Any, text: str) -> bool:
     if type(value) not in (int, float):
         return True
     try:
-        return float(text) == value
+        return bool(float(text) == value)
     except ValueError:
         return False
 

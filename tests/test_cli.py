@@ -117,7 +117,7 @@ def test_json_of_a_spec_that_holds(write):
     assert entry["spec"] == str(path) and entry["diagnostics"] == [] and entry["error"] is None
     report = entry["report"]
     assert [mark["role"] for mark in report["landmarks"]] == ["embed", "norm", "loop", "head"]
-    assert report["cached"] == {"residuals": ["hidden_states"], "carried": []}
+    assert report["cached"] == {"residuals": ["hidden_states"], "carried": [], "arguments": []}
     assert 0 < report["flops"]["reused"] < report["flops"]["full"]
     assert report["flops"]["ratio"] == report["flops"]["reused"] / report["flops"]["full"]
     assert "def run_blocks(" in entry["source"]
@@ -182,7 +182,7 @@ def test_the_bar_of_a_terminal_is_not_in_the_output(write):
     [
         ("[transformer_blocks,", "[transfomer_blocks,", 6, 31, "transformer_blocks", "for index_block, block in"),
         ("blocks.0.norm1\n", "blocks.0.nrom1\n", 5, 7, "norm1", "def forward("),
-        ("head: norm_out", "head: norm_oot", 7, 7, "norm_out", "self.norm_out(hidden_states, temb)"),
+        ("head: norm_out", "head: norm_oot", 8, 7, "norm_out", "self.norm_out(hidden_states, temb)"),
         ("embed: time_text_embed", "embed: time_txt_embed", 4, 8, "time_text_embed", "self.time_text_embed(timestep"),
     ],
     ids=["loop", "norm", "head", "embed"],

@@ -22,7 +22,10 @@ Threads = Mapping[str, frozenset[str]]
 _NUDGE = 1e-2
 _GOES_ON = 0.5
 """An output that goes on with an input moves as far as that one does, and one that does not has nothing of it: half."""
-_SAME = 1e-4
+_ALONG = 0.7
+"""What has moved on through a module between two lists points the same way still; two streams have no way in common."""
+_SAME = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
+"""Numbers are the same but for the roundings of a difference, as a share of the largest."""
 
 
 def threads_of(calls: Sequence[BlockCall], rows: Mapping[int, int]) -> dict[int, dict[str, frozenset[str]]]:
@@ -78,7 +81,7 @@ def move_of(now: torch.Tensor, before: torch.Tensor, known: torch.Tensor | None,
     Args:
         now: What enters.
         before: What entered in the other call.
-        known: How far it had moved where it entered the block before, None at the first of a list.
+        known: How far it had moved where the block before returned it, None at the first of a list.
         others: How far streams of its shape are known to have moved.
 
     Returns:
@@ -86,9 +89,13 @@ def move_of(now: torch.Tensor, before: torch.Tensor, known: torch.Tensor | None,
         is known stays.
     """
     difference = now.double() - before.double()
-    if known is None or any(_is_rearranged(difference, other) for other in others):
+    if any(_is_rearranged(difference, other, now.dtype) for other in others):
         return difference
-    return known
+    if known is not None:
+        return known
+    # A list whose first block is given what another list returned, with something between the two.
+    along = [other for other in others if _cosine(difference, other) > _ALONG]
+    return along[-1] if along else difference
 
 
 def changed_tensors(value: Any, change: Callable[[str, torch.Tensor], torch.Tensor], name: str = "output") -> Any:
@@ -136,9 +143,13 @@ def _fits(given: torch.Tensor, output: torch.Tensor) -> bool:
     return same_form and output.numel() > 0 and output.is_floating_point()
 
 
-def _is_rearranged(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+def _cosine(tensor: torch.Tensor, other: torch.Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(tensor.flatten(), other.flatten(), dim=0))
+
+
+def _is_rearranged(tensor: torch.Tensor, other: torch.Tensor, dtype: torch.dtype) -> bool:
     """Returns whether two tensors hold the same numbers, in whatever order."""
     if tensor.numel() != other.numel():
         return False
     left, right = (one.flatten().sort().values for one in (tensor, other))
-    return bool((left - right).abs().max() <= _SAME * max(1.0, float(right.abs().max())))
+    return bool((left - right).abs().max() <= _SAME.get(dtype, 0.0) * max(1.0, float(right.abs().max())))

@@ -95,6 +95,16 @@ def attributes_below(module: nn.Module) -> dict[tuple[str, str], Any]:
     return copy.deepcopy(found)
 
 
+def attributes_of_blocks(lists: Sequence[Sequence[nn.Module]]) -> dict[tuple[str, str], Any]:
+    """Returns copies of what blocks and the modules below them hold, by list, number and path."""
+    return {
+        (".".join(filter(None, (f"{row}.{index}", path))), name): value
+        for row, blocks in enumerate(lists)
+        for index, block in enumerate(blocks)
+        for (path, name), value in attributes_below(block).items()
+    }
+
+
 def set_attributes(module: nn.Module, attributes: Attributes) -> None:
     """Sets attributes of a module and of those below it.
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from teaspec.proof.moving import changed_tensors, move_of, origin_of, threads_of
-from teaspec.proof.recording import BlockCall, set_attributes, tensors_given
+from teaspec.proof.recording import Attributes, BlockCall, attributes_of_blocks, set_attributes, tensors_given
 
 
 class UnjudgedError(Exception):
@@ -34,7 +34,10 @@ class Replay:
         self._calls = calls
         self._rows = {id(block): row for row, blocks in enumerate(lists) for block in blocks}
         self._threads = threads_of(calls, self._rows)
+        self._lists = lists
         self._next = 0
+        self.behind: Attributes = {}
+        """What is below the blocks when the last one has returned."""
         # How far streams have moved: by list, input and shape, as they were last returned by a block.
         self._moves: dict[tuple[int, str, torch.Size], torch.Tensor] = {}
         self._blocks = list({id(call.block): call.block for call in calls}.values())
@@ -80,7 +83,10 @@ class Replay:
             return (output.double() + moves[origin]).to(output.dtype)
 
         set_attributes(block, call.left)
-        return changed_tensors(call.returned, returned)
+        result = changed_tensors(call.returned, returned)
+        if self._next == len(self._calls):
+            self.behind = attributes_of_blocks(self._lists)
+        return result
 
 
 def _forms(given: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

@@ -17,7 +17,7 @@ from teaspec.proof.build import ProbeError
 from teaspec.proof.compare import ViolationError, max_abs_difference, named_tensors, require_same_form, same_value
 from teaspec.proof.hooked import ALWAYS_REUSE, call, hooked
 from teaspec.proof.inputs import Arguments, Example
-from teaspec.proof.recording import Attributes, Recording, attributes_below, set_attributes
+from teaspec.proof.recording import Attributes, Recording, attributes_below, attributes_of_blocks, set_attributes
 from teaspec.proof.replay import Replay, UnjudgedError
 from teaspec.proof.subject import Subject
 
@@ -25,8 +25,6 @@ _SHARE = 1e-3
 """A reused step may be off by this share of how far the result has to move between the two calls."""
 _ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
 """And by this share of the largest number in it: what the roundings of a residual come to behind the output head."""
-_FROZEN = 1e-5
-"""What moves by no more than this share of its largest number stands still."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +96,8 @@ def _require(subject: Subject, example: Example, later: Example) -> tuple[Any, A
         with Replay(recording.calls, lists) as replay:
             expected = _left(subject, later, lambda arguments: subject.call(later, arguments))
         replay.finish()
+        behind = attributes_of_blocks(lists)
+        written = [key for key, value in behind.items() if not same_value(value, replay.behind.get(key))]
     except (UnjudgedError, ProbeError) as error:
         reason = error if isinstance(error, UnjudgedError) else error.__cause__
         if not isinstance(reason, UnjudgedError):
@@ -110,7 +110,11 @@ def _require(subject: Subject, example: Example, later: Example) -> tuple[Any, A
         call(module, subject.arguments(example))
         call(module, subject.arguments(other), "another")
         found = _left(subject, later, lambda arguments: call(module, arguments))
+        reused = attributes_of_blocks(lists)
     _require_close(computed, expected, found, example.dtype)
+    for key in written:  # by the forward itself, behind the blocks
+        if not _is_close(behind[key], reused.get(key), example.dtype):
+            raise ViolationError(f"a reused step leaves `{key[1]}` of a block in another state than the model does")
     _require_the_same_left(subject, later, expected, found)
     return computed, expected.output
 
@@ -151,7 +155,8 @@ def _require_the_same_left(subject: Subject, example: Example, expected: Left, f
             raise ViolationError(f"a reused step leaves the argument `{name}` in another state than the model does")
     if not torch.equal(expected.random, found.random):
         raise ViolationError("a reused step draws other random numbers than the model does outside of its blocks")
-    others = [key for key, value in expected.attributes.items() if not same_value(value, found.attributes.get(key))]
+    pairs = ((key, value, found.attributes.get(key)) for key, value in expected.attributes.items())
+    others = [key for key, value, other in pairs if not _is_close(value, other, example.dtype)]
     if not others:
         return
     path, name = others[0]
@@ -160,6 +165,15 @@ def _require_the_same_left(subject: Subject, example: Example, expected: Left, f
     is_seen = any(not path for path, _ in others)
     if is_seen or not same_value(*(_next_call(subject, example, one.attributes) for one in (expected, found))):
         raise ViolationError(f"a reused step leaves `{place}` in another state than the model does")
+
+
+def _is_close(value: Any, other: Any, dtype: torch.dtype) -> bool:
+    """Whether two attributes are the same but for rounding."""
+    if same_value(value, other):
+        return True
+    pairs = [[*named_tensors(one)] for one in (value, other)]
+    forms = [[(name, tensor.shape, tensor.dtype) for name, tensor in one] for one in pairs]
+    return type(value) is type(other) and bool(pairs[0]) and forms[0] == forms[1] and not moves(value, other, dtype)
 
 
 def _next_call(subject: Subject, example: Example, attributes: Attributes) -> Any:
@@ -193,10 +207,10 @@ def _require_movement(subject: Subject, computed: Any, expected: Any) -> None:
         )
 
 
-def moves(before: Any, now: Any) -> bool:
+def moves(before: Any, now: Any, dtype: torch.dtype = torch.float32) -> bool:
     """Whether two outputs differ by more than their roundings."""
     pairs = zip(named_tensors(before), named_tensors(now), strict=True)
-    return any(max_abs_difference(old, new) > _FROZEN * _largest(new) for (_, old), (_, new) in pairs)
+    return any(max_abs_difference(old, new) > _ROUNDING[dtype] * _largest(new) for (_, old), (_, new) in pairs)
 
 
 def _largest(tensor: torch.Tensor) -> float:

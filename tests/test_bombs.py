@@ -118,7 +118,7 @@ def test_the_largest_specs_are_read_at_once(name: str) -> None:
     start = time.process_time()
     with little_memory(500 << 20):
         load_spec(LARGEST[name]() + "\n")
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 4
 
 
 def test_the_largest_input_is_drawn_at_once() -> None:
@@ -142,7 +142,7 @@ def test_a_config_is_no_bomb(change: dict[str, int]) -> None:
     start = time.process_time()
     with suppress(ProbeError):  # a number below 0 is taken for 0
         build_module(model, {**spec.probe.config, **change}, torch.float32, 0)
-    assert time.process_time() - start < 4
+    assert time.process_time() - start < 8
 
 
 def test_a_pattern_of_many_stars_is_matched_at_once() -> None:

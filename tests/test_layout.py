@@ -180,7 +180,7 @@ def scalars(value: object, *path: str) -> Iterator[tuple[tuple[str, ...], object
         yield path, value
 
 
-PROSE = {"source", "note"}
+PROSE = {"source", "note", "frozen"}
 DATA = (ast.Expression, ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.operator, ast.expr_context)
 
 

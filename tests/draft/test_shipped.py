@@ -29,7 +29,16 @@ def documented(what):
 def landmarks(spec):
     """Everything that a spec says of the forward, streams as far as the style has them."""
     encoder = spec.streams.encoder if spec.blocks.style == "dual" else None
-    return spec.forward, spec.embed, spec.norm, spec.blocks, spec.head, spec.streams.hidden, encoder
+    return (
+        spec.forward,
+        spec.embed,
+        spec.norm,
+        spec.blocks.style,
+        spec.blocks.loops,
+        spec.head,
+        spec.streams.hidden,
+        encoder,
+    )
 
 
 def drafts_the_same(spec):

@@ -18,7 +18,7 @@ from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter
 from teaspec.proof.flops import count_flops
 from teaspec.proof.render import render_report
-from teaspec.proof.result import CachedState, CheckReport, Flops, PropertyResult
+from teaspec.proof.result import CachedState, CheckReport, Flops, Movement, PropertyResult
 from teaspec.proof.run import check_spec, surroundings
 from teaspec.runtime.calibrations import registry
 from tests.proof import small
@@ -130,7 +130,8 @@ def test_surroundings_are_put_back():
 
 def test_numbers_that_json_does_not_know():
     failed = PropertyResult("exact", "A claim.", False, 1, "message", None, float("nan"))
-    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), {}, (), (failed,), "source")
+    still = Movement(None, None, {})
+    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), still, {}, (), (failed,), "source")
     assert not report.passed
     data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert data["properties"][0]["max_abs_difference"] == "nan" and data["flops"]["ratio"] == "nan"

@@ -39,12 +39,12 @@ class Extent:
     def end(self, head: int) -> int:
         """The index of the last statement of the blocks.
 
-        A loop hands what a block returns to the next block, so the stream keeps its shape on the way through, and the
-        blocks end with their last loop: what stands behind it is done again on the stream that a reused step restores.
-        Text tokens that enter with the stream and are cut off there (Krea 2) are the postlude's business, and so is a
-        skip from before the blocks that is added to it. Where the stream is made longer or shorter between the loops
-        (FLUX.2 appends it to the text there), what stands behind them undoes that and belongs to the blocks: up to the
-        last statement before the head that changes its shape, or where none is seen to, that binds a stream.
+        That is the last one before the head that binds a stream, but for two kinds. A loop hands what a block returns
+        to the next block, so the stream keeps its shape on the way through. Where it is made longer or shorter between
+        the loops (FLUX.2 appends it to the text there), what stands behind them undoes that and belongs to the blocks.
+        Else the blocks end before the first statement that changes its shape: text tokens that enter with the stream and are
+        cut off behind the loops (Krea 2) are the postlude's business. So is what is made of the stream and of values
+        from before the blocks, a skip that is added to it: it is done again on the stream that a reused step restores.
 
         A check of an argument that the blocks use up, such as a list they pop from, belongs to them as well: where they
         do not run, it would find the argument as the caller passed it.
@@ -58,11 +58,21 @@ class Extent:
         between = range(self.last_loop + 1, min(head, len(self.body)))
         used_up = self._arguments_used_up()
         ends = [index for index in between if self._checks(self.body[index], used_up)]
-        if not keeps_shape:
-            restoring = [index for index in between if self._reshapes(self.body[index])]
-            streams = {self.hidden, self.encoder}
-            ends += restoring or [index for index in between if self._binds(self.body[index]) & streams]
+        for index in between:
+            if keeps_shape and self._reshapes(self.body[index]):
+                break
+            binds = self._binds(self.body[index])
+            if binds & {self.hidden, self.encoder} and not (keeps_shape and self._is_done_again(self.body[index])):
+                ends.append(index)
         return max(ends, default=self.last_loop)
+
+    def _is_done_again(self, statement: ast.stmt) -> bool:
+        """Whether a statement makes the hidden stream of itself and of values of this call, and of nothing else."""
+        effects = self._effects([statement])
+        made = self._effects(self.body[self.first : self.last_loop + 1]).binds
+        given = self._effects(self.body[: self.first]).binds | {*parameters_of(self.model.forward.node.args)}
+        others = {name for name in effects.reads if "." not in name} - {self.hidden, self.model.forward.self_name}
+        return effects.binds == {self.hidden} and bool(others) and others <= given - made
 
     def _checks(self, statement: ast.stmt, used_up: frozenset[str]) -> bool:
         """Whether a statement only makes sure of something about arguments that the blocks use up."""

@@ -42,9 +42,10 @@ class Extent:
         That is the last one before the head that binds a stream, but for two kinds. A loop hands what a block returns
         to the next block, so the stream keeps its shape on the way through. Where it is made longer or shorter between
         the loops (FLUX.2 appends it to the text there), what stands behind them undoes that and belongs to the blocks.
-        Else the blocks end before the first statement that changes its shape: text tokens that enter with the stream and are
-        cut off behind the loops (Krea 2) are the postlude's business. So is what is made of the stream and of values
-        from before the blocks, a skip that is added to it: it is done again on the stream that a reused step restores.
+        Else the blocks end before the first statement that changes its shape: text tokens that enter with the stream
+        and are cut off behind the loops (Krea 2) are the postlude's business. So is what is made of the stream and of
+        values from before the blocks, a skip that is added to it: it is done again on the stream that a reused step
+        restores.
 
         A check of an argument that the blocks use up, such as a list they pop from, belongs to them as well: where they
         do not run, it would find the argument as the caller passed it.

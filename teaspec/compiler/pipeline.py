@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from teaspec.compiler.analysis.functions_read import functions_read
+from teaspec.compiler.analysis.spelling import as_written_out
 from teaspec.compiler.cache import ExtractorCache
 from teaspec.compiler.forms.extractor import CompiledExtractor
 from teaspec.compiler.forms.functions import FindReplaced, find_replaced
@@ -28,7 +30,7 @@ from teaspec.compiler.passes.inline import inline
 from teaspec.compiler.passes.load import load
 from teaspec.compiler.passes.locate import locate
 from teaspec.compiler.passes.read import MAX_BYTES, read
-from teaspec.compiler.passes.resolve import block_structure, functions_read, resolve
+from teaspec.compiler.passes.resolve import block_structure, resolve
 from teaspec.compiler.passes.slice import slice_forward
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def compile_anew(spec: Spec, module: torch.nn.Module, *, replaced: FindReplaced 
     resolved = resolve(spec, module, replaced)
     functions = functions_read(resolved, module, replaced)
     source = inline(spec, resolved)
+    spec = as_written_out(spec, source)
     landmarks = locate(spec, source)
     arguments = tell_arguments(spec, source, landmarks)
     program = replace(slice_forward(spec, source, landmarks), arguments=arguments)

@@ -168,10 +168,25 @@ def test_what_might_mean_something_else_stays_a_call():
 
 
 class Inherits(Left):
+    def _private(self, states, temb):
+        for block in self.transformer_blocks:
+            states = block(states, temb)
+        return self.__scaled(states)
+
+    def __scaled(self, states):
+        return states * 2
+
+
+class InheritsMore(Inherits):
     def forward(self, hidden_states, timestep):
+        hidden_states = self._private(hidden_states, timestep)
         hidden_states = self._fine(hidden_states, timestep)
-        return self._fine(hidden_states, timestep)
+        return super()._fine(hidden_states, timestep)
 
 
-def test_a_helper_of_another_class_stays_a_call():
-    assert forward_after(Inherits)[0] == "hidden_states = self._fine(hidden_states, timestep)"
+def test_a_helper_of_another_class_is_written_out_unless_it_has_private_names():
+    statements = forward_after(InheritsMore)
+    assert statements[0] == "hidden_states = self._private(hidden_states, timestep)"
+    assert statements[1] == "for block in self.transformer_blocks:"
+    assert statements[2] == "for block_1 in self.transformer_blocks:"
+    assert statements[3] == "return hidden_states"

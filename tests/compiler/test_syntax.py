@@ -140,7 +140,7 @@ def test_a_helper_in_unknown_syntax_may_do_anything() -> None:
     helper = ast.parse("def helper(x, y): return x").body[0]
     assert isinstance(helper, ast.FunctionDef)
     helper.body = [Novel(), *helper.body]
-    summary = summaries_of({}, {"helper": helper})["helper"]
+    summary = summaries_of({}, {"helper": [helper]})["helper"]
     assert summary.random and summary.external
     assert summary.changes == {0, 1, "x", "y"}
     assert stores_in(helper)

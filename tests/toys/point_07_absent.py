@@ -66,8 +66,8 @@ class SetSkipBlock(SkipBlock):
         self.skip_linear = nn.Linear(2 * WIDTH, WIDTH)
 
 
-@TOYS.refused("norm-slice-has-effects")
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=())
 class SkipAddedLater(SkipModel):
-    """What a method binds is not absent for good, so the first block might pop from the list."""
+    """What a method binds is not absent for good, so the first block might pop from the list: from a copy of it."""
 
     block = SetSkipBlock

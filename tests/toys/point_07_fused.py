@@ -34,9 +34,9 @@ class FusedBlock(nn.Module):
         self.audio = Parts()
         self.cross = Attention()
 
-    def forward(self, vis, aud, emb, rope=None):  # either may be missing
+    def forward(self, vis, aud, emb, rope=None):
         video_emb, audio_emb = emb
-        if vis is not None:
+        if vis is not None:  # either may be missing
             shift, scale = self.video.modulation(video_emb).chunk(2, dim=-1)
             vis = vis + self.video.attn(_shifted(self.video.norm1(vis), shift, scale), image_rotary_emb=rope)
         if aud is not None:
@@ -137,9 +137,9 @@ class BoundBeforeTheCall(FusedModel):
 class ForgetfulBlock(FusedBlock):
     """Binds its own stream again before it asks for it."""
 
-    def forward(self, vis, aud, emb, rope=None):  # forgetful
+    def forward(self, vis, aud, emb, rope=None):
         vis = self.keep(vis)
-        if vis is not None:
+        if vis is not None:  # forgetful
             vis = vis + self.video.attn(self.video.norm1(vis) * emb[0][:, None])
         return vis, aud
 

@@ -174,3 +174,21 @@ class BlocksElsewhere(DualModel):
             encoder_hidden_states, hidden_states = block(hidden_states, encoder_hidden_states, temb)
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
+
+
+@TOYS.good(lambda draw: [draw.single()], later=True)
+class CalledOnItsOwnSide(SingleModel):
+    """A nested function reads the stream, which the blocks bind again; but only the prelude calls it."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+
+        def centred(x):
+            return x - hidden_states.mean(dim=1, keepdim=True)
+
+        hidden_states = centred(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)

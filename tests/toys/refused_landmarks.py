@@ -123,7 +123,7 @@ class SometimesBlock(nn.Module):
         self.attn = Attention()
 
     def forward(self, hidden_states, temb):
-        if temb.shape[0] > 1:
+        if temb.shape[0] > 1:  # refused: sometimes
             hidden_states = hidden_states + self.attn(self.norm1(hidden_states)) * temb[:, None]
         return hidden_states
 
@@ -133,7 +133,7 @@ class ReturningBlock(SometimesBlock):
 
     def forward(self, hidden_states, temb):
         if temb.shape[0] > 1:
-            return hidden_states
+            return hidden_states  # refused: returns early
         return hidden_states + self.attn(self.norm1(hidden_states)) * temb[:, None]
 
 
@@ -195,14 +195,14 @@ class BlockModel(SingleModel):
         return self.proj_out(hidden_states)
 
 
-@TOYS.refused("norm-not-always-reached")
+@TOYS.refused("norm-not-always-reached", marker="refused: sometimes")
 class Sometimes(BlockModel):
     """Norm and attention are called in one branch only."""
 
     block = SometimesBlock
 
 
-@TOYS.refused("norm-not-always-reached")
+@TOYS.refused("norm-not-always-reached", marker="refused: returns early")
 class Returning(BlockModel):
     """The block returns before it reaches the norm, under a condition."""
 
@@ -230,21 +230,6 @@ class Counting(BlockModel):
     block = CountingBlock
 
 
-@TOYS.refused("norm-slice-has-effects", marker="refused: pops for the norm")
-class PopsInLoop(SingleModel):
-    """A statement of the loop body pops the value that the block is called with."""
-
-    def forward(self, hidden_states, timestep):
-        temb = self.time_embed(timestep)
-        hidden_states = self.x_embedder(hidden_states)
-        weights = [1.0, 2.0]
-        for block in self.transformer_blocks:
-            weight = weights.pop()  # refused: pops for the norm
-            hidden_states = block(hidden_states * weight, temb)
-        hidden_states = self.norm_out(hidden_states, temb)
-        return self.proj_out(hidden_states)
-
-
 @TOYS.refused("unmappable-argument", marker="refused: starred call")
 class StarredCall(SingleModel):
     """The block is called with a starred list: nobody knows which argument is which."""
@@ -253,7 +238,7 @@ class StarredCall(SingleModel):
         temb = self.time_embed(timestep)
         hidden_states = self.x_embedder(hidden_states)
         for block in self.transformer_blocks:
-            inputs = [hidden_states, temb]
+            inputs = [value for value in (hidden_states, temb) if value is not None]
             hidden_states = block(*inputs)  # refused: starred call
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
@@ -298,3 +283,102 @@ exec(  # noqa: S102
 NoSource = _NAMESPACE["NoSource"]
 NoSource.__module__ = __name__
 TOYS.refused_ones.append(Refusal(NoSource, spec_text(f"{__name__}:NoSource"), "no-source"))
+
+
+class StateBlock(SingleBlock):
+    """Takes and returns all streams in one dict."""
+
+    def forward(self, state):
+        return {**state, "image": super().forward(state["image"], state["temb"])}
+
+
+@TOYS.refused("stream-not-a-tensor", marker="refused: a dict", spec={"more": "streams: {hidden: state}"})
+class StateInADict(SingleModel):
+    """The stream is a dict of streams."""
+
+    def __init__(self):
+        super().__init__()
+        self.transformer_blocks = nn.ModuleList([StateBlock() for _ in range(2)])
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        state = {"image": self.x_embedder(hidden_states), "temb": temb}  # refused: a dict
+        for block in self.transformer_blocks:
+            state = block(state)
+        return self.proj_out(self.norm_out(state["image"], temb))
+
+
+@TOYS.refused("unknown-block-loop", marker="refused: by name")
+class NumberedBlocks(SingleModel):
+    """The blocks are attributes of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.block_0, self.block_1 = self.transformer_blocks
+        del self.transformer_blocks
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for i in range(2):
+            hidden_states = getattr(self, f"block_{i}")(hidden_states, temb)  # refused: by name
+        return self.proj_out(self.norm_out(hidden_states, temb))
+
+
+class Wrapped(nn.Module):
+    """The model around a model: its forward holds no loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = Plain()
+
+    def forward(self, hidden_states, timestep):
+        return self.model(hidden_states, timestep) * 0.5  # refused: of the inner model
+
+
+TOYS.refused(
+    "unknown-block-loop",
+    marker="refused: of the inner model",
+    spec={
+        "embed": "model.time_embed -> temb",
+        "norm": "model.transformer_blocks.0.norm1",
+        "loops": "model.transformer_blocks",
+        "head": "model.norm_out",
+    },
+)(Wrapped)
+
+
+class Half(nn.Module):
+    """A part of a block, without a forward of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(8)
+        self.attn = Attention()
+
+    def attend(self, hidden_states):
+        return hidden_states + self.attn(self.norm1(hidden_states))
+
+
+def mixed(hidden_states, half):
+    return half.attend(hidden_states)
+
+
+class HalvesBlock(nn.Module):
+    """Hands its part to a function, which calls a method of it (SD3 as its authors wrote it)."""
+
+    def __init__(self):
+        super().__init__()
+        self.half = Half()
+
+    def forward(self, hidden_states, temb):
+        return mixed(hidden_states + temb[:, None], self.half)  # refused: somebody else calls it
+
+
+@TOYS.refused(
+    "unknown-norm-path", marker="refused: somebody else calls it", spec={"norm": "transformer_blocks.0.half.norm1"}
+)
+class Halves(BlockModel):
+    """What calls the norm is a function that is handed a part of the block."""
+
+    block = HalvesBlock

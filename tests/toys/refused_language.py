@@ -189,3 +189,26 @@ class ReboundLambda(SingleModel):
         hidden_states = self.norm_out(hidden_states, temb)
         offset = hidden_states.mean()
         return shifted(self.proj_out(hidden_states))
+
+
+@TOYS.refused("rebound-closure")
+class ReboundThroughAnother(SingleModel):
+    """The function is only called in the prelude, but by a lambda that the postlude calls.
+
+    Red if calls in other functions count (`only_called_in`, analysis/nested.py).
+    """
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        factor = 2.0
+
+        def scaled(x):
+            return x * factor
+
+        later = lambda x: scaled(x)  # noqa: E731
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            factor = factor + 1
+        hidden_states = self.norm_out(later(hidden_states), temb)
+        return self.proj_out(hidden_states)

@@ -283,3 +283,47 @@ class ArgumentUnderAnotherName(SingleModel):
             time.mul_(0.5)  # refused: under another name
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states) * time[:, None, None]
+
+
+@TOYS.refused("state-of-blocks", marker="refused: summed for the trainer")
+class LeavesASum(SingleModel):
+    """Nobody in the forward reads it; behind a reused step it would be that of another call."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        self.aux_loss = 0
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            self.aux_loss += hidden_states.mean()  # refused: summed for the trainer
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)
+
+
+@TOYS.refused("state-of-blocks", marker="refused: left for the caller")
+class LeavesTheLast(SingleModel):
+    """Nobody in the forward reads it; behind a reused step it would be that of another call."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            self.last = hidden_states  # refused: left for the caller
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)
+
+
+@TOYS.refused("state-of-blocks", marker="refused: gathered for the caller")
+class LeavesAList(SingleModel):
+    """Nobody in the forward reads it; behind a reused step it would be that of another call."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        self.features = []
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            self.features.append(hidden_states)  # refused: gathered for the caller
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)

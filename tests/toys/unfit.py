@@ -141,7 +141,7 @@ class InOneStatement(SingleModel):
     def forward(self, hidden_states, timestep):
         temb = self.time_embed(timestep)
         hidden_states = self.x_embedder(hidden_states)
-        with torch.no_grad():
+        with torch.random.fork_rng():
             for block in self.transformer_blocks:
                 hidden_states = block(hidden_states, temb)
             hidden_states = self.norm_out(hidden_states, temb)

@@ -160,7 +160,8 @@ class Again:
         if effects.reads & self.changed:
             name = sorted(effects.reads & self.changed)[0]
             raise NotAgainError(node, f"it reads `{name}`, which the blocks may change in place")
-        if self.reader.called_children([node]) & self.reader.module.stateful_children:
+        called = self.reader.called_children([node]) | self.reader.called_items(node)
+        if called & self.reader.module.stateful_children:
             raise NotAgainError(node, "it calls a submodule that changes itself")
         if self.state.runs(node):
             raise NotAgainError(node, "it takes what a block returns, be it the shape of that")
@@ -185,7 +186,7 @@ class Again:
         """Whether what is called by that name surely does nothing but return a value, where it is a local name."""
         function = self.nested.get(name)
         if function is None:
-            return name not in self.reader.locals
+            return name not in self.reader.locals or name in self.reader.items
         effects = effects_of(function.body, self.reader.module.summaries, self.reader.function.self_name)
         if any(self.state.runs(part) for part in function.body):
             return False

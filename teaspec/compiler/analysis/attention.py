@@ -9,12 +9,13 @@ input.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
-from teaspec.compiler.analysis.names import bound_names, self_path, target_names
+from teaspec.compiler.analysis.loops import method_name
+from teaspec.compiler.analysis.names import bound_names, calls_in_order, self_path, target_names
 from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import settled
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
@@ -141,8 +142,9 @@ class AttentionCut:
             # A function that takes the submodule, too, calls it: `_chunked_feed_forward(self.ff, x)`.
             if held and any(self._has_weights(callee) for callee in (call.func, *given)):
                 return held[0]
-            if held and path is not None and path in self.module.methods:
-                inside = self._inside(self.module.methods[path], call, trail)
+            method = self.module.methods.get(method_name(call.func, self.function) or "")
+            if held and method is not None:
+                inside = self._inside(method, call, trail)
                 if inside is not None:
                     return inside
         return None
@@ -200,12 +202,3 @@ class AttentionCut:
             if isinstance(key, ast.Constant) and isinstance(key.value, str) and self._holds(value, trail):
                 return key.value
         return None
-
-
-def calls_in_order(node: ast.AST) -> Iterator[ast.Call]:
-    """The calls in a statement or expression, in the order in which they are evaluated; suites and lambdas left out."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.stmt, ast.Lambda)):
-            yield from calls_in_order(child)
-    if isinstance(node, ast.Call):
-        yield node

@@ -6,8 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from teaspec.compiler.analysis.dataflow import Reader
-from teaspec.compiler.analysis.expression_effects import callee_name
-from teaspec.compiler.analysis.names import root_names, target_names
+from teaspec.compiler.analysis.names import METHODS, callee_name, item_bindings, root_names, target_names
 from teaspec.compiler.forms.source import NormPath
 
 Read = tuple[str, "ast.AST | None"]
@@ -97,7 +96,7 @@ class BlockState:
                     yield ast.unparse(inner), None
         name = callee_name(node.func, self_name)
         summary = self.module.summaries.get(name)
-        if summary is not None and summary.node is not None and name not in seen and name.startswith("self."):
+        if summary is not None and summary.node is not None and name not in seen and name.startswith(METHODS):
             first = [*summary.node.args.posonlyargs, *summary.node.args.args][:1]
             this = first[0].arg if first else "self"
             inner_names = self._block_names(summary.node.body, this)
@@ -167,7 +166,7 @@ class BlockState:
 
 def _bindings(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
     if isinstance(node, (ast.For, ast.comprehension)):
-        return [(node.target, node.iter)]
+        return item_bindings(node.target, node.iter)
     if isinstance(node, ast.Assign):
         return [(target, node.value) for target in node.targets]
     return [(node.target, node.value)] if isinstance(node, ast.NamedExpr) else []

@@ -1,7 +1,7 @@
-"""A branch that holds a block loop, cut in front of the loop.
+"""Branches and contexts that hold a block loop, cut around the loop.
 
 `if c: a; loop` becomes `if c: a` and `if c: loop`, so that `a` may belong to the prelude and need not be carried over
-from the last computed step.
+from the last computed step. `with torch.autocast(...): a; loop; b` becomes three such statements.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 
 
@@ -19,10 +20,11 @@ def cut_branches(
     summaries: Mapping[str, CallSummary],
     self_name: str,
 ) -> list[ast.stmt]:
-    """Cut the `if` statements of a suite that hold block loops.
+    """Cut the `if` and `with` statements of a suite that hold block loops.
 
-    Where asking twice certainly gives the same answer: the test calls nothing, and what stands in front of the loops
-    changes nothing in place and binds nothing that it reads.
+    A `with` is cut where leaving and entering its context again changes nothing; an `if` where asking twice certainly
+    gives the same answer: the test calls nothing, and what stands in front of the loops changes nothing in place and
+    binds nothing that it reads.
 
     Args:
         suite: The statements; they are left as they are.
@@ -32,6 +34,9 @@ def cut_branches(
     """
     out: list[ast.stmt] = []
     for statement in suite:
+        if isinstance(statement, ast.With) and holds_loop(statement) and _is_entered_again(statement, self_name):
+            out += _contexts(statement, cut_branches(statement.body, holds_loop, summaries, self_name), holds_loop)
+            continue
         if not (isinstance(statement, ast.If) and holds_loop(statement)):
             out.append(statement)
             continue
@@ -45,6 +50,34 @@ def cut_branches(
             continue
         out += [_branch(statement, head, other_head), _branch(statement, then, other)]
     return out
+
+
+def _contexts(statement: ast.With, suite: Sequence[ast.stmt], holds_loop: Callable[[ast.stmt], bool]) -> list[ast.stmt]:
+    holding = [index for index, part in enumerate(suite) if holds_loop(part)]
+    parts = [suite[: holding[0]], suite[holding[0] : holding[-1] + 1], suite[holding[-1] + 1 :]]
+    return [ast.copy_location(ast.With(items=statement.items, body=list(part)), statement) for part in parts if part]
+
+
+def _is_entered_again(statement: ast.With, self_name: str) -> bool:
+    """Whether the contexts of a `with` can be left and made anew in its midst, and nobody can tell."""
+    bound = effects_of(statement.body, self_name=self_name).binds
+    for item in statement.items:
+        call = item.context_expr
+        if item.optional_vars is not None or not isinstance(call, ast.Call):
+            return False
+        last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        plain = all(_is_plain(part) for part in given) and last in _CONTEXTS
+        if not plain or self_path(call.func, self_name) is not None or effects_of(ast.Expr(call)).reads & bound:
+            return False
+    return True
+
+
+_CONTEXTS = frozenset(
+    "autocast no_grad enable_grad set_grad_enabled inference_mode nullcontext record_function sdpa_kernel "
+    "sdp_kernel".split()
+)
+"""Contexts that hold for what runs in them, and keep nothing from one entering to the next."""
 
 
 def _cut(

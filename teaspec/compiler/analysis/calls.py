@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from teaspec.compiler.analysis.names import root_names, self_attribute
+from teaspec.compiler.analysis.names import callee_name, root_names, self_attribute
 from teaspec.compiler.analysis.operations import (
     BUFFERS,
     CHANGES,
@@ -39,7 +39,18 @@ class CallSummary:
     external: bool = False
     fresh: bool = False
     node: ast.FunctionDef | None = field(default=None, repr=False, compare=False)
-    """The function itself."""
+    """The function itself, where it is one."""
+
+    def either(self, other: CallSummary) -> CallSummary:
+        """What is known of a function that is one of two."""
+        return CallSummary(
+            self.loads | other.loads,
+            self.stores | other.stores,
+            self.changes | other.changes,
+            self.random or other.random,
+            self.external or other.external,
+            self.fresh and other.fresh,
+        )
 
 
 def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_name: str) -> set[str]:
@@ -57,8 +68,7 @@ def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_n
     if in_place or last in CHANGES_FIRST:
         changed |= {name for argument in call.args[:1] for name in root_names(argument)}
     changed |= _told_to_change(call, last)
-    name = self_attribute(call.func, self_name) if isinstance(call.func, ast.Attribute) else last
-    summary = summaries.get(name or "")
+    summary = summaries.get(callee_name(call.func, self_name))
     if summary is not None and summary.changes:
         for position, argument in enumerate(call.args):
             if position in summary.changes or isinstance(argument, ast.Starred):

@@ -14,6 +14,7 @@ from teaspec.compiler.analysis.names import parameters_of, self_attribute
 from teaspec.compiler.analysis.operations import FILLS, FRESH, LOOKS, ONLY_LOOKS
 
 _DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+_MAKERS = frozenset({"list", "dict", "set"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -69,11 +70,13 @@ def _names(node: ast.AST, *, inside: bool) -> Iterator[tuple[ast.Name, bool]]:
 
 
 def _is_new(value: ast.expr | None) -> bool:
-    """Whether an expression makes a container: a display, a copy, or one of both."""
+    """Whether an expression makes a container: a display, `dict(...)`, a copy, or one of both."""
     if isinstance(value, ast.IfExp):
         return _is_new(value.body) and _is_new(value.orelse)
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         return value.func.attr == "copy" and not value.args and not value.keywords
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        return value.func.id in _MAKERS
     return isinstance(value, _DISPLAYS)
 
 

@@ -110,6 +110,8 @@ class _Crossing:
         streams = frozenset(name for name in (cut.hidden, cut.encoder) if name)
         tracer = ValueTracer(self.world, self.reader.function.self_name, dict(self.behind))
         self.aliases = sharing(self.reader, everything, streams, tracer)
+        # What shares an object only behind the blocks is not changed with it by them.
+        self.aliases_in_blocks = sharing(self.reader, [*cut.prelude, *cut.blocks], streams, tracer)
         self.again = Again(self.reader, self._changed(), everything, cut.state)
 
     def found(self) -> Crossing:
@@ -207,7 +209,7 @@ class _Crossing:
 
     def _changed(self) -> frozenset[str]:
         """All that the blocks may change in place or store on the model, but for submodules."""
-        changes = self.aliases.changed({name for one in self.effects for name in one.changes})
+        changes = self.aliases_in_blocks.changed({name for one in self.effects for name in one.changes})
         stores = {name for name in self.bound if name.startswith("self.") and not name.endswith("()")}
         return (changes | stores) - {f"self.{path}" for path in self.reader.module.children}
 

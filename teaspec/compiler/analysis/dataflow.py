@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from teaspec.compiler.analysis.containers import own_containers
 from teaspec.compiler.analysis.effects import Effects
+from teaspec.compiler.analysis.loops import item_names
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
@@ -33,12 +34,14 @@ class Reader:
         function: The function.
         locals: Its local names: parameters and whatever it binds.
         containers: Those of them that hold containers of its own.
+        items: Those of them that hold nothing but items of a list of submodules, each with the path of that.
     """
 
     module: ModuleSource
     function: FunctionSource
     locals: frozenset[str]
     containers: frozenset[str] = frozenset()
+    items: Mapping[str, str] = field(default_factory=dict)
     _read: dict[int, tuple[ast.stmt, Effects]] = field(default_factory=dict, repr=False, compare=False)
     """Effects that were read before, by the statement's identity; with the statement, so that it stays alive."""
 
@@ -47,11 +50,12 @@ class Reader:
         """A reader for a function of a module."""
         bound = effects_of(function.node.body, module.summaries, function.self_name).binds
         names = frozenset(parameter_names(function.node.args)) | {name for name in bound if "." not in name}
-        return cls(module, function, names, own_containers(function.node, module.summaries, function.self_name))
+        own = own_containers(function.node, module.summaries, function.self_name)
+        return cls(module, function, names, own, item_names(function, module.children))
 
     def knowing(self, names: Iterable[str]) -> Reader:
         """A reader that takes more names for local ones."""
-        return Reader(self.module, self.function, self.locals.union(names), self.containers)
+        return Reader(self.module, self.function, self.locals.union(names), self.containers, self.items)
 
     def effects(self, statements: ast.stmt | Iterable[ast.stmt]) -> Effects:
         """The effects of statements on local names and attributes of the model.
@@ -67,7 +71,7 @@ class Reader:
     def _effects(self, statement: ast.stmt) -> Effects:
         effects = effects_of(statement, self.module.summaries, self.function.self_name)
         called = self.called_children([statement])
-        draws = effects.random or bool(called & self.module.random_children)
+        draws = effects.random or bool((called | self.called_items(statement)) & self.module.random_children)
         pairs = frozenset((a, b) for a, b in effects.aliases if self._known(a) and self._known(b))
         return replace(
             effects,
@@ -90,6 +94,12 @@ class Reader:
             and (path := self_path(node.func, self.function.self_name)) is not None
             and path in self.module.children
         )
+
+    def called_items(self, statement: ast.stmt) -> frozenset[str]:
+        """The paths of the lists whose items a statement calls by a local name."""
+        calls = (node for node in (ast.walk(statement) if self.items else ()) if isinstance(node, ast.Call))
+        names = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+        return frozenset(self.items[name] for name in names & self.items.keys())
 
     def _known(self, name: str) -> bool:
         return name in self.locals or name.startswith("self.")

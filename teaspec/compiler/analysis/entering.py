@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
-from teaspec.compiler.analysis.attention import calls_in_order
+from teaspec.compiler.analysis.constants import Known
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
+from teaspec.compiler.analysis.direct import DirectCalls
 from teaspec.compiler.analysis.first_turn import first_turn
-from teaspec.compiler.analysis.names import bound_names
+from teaspec.compiler.analysis.names import bound_names, calls_in_order
 from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
-
-
-def called_block(call: ast.Call, names: Collection[str]) -> tuple[ast.expr, int] | None:
-    """The block that a call calls, or hands to gradient checkpointing.
-
-    Args:
-        call: The call.
-        names: The names that hold blocks.
-
-    Returns:
-        The block, and how many positional arguments stand before its own; None where the call is of something else.
-    """
-    callee = _called_module(call.func)
-    if isinstance(callee, ast.Name) and callee.id in names:
-        return callee, 0
-    first = _called_module(call.args[0]) if call.args else None
-    if isinstance(first, ast.Name) and first.id in names and _is_checkpointing(call.func):
-        return first, 1
-    return None
-
-
-def _called_module(func: ast.expr) -> ast.expr:
-    """The module that is called by `module(...)`, `module.forward(...)` or `module.__call__(...)`."""
-    return func.value if isinstance(func, ast.Attribute) and func.attr in {"forward", "__call__"} else func
-
-
-def _is_checkpointing(func: ast.expr) -> bool:
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    return "checkpoint" in name
 
 
 def stream_parameters(source: ModelSource, blocks: Sequence[ast.stmt], hidden: str) -> frozenset[str]:
@@ -60,12 +32,15 @@ def stream_parameters(source: ModelSource, blocks: Sequence[ast.stmt], hidden: s
     reader = Reader.of(model, model.forward)
     found: list[frozenset[str]] = []
     for loop in _beginning(blocks[0]):
-        turn = first_turn(loop, source.norm.loop, source.norm.index, model.forward)
-        for call, is_entering in _calls(loop.body, hidden, True) if turn is not None else ():
-            called = called_block(call, [turn.block]) if turn is not None else None
+        turn = first_turn(loop, source.norm, model.forward)
+        if turn is None:
+            continue
+        direct = DirectCalls(reader, Known(model.absent, model.forward.self_name, turn.numbers), turn.is_block)
+        for call, is_entering in _calls(loop.body, hidden, True):
+            called = direct.of(call)
             if called is not None:
                 names = parameter_names(block.node.args) if is_entering else []
-                found.append(frozenset(n for n in names if _given(n, block, call, reader, called[1]) == hidden))
+                found.append(frozenset(n for n in names if _given(n, block, called, reader, call) == hidden))
     return frozenset.intersection(*found) if found else frozenset()
 
 
@@ -87,11 +62,11 @@ def _calls(suite: Sequence[ast.stmt], hidden: str, is_entering: bool) -> Iterato
         is_entering = is_entering and hidden not in bound_names([statement])
 
 
-def _given(parameter: str, block: FunctionSource, call: ast.Call, reader: Reader, skip: int) -> str | None:
+def _given(parameter: str, block: FunctionSource, call: ast.Call, reader: Reader, at: ast.Call) -> str | None:
     """The name that a call gives a parameter, None where it gives something else or does not show what."""
-    positional, keywords = without_spreading(reader, call)
+    positional, keywords = without_spreading(reader, call, at)
     try:
-        value = argument_for(parameter, block.node.args, positional[skip:], keywords, call)
+        value = argument_for(parameter, block.node.args, positional, keywords, at)
     except UnmappableArgumentError:
         return None
     return value.id if isinstance(value, ast.Name) else None

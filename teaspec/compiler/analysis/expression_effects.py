@@ -13,6 +13,7 @@ from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import (
     alias_sources,
     bound_names,
+    callee_name,
     parameters_of,
     root_names,
     self_attribute,
@@ -231,10 +232,3 @@ EXPRESSIONS: dict[type[ast.AST], Callable[[ExpressionReader, Any], Effects]] = {
 for _later in ("TemplateStr", "Interpolation"):
     if hasattr(ast, _later):
         EXPRESSIONS[getattr(ast, _later)] = ExpressionReader._in_parts
-
-
-def callee_name(func: ast.expr, self_name: str) -> str:
-    """What summaries know a called function by: its plain name or `self.<name>`; "" for any other expression."""
-    if isinstance(func, ast.Name):
-        return func.id
-    return (self_attribute(func, self_name) or "") if isinstance(func, ast.Attribute) else ""

@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from teaspec.compiler.analysis.containers import own_containers
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import find_loops
-from teaspec.compiler.analysis.names import parameters_of, root_names
+from teaspec.compiler.analysis.names import parameters_of, root_names, target_names
 from teaspec.compiler.analysis.operations import RESHAPES
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import ModuleSource
@@ -47,8 +48,8 @@ class Extent:
         values from before the blocks, a skip that is added to it: it is done again on the stream that a reused step
         restores.
 
-        A check of an argument that the blocks use up, such as a list they pop from, belongs to them as well: where they
-        do not run, it would find the argument as the caller passed it.
+        A check of a list that the blocks use up by popping from it, be it an argument, belongs to them as well: where
+        they do not run, it would find the list as it was.
 
         Args:
             head: Index of the statement that calls the head.
@@ -57,7 +58,7 @@ class Extent:
             self._reshapes(statement) for statement in self._outside_loops(self.body[self.first : self.last_loop + 1])
         )
         between = range(self.last_loop + 1, min(head, len(self.body)))
-        used_up = self._arguments_used_up()
+        used_up = self._used_up()
         ends = [index for index in between if self._checks(self.body[index], used_up)]
         for index in between:
             if keeps_shape and self._reshapes(self.body[index]):
@@ -72,19 +73,23 @@ class Extent:
         effects = self._effects([statement])
         made = self._effects(self.body[self.first : self.last_loop + 1]).binds
         given = self._effects(self.body[: self.first]).binds | {*parameters_of(self.model.forward.node.args)}
+        turns = {n for part in ast.walk(statement) if isinstance(part, ast.For) for n in target_names(part.target)}
         others = {name for name in effects.reads if "." not in name} - {self.hidden, self.model.forward.self_name}
-        return effects.binds == {self.hidden} and bool(others) and others <= given - made
+        others -= turns | ({"enumerate", "len", "range", "reversed", "zip"} if turns else set())
+        return effects.binds - turns == {self.hidden} and bool(others) and others <= given - made
 
     def _checks(self, statement: ast.stmt, used_up: frozenset[str]) -> bool:
-        """Whether a statement only makes sure of something about arguments that the blocks use up."""
+        """Whether a statement only makes sure of something about what the blocks use up."""
         effects = self._effects([statement])
         return effects.raises and not effects.binds and bool(effects.reads & used_up)
 
-    def _arguments_used_up(self) -> frozenset[str]:
-        """The arguments that the blocks change in place, beside the streams."""
-        arguments = frozenset(parameters_of(self.model.forward.node.args)) - {self.hidden, self.encoder}
+    def _used_up(self) -> frozenset[str]:
+        """The arguments, and containers of the forward's own, that the blocks change in place, beside the streams."""
+        forward = self.model.forward
+        arguments = frozenset(parameters_of(forward.node.args)) - self._effects(self.body[: self.first]).binds
+        own = own_containers(forward.node, self.model.summaries, forward.self_name)
         changed = self._effects(self.body[self.first : self.last_loop + 1]).changes
-        return changed & arguments - self._effects(self.body[: self.first]).binds
+        return changed & (arguments | own) - {self.hidden, self.encoder}
 
     def _effects(self, statements: Sequence[ast.stmt]) -> Effects:
         return effects_of(statements, self.model.summaries, self.model.forward.self_name)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
-from teaspec.compiler.analysis.dataflow import parameter_names
-from teaspec.compiler.analysis.loops import called_methods, find_loops
-from teaspec.compiler.analysis.names import outside_functions, self_path
+from teaspec.compiler.analysis.dataflow import definitely_assigned, parameter_names
+from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, method_name
+from teaspec.compiler.analysis.names import callee_name, outside_functions, self_path, super_attribute, target_names
 from teaspec.compiler.analysis.rewrite import renamed
 from teaspec.compiler.analysis.search import unanalysable, without_docstring
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
@@ -20,7 +20,7 @@ from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 def written_out(
     function: FunctionSource, methods: Mapping[str, FunctionSource], loops: Sequence[str]
 ) -> FunctionSource:
-    """Write out the methods that a function's statements assign the result of, and that hold a block loop.
+    """Write out the methods that a function's statements assign or return the result of, and that hold a block loop.
 
     Args:
         function: The function.
@@ -31,20 +31,34 @@ def written_out(
         The function with the methods' statements in place of the calls, each with its own line number. Calls of methods
         whose statements would not mean the same there are left alone.
     """
-    body = list(function.node.body)
-    helpers: list[WrittenOut] = []
-    index = 0
     if any(True for _ in unknown_syntax(function.node)):
         return function  # which is refused
-    while index < len(body):
-        opened = _opened(replace(function, node=_with_body(function.node, body)), index, methods, loops)
-        if opened is None:
-            index += 1
-        else:
-            method, statements = opened
-            helpers.append(WrittenOut(method, body[index]))
-            body[index : index + 1] = statements
-    return replace(function, node=_with_body(function.node, body), written_out=tuple(helpers))
+    return _Writer(function, methods, loops).written()
+
+
+def handed_above(
+    function: FunctionSource, methods: Mapping[str, FunctionSource], loops: Sequence[str]
+) -> tuple[str, FunctionSource] | None:
+    """Find the overridden method that holds the block loops, where a function has none and returns what that gives.
+
+    Args:
+        function: The function.
+        methods: The methods of its module.
+        loops: The lists of blocks.
+
+    Returns:
+        How the function calls it, and the method; None where there is none.
+    """
+    found = [site for name in loops for site in find_loops(function.node, name, function, methods)]
+    returned = [node.value.func for node in ast.walk(function.node)
+                if isinstance(node, ast.Return) and isinstance(node.value, ast.Call)]  # fmt: skip
+    called = {callee_name(f, function.self_name): method_name(f, function) for f in returned if super_attribute(f)}
+    if len(called) != 1 or any(site.function.node is function.node for site in found):
+        return None
+    (name, key), *_ = called.items()
+    method = methods.get(key or "")
+    holds = method is not None and any(find_loops(method.node, name, method, methods) for name in loops)
+    return (name, method) if method is not None and holds else None
 
 
 def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
@@ -53,45 +67,112 @@ def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
     return made
 
 
-def _opened(
-    function: FunctionSource, index: int, methods: Mapping[str, FunctionSource], loops: Sequence[str]
-) -> tuple[FunctionSource, list[ast.stmt]] | None:
-    """A helper with a block loop and what stands in place of a statement that assigns its result; None to leave it."""
-    statement = function.node.body[index]
-    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
-        return None
-    call = statement.value
-    method = methods.get(self_path(call.func, function.self_name) or "")
-    if method is None or not any(find_loops(method.node, name, method, methods) for name in loops):
-        return None
-    if not _is_plain(method, methods) or not _means_the_same(method, function):
-        return None
-    parameters = parameter_names(method.node.args)
-    passed = {keyword.arg for keyword in call.keywords}
-    if len(call.args) > len(parameters) or not passed <= set(parameters):
-        return None  # this call raises, or passes what only a running program knows
-    try:
-        given = {p: argument_for(p, method.node.args, call.args, call.keywords, call) for p in parameters}
-    except UnmappableArgumentError:
-        return None
-    names = _Names(method, function, index).mapping(given)
-    return method, _statements(statement, method, given, names)
+class _Writer:
+    """Writes out what holds a block loop, and in a block loop what is handed the block or its number."""
+
+    def __init__(self, function: FunctionSource, methods: Mapping[str, FunctionSource], loops: Sequence[str]) -> None:
+        self.function, self.methods, self.loops = function, methods, loops
+        self.helpers: list[WrittenOut] = []
+
+    def written(self) -> FunctionSource:
+        body, index = list(self.function.node.body), 0
+        while index < len(body):
+            self._now(body)
+            behind = body[index + 1 :]
+            opened = self._opened(body[index], behind, lambda method, _: self._holds_loop(method.node, method))
+            if opened is None:
+                body[index] = self._in_loops(body[index], behind)
+                index += 1
+            else:
+                body[index : index + 1] = opened
+        self._now(body)
+        return replace(self.function, written_out=tuple(self.helpers))
+
+    def _now(self, body: list[ast.stmt]) -> None:
+        self.function = replace(self.function, node=_with_body(self.function.node, body))
+
+    def _holds_loop(self, node: ast.AST, function: FunctionSource) -> bool:
+        return any(find_loops(node, name, function, self.methods) for name in self.loops)
+
+    def _in_loops(self, node: ast.stmt, behind: Sequence[ast.stmt], targets: frozenset[str] = frozenset()) -> ast.stmt:
+        """A statement, in whose loops helpers are written out that are handed what the loop goes over."""
+        if isinstance(node, ast.For):
+            targets, behind = frozenset(target_names(node.target)), [node, *behind]
+        made = node
+        for field in ("body", "orelse") if isinstance(node, (ast.For, ast.If, ast.With)) else ():
+            suite = list(getattr(node, field, ()))
+            changed = self._suite(suite, behind, targets)
+            if changed != suite:
+                made = copy.copy(made)
+                setattr(made, field, changed)
+        return made
+
+    def _suite(self, suite: Sequence[ast.stmt], behind: Sequence[ast.stmt], targets: frozenset[str]) -> list[ast.stmt]:
+        made: list[ast.stmt] = []
+        for index, statement in enumerate(suite):
+            later = [*suite[index + 1 :], *behind]
+            opened = self._opened(statement, later, lambda method, call: self._is_turn(method, call, targets))
+            made += [self._in_loops(statement, later, targets)] if opened is None else opened
+        return made
+
+    def _is_turn(self, method: FunctionSource, call: ast.Call, targets: frozenset[str]) -> bool:
+        """Whether a method is handed a block, or finds one by a number that it is handed."""
+        given = {a.id for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Name)}
+        names = {part.id for part in ast.walk(call.func) if isinstance(part, ast.Name)}
+        if not given & targets or names & targets:  # in no loop, there are none
+            return False
+        paths = (self_path(part, method.self_name) for part in ast.walk(method.node) if isinstance(part, ast.Attribute))
+        if not _binds_surely(method):
+            return False  # in a later turn, an unbound name would hold what it held in an earlier one
+        looks_up = any(path in self.loops for path in paths)
+        loops = [n for n in ast.walk(self.function.node) if isinstance(n, ast.For)]
+        over = {path for n in loops if target_names(n.target) == targets for path in iterated_lists(n, self.function)}
+        return looks_up or bool(over & set(self.loops))
+
+    def _opened(
+        self, statement: ast.stmt, behind: Sequence[ast.stmt], wanted: Callable[[FunctionSource, ast.Call], bool]
+    ) -> list[ast.stmt] | None:
+        """What stands in place of a statement that assigns the result of a wanted helper; None to leave it."""
+        if not isinstance(statement, (ast.Assign, ast.Return)) or not isinstance(statement.value, ast.Call):
+            return None
+        call = statement.value
+        name = method_name(call.func, self.function) or ""
+        method = self.methods.get(name)
+        if method is None or not wanted(method, call):
+            return None
+        ends = isinstance(statement, ast.Return)
+        if not _is_plain(name, method, self.methods, ends=ends) or not _means_the_same(method, self.function):
+            return None
+        parameters = parameter_names(method.node.args)
+        passed = {keyword.arg for keyword in call.keywords}
+        if len(call.args) > len(parameters) or not passed <= set(parameters):
+            return None  # this call raises, or passes what only a running program knows
+        try:
+            given = {p: argument_for(p, method.node.args, call.args, call.keywords, call) for p in parameters}
+        except UnmappableArgumentError:
+            return None
+        names = _Names(method, self.function, statement, behind).mapping(given)
+        self.helpers.append(WrittenOut(method, statement, names))
+        return _statements(statement, method, given, names)
 
 
-def _is_plain(method: FunctionSource, methods: Mapping[str, FunctionSource]) -> bool:
-    """Whether a method runs from its first statement to a `return` at its end, with names that Python's scopes show."""
+def _is_plain(name: str, method: FunctionSource, methods: Mapping[str, FunctionSource], *, ends: bool) -> bool:
+    """Whether a method runs from its first statement to a `return` at its end, with names that Python's scopes show.
+
+    Where the function `ends` with it, the method may return in its midst, too.
+    """
     arguments, body = method.node.args, method.node.body
     returns = [part for statement in body for part in outside_functions(statement) if isinstance(part, ast.Return)]
     nested = any(isinstance(part, _BIND_OTHERWISE) for statement in body for part in ast.walk(statement))
     return (
         not method.node.decorator_list
         and not (arguments.vararg or arguments.kwarg or arguments.posonlyargs)
-        and returns == [body[-1]]
-        and returns[0].value is not None
+        and returns[-1:] == [body[-1]]
+        and (ends or (len(returns) == 1 and returns[0].value is not None))
         and not nested
         and not any(True for _ in (*unanalysable(method.node), *unknown_syntax(method.node)))
         and not effects_of(body, self_name=method.self_name).captures
-        and not _leads_to(method, method.node.name, methods, frozenset())
+        and not _leads_to(method, name, methods, frozenset())
     )
 
 
@@ -103,18 +184,32 @@ _BIND_OTHERWISE = (
 
 
 def _leads_to(method: FunctionSource, name: str, methods: Mapping[str, FunctionSource], seen: frozenset[str]) -> bool:
-    called = {m.node.name for _, m in called_methods(method.node, methods, method.self_name)} - seen
+    called = {called for called, _ in called_methods(method.node, methods, method)} - seen
     return name in called or any(_leads_to(methods[other], name, methods, seen | called) for other in called)
 
 
 def _means_the_same(method: FunctionSource, function: FunctionSource) -> bool:
     """Whether names that are no locals of the method, and private ones, mean the same in the function."""
     own = {node.id for node in ast.walk(method.node) if isinstance(node, ast.Name)} - _locals(method)
-    beside = (method.file.path, method.owner) == (function.file.path, function.owner)
+    same_class = method.owner == function.owner or not _is_private(method)
+    beside = method.file.path == function.file.path and same_class
     bound = effects_of(method.node.body, self_name=method.self_name).binds
     return (
         beside and not method.free and not own & (_locals(function) | function.free) and method.self_name not in bound
     )
+
+
+def _binds_surely(method: FunctionSource) -> bool:
+    """Whether every name that a method binds is bound whatever way it takes."""
+    each = [effects_of(part, self_name=method.self_name) for part in method.node.body]
+    bound = {name for one in each for name in one.binds if "." not in name}
+    return bound <= definitely_assigned(each, parameter_names(method.node.args))
+
+
+def _is_private(method: FunctionSource) -> bool:
+    """Whether a method uses names that Python spells differently in each class."""
+    names = (getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(method.node))
+    return any(name.startswith("__") and not name.endswith("__") for name in names)
 
 
 def _locals(function: FunctionSource) -> set[str]:
@@ -125,22 +220,26 @@ def _locals(function: FunctionSource) -> set[str]:
 class _Names:
     """What a helper's local names are called in the function that it is written out in."""
 
-    def __init__(self, method: FunctionSource, function: FunctionSource, index: int) -> None:
+    def __init__(
+        self, method: FunctionSource, function: FunctionSource, statement: ast.stmt, behind: Sequence[ast.stmt]
+    ) -> None:
         self.method, self.function = method, function
         self.locals = _locals(method) - {method.self_name}
         self.outer = _locals(function) | {n.id for n in ast.walk(function.node) if isinstance(n, ast.Name)}
-        statement = function.node.body[index]
-        assert isinstance(statement, ast.Assign)
-        stored = ast.copy_location(ast.Assign(targets=statement.targets, value=ast.Constant(None)), statement)
-        behind = [stored, *function.node.body[index + 1 :]]
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        stored = ast.copy_location(ast.Assign(targets=targets, value=ast.Constant(None)), statement)
         every = effects_of(function.node.body, self_name=function.self_name)
-        self.read_behind = effects_of(behind, self_name=function.self_name).reads | every.captures
+        self.read_behind = effects_of([stored, *behind], self_name=function.self_name).reads | every.captures
         self.bound = effects_of(method.node.body, self_name=method.self_name).binds
+        each = [effects_of(part, self_name=method.self_name) for part in method.node.body]
+        self.surely = definitely_assigned(each, parameter_names(method.node.args))
 
     def mapping(self, given: Mapping[str, ast.expr]) -> dict[str, str]:
         """A new name for each local of the helper. A parameter takes the name that it is given, where it can."""
         names = {self.method.self_name: self.function.self_name}
         names |= {p: e.id for p, e in given.items() if isinstance(e, ast.Name) and self._takes_name(p, given)}
+        names |= {p: p for p in given if p not in names and self._keeps_name(p, given)}
+        names |= {n: n for n in self.locals - set(given) if n not in names.values() and self._comes_back(n)}
         taken = self.outer | self.locals
         for name in sorted(self.locals - set(names)):
             number, new = 1, name
@@ -149,6 +248,16 @@ class _Names:
             names[name] = new
             taken = taken | {new}
         return names
+
+    def _keeps_name(self, parameter: str, given: Mapping[str, ast.expr]) -> bool:
+        """Whether nobody needs what the function calls by a parameter's name, once the parameter is bound."""
+        others = [e for p, e in given.items() if p != parameter]
+        needed = any(isinstance(n, ast.Name) and n.id == parameter for e in others for n in ast.walk(e))
+        return parameter in _locals(self.function) and not needed and parameter not in self.read_behind
+
+    def _comes_back(self, name: str) -> bool:
+        """Whether a local name surely holds the helper's own value, and nobody needs what the function calls so."""
+        return name in _locals(self.function) and name in self.surely and name not in self.read_behind
 
     def _takes_name(self, parameter: str, given: Mapping[str, ast.expr]) -> bool:
         name = given[parameter]
@@ -161,14 +270,15 @@ class _Names:
 
 
 def _statements(
-    statement: ast.Assign, method: FunctionSource, given: Mapping[str, ast.expr], names: Mapping[str, str]
+    statement: ast.Assign | ast.Return, method: FunctionSource, given: Mapping[str, ast.expr], names: Mapping[str, str]
 ) -> list[ast.stmt]:
     *body, last = without_docstring(method.node.body)
     passed = [(ast.Name(names[p], ast.Store()), expression) for p, expression in given.items()]
     start = [ast.copy_location(ast.Assign(targets=[target], value=value), statement) for target, value in passed]
-    returned = renamed(last, names)
-    assert isinstance(returned, ast.Return) and returned.value is not None
-    end = ast.copy_location(ast.Assign(targets=statement.targets, value=returned.value), last)
+    returned = end = renamed(last, names)
+    if isinstance(statement, ast.Assign):
+        assert isinstance(returned, ast.Return) and returned.value is not None
+        end = ast.copy_location(ast.Assign(targets=statement.targets, value=returned.value), last)
     made = [*start, *(renamed(part, names) for part in body), end]
     return [ast.fix_missing_locations(part) for part in made if not _is_identity(part)]
 

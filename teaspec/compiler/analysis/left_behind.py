@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from teaspec.compiler.analysis.block_state import BlockState
+from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader
-from teaspec.compiler.analysis.expression_effects import callee_name
-from teaspec.compiler.analysis.names import outside_functions, path_names, self_path
+from teaspec.compiler.analysis.names import bound_names, callee_name, outside_functions, path_names, self_path
 from teaspec.compiler.analysis.operations import CHANGES
-from teaspec.compiler.analysis.search import simple_statements
 
 
 @dataclass(frozen=True)
@@ -24,41 +23,80 @@ class LeftBehind:
 
     Attributes:
         read: What is read, as the model's source has it.
-        reader: The statement behind the blocks that reads it, or leads to where it is read.
+        reader: The statement behind the blocks that reads it, or leads to where it is read; None where it is left for
+            whoever reads it behind the call.
         left: Where it is left: a statement of the blocks, or the class of the block.
     """
 
     read: str
-    reader: ast.stmt
+    reader: ast.stmt | None
     left: ast.AST
 
 
 def left_behind(
-    reader: Reader, blocks: Sequence[ast.stmt], postlude: Sequence[ast.stmt], state: BlockState
+    reader: Reader, blocks: Sequence[ast.stmt], postlude: Sequence[ast.stmt], state: BlockState, bypass: Sequence[str]
 ) -> LeftBehind | None:
-    """Find an attribute that the blocks leave and the postlude reads.
+    """Find an attribute that the blocks leave on the model, or on themselves and the postlude reads.
+
+    What the blocks leave on the model would be missing behind a reused step, or be that of another call.
 
     Args:
         reader: Reads effects in the forward.
         blocks: The statements of the blocks.
         postlude: The statements behind them.
         state: Finds reads of what blocks leave on themselves.
+        bypass: The rules by which calls pass by the cache: such a call never reuses anything.
     """
-    stored = _stored(reader, blocks)
-    for statement in postlude:
+    known = _of_a_reused_call(reader, bypass)
+    stored = _stored(reader, list(_reached(blocks, known)))
+    statements = list(_reached(postlude, known))
+    for statement in statements:
         for name in sorted(reader.effects(statement).reads & stored.keys()):
             return LeftBehind(name, statement, stored[name])
-    for statement in postlude:
+    for statement in statements:
         for read, left in state.reads(statement):
             return LeftBehind(read, statement, left or blocks[0])
-    return None
+    return next((LeftBehind(name, None, statement) for name, statement in stored.items()), None)
+
+
+def _of_a_reused_call(reader: Reader, bypass: Sequence[str]) -> Known:
+    """What the arguments surely hold in a call that does not pass by the cache."""
+    bound = bound_names(reader.function.node.body)
+    rules = [tuple(part.strip() for part in rule.partition("=")) for rule in bypass]
+    nones = {name for name, equals, _ in rules if not equals} - bound
+    false = {name for name, _, value in rules if value.lower() == "true"} - bound
+    absent, self_name = reader.module.absent, reader.function.self_name
+    return Known(absent, self_name, nones=frozenset(nones), false=frozenset(false))
+
+
+def _reached(suite: Sequence[ast.stmt], known: Known) -> Iterator[ast.stmt]:
+    """The parts of a suite that may be executed: statements without suites of their own, and the heads of others."""
+    for statement in suite:
+        heads = _heads(statement)
+        if heads is None:
+            yield statement
+            continue
+        way = decided(statement.test, known) if isinstance(statement, ast.If) else None
+        # A test is there for its value, unlike a bare call.
+        yield from (ast.copy_location(ast.Return(head), head) for head in heads)
+        yield from _reached(statement.body if way is not False else [], known)  # type: ignore[attr-defined]
+        yield from _reached(statement.orelse if way is not True else [], known) if hasattr(statement, "orelse") else ()
+
+
+def _heads(statement: ast.stmt) -> list[ast.expr] | None:
+    """What a statement with a suite evaluates before that; None for any other statement."""
+    if isinstance(statement, (ast.If, ast.While)):
+        return [statement.test]
+    if isinstance(statement, ast.For):
+        return [statement.iter]
+    return [item.context_expr for item in statement.items] if isinstance(statement, ast.With) else None
 
 
 def _stored(reader: Reader, blocks: Sequence[ast.stmt]) -> dict[str, ast.stmt]:
     """The attributes of the model that statements set or change in place, each with the last that does so."""
     known = path_names(reader.function.node, reader.function.self_name)
     found: dict[str, ast.stmt] = {}
-    for statement in simple_statements(blocks):
+    for statement in blocks:
         effects = reader.effects(statement)
         held = {f"self.{known[name].partition('.')[0]}" for name in effects.changes if name in known}
         names = {*effects.binds, *held, *_changed_attributes(statement, reader)}

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from teaspec.compiler.analysis.names import path_names, self_path
+from teaspec.compiler.analysis.names import (
+    item_bindings,
+    parameters_of,
+    path_names,
+    self_path,
+    super_attribute,
+    target_names,
+)
+from teaspec.compiler.analysis.running import runs_in_loop
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 
@@ -26,10 +35,15 @@ class LoopSite:
 
 
 def iterated_lists(loop: ast.For, function: FunctionSource) -> dict[str, ast.expr]:
-    """The paths below the module that a loop's iterable names: lists, slices of them, `enumerate`, `zip`, `items()`."""
+    """The paths below the module that a loop iterates, each with where it is named.
+
+    Its iterable names them: lists, slices of them, `enumerate`, `zip`, `items()`. Or it counts, and takes items of them
+    by what it counts.
+    """
     found: dict[str, ast.expr] = {}
     known = path_names(function.node, function.self_name)
-    for node in ast.walk(loop.iter):
+    nodes = [*_outside_len(loop.iter), *_looked_up(loop)]
+    for node in nodes:
         path = (known.get(node.id) if isinstance(node, ast.Name) else None) or self_path(
             node, function.self_name, known
         )
@@ -41,22 +55,77 @@ def iterated_lists(loop: ast.For, function: FunctionSource) -> dict[str, ast.exp
     return found
 
 
+def _outside_len(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and what lies in it; of what a list is asked for its length, nothing."""
+    yield node
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"):
+        for child in ast.iter_child_nodes(node):
+            yield from _outside_len(child)
+
+
+def _looked_up(loop: ast.For) -> Iterator[ast.expr]:
+    """What the body of a loop that counts takes items of: `blocks` in `blocks[i]`, `blocks[i : i + 2]`."""
+    counting = counters(loop.target, loop.iter)
+    for node in (part for statement in loop.body for part in ast.walk(statement)) if counting else ():
+        keys = ast.walk(node.slice) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) else ()
+        if any(isinstance(part, ast.Name) and part.id in counting for part in keys):
+            yield node.value  # type: ignore[attr-defined]
+
+
+def counters(target: ast.expr, iterable: ast.expr) -> set[str]:
+    """The targets of a loop that are bound to whole numbers in their order."""
+    function = iterable.func.id if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) else ""
+    if function == "range":
+        return {target.id} if isinstance(target, ast.Name) else set()
+    if not isinstance(iterable, ast.Call) or not isinstance(target, ast.Tuple):
+        return set()
+    if function == "enumerate" and len(target.elts) == 2 and iterable.args:
+        first = {target.elts[0].id} if isinstance(target.elts[0], ast.Name) else set()
+        return first | counters(target.elts[1], iterable.args[0])
+    pairs = zip(target.elts, iterable.args, strict=False) if function == "zip" else ()
+    return {name for element, argument in pairs for name in counters(element, argument)}
+
+
+def item_names(function: FunctionSource, children: Collection[str]) -> dict[str, str]:
+    """The local names that loops bind to items of lists of submodules, and nothing else does; each with the path."""
+    known, found = path_names(function.node, function.self_name), dict[str, set[str | None]]()
+    for loop in ast.walk(function.node):
+        if isinstance(loop, ast.For):
+            for target, over in item_bindings(loop.target, loop.iter):
+                path = known.get(over.id) if isinstance(over, ast.Name) else self_path(over, function.self_name, known)
+                for name in target_names(target):
+                    found.setdefault(name, set()).add(path if isinstance(target, ast.Name) else None)
+    stores = Counter(n.id for n in ast.walk(function.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    given = parameters_of(function.node.args)
+    loops = Counter(name for n in ast.walk(function.node) if isinstance(n, ast.For) for name in target_names(n.target))
+    return {
+        name: path for name, paths in found.items() for path in paths
+        if path is not None and path in children and len(paths) == 1
+        and stores[name] == loops[name] and name not in given
+    }  # fmt: skip
+
+
+def method_name(func: ast.AST, function: FunctionSource) -> str | None:
+    """What a module's methods have one under that an expression names, if it names one: `self.f`, `super().f`."""
+    above = super_attribute(func)
+    return function.supers.get(above) if above is not None else self_path(func, function.self_name)
+
+
 def called_methods(
-    node: ast.AST, methods: Mapping[str, FunctionSource], self_name: str
-) -> Iterator[tuple[ast.Call, FunctionSource]]:
-    """The calls of the module's own methods inside a node."""
+    node: ast.AST, methods: Mapping[str, FunctionSource], function: FunctionSource
+) -> Iterator[tuple[str, FunctionSource]]:
+    """The module's own methods that a node of a function calls, or hands on to be called; each with its name."""
     for part in ast.walk(node):
-        if isinstance(part, ast.Call):
-            path = self_path(part.func, self_name)
-            if path is not None and path in methods:
-                yield part, methods[path]
+        name = method_name(part, function) if isinstance(part, ast.Attribute) else None
+        if name is not None and name in methods:
+            yield name, methods[name]
 
 
 def reached(module: ModuleSource) -> list[FunctionSource]:
     """A module's forward and the methods that it calls, by way of others or not."""
     found = [module.forward]
     for function in found:
-        called = (method for _, method in called_methods(function.node, module.methods, function.self_name))
+        called = (method for _, method in called_methods(function.node, module.methods, function))
         found += [method for method in called if all(method.node is not known.node for known in found)]
     return found
 
@@ -73,18 +142,19 @@ def loops_in(
             for path, expression in iterated_lists(part, function).items():
                 if path:
                     yield LoopSite(part, function, expression)
-    for _, method in called_methods(node, methods, function.self_name):
-        if method.node.name not in seen:
-            yield from loops_in(method.node, method, methods, seen | {method.node.name})
+    for name, method in called_methods(node, methods, function):
+        if name not in seen:
+            yield from loops_in(method.node, method, methods, seen | {name})
 
 
 def find_loops(
     node: ast.AST, name: str, function: FunctionSource, methods: Mapping[str, FunctionSource]
 ) -> list[LoopSite]:
-    """The loops over the list `name`, in a node and in the methods that it calls."""
+    """The loops over the list `name` that run its blocks, in a node and in the methods that it calls."""
     return [
         site
         for site in loops_in(node, function, methods)
         if name in iterated_lists(site.node, site.function)
         and site.blocks is iterated_lists(site.node, site.function)[name]
+        and runs_in_loop(site.node, name, site.function)
     ]

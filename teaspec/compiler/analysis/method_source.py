@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -15,7 +17,8 @@ from teaspec.compiler.analysis.definitions import (
     source_file,
     wrappers_of,
 )
-from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.folding import folded
+from teaspec.compiler.analysis.names import self_path, super_attribute
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.functions import FindReplaced, HeldBackError, NotAMethodError, method_of
 from teaspec.compiler.forms.source import FunctionSource
@@ -36,10 +39,13 @@ def function_source(spec: Spec, module: Any, name: str, where: Path, find: FindR
     Raises:
         SpecError: `replaced-forward`, `opaque-decorator`, `no-source` or `async-forward`.
     """
-    cls = type(module)
     given = _method_of(spec, module, name, where, find)
+    return _source_of(spec, given, f"{type(module).__name__}.{name}", where)
+
+
+def _source_of(spec: Spec, given: Any, title: str, where: Path) -> FunctionSource:
     function = inspect.unwrap(given)
-    title = f"{cls.__name__}.{name}"
+    name = title.rpartition(".")[2]
     if not isinstance(function, FunctionType):
         raise refusal(spec, "no-source", f"`{title}` is not a Python function", where)
     if function.__name__ != name and not _holds_landmarks(spec, function):
@@ -62,13 +68,67 @@ def function_source(spec: Spec, module: Any, name: str, where: Path, find: FindR
     if module is None or vars(module) is not function.__globals__:
         raise refusal(spec, "no-source", f"`{title}` comes from `{function.__module__}`, which is not imported", where)
     return FunctionSource(
-        node=node,
+        node=folded(node),
         file=source_file(module, function.__code__.co_filename),
         owner=owner,
         owner_path=owner_path(module, function),
         free=frozenset(function.__code__.co_freevars),
         function=function,
     )
+
+
+def with_overridden(
+    spec: Spec, cls: type, methods: Mapping[str, FunctionSource], where: Path
+) -> dict[str, FunctionSource]:
+    """Add the methods that others override and call by `super()`, as far as they can be read.
+
+    Args:
+        spec: The spec, for messages.
+        cls: A class.
+        methods: Its methods by name.
+        where: What part of the spec leads to it.
+
+    Returns:
+        The methods, each with what it calls by `super()`; overridden ones under their class's name and their own.
+    """
+    found = dict(methods)
+    waiting = list(methods)
+    for name in waiting:
+        source, supers = found[name], dict[str, str]()
+        for owner, called in _called_above(cls, source):
+            above = f"{owner.__qualname__}.{called}"
+            try:
+                overridden = _source_of(spec, vars(owner)[called], above, where)
+            except SpecError:
+                continue  # not readable: calls to it stay opaque calls
+            if found.setdefault(above, overridden).node is overridden.node:
+                supers[called] = above
+                waiting += [] if above in waiting else [above]
+        found[name] = replace(source, supers=supers)
+    return found
+
+
+def overridden_functions(cls: type, methods: Mapping[str, FunctionSource]) -> list[tuple[type, str]]:
+    """The classes whose methods are called by `super()` in the methods of a class, each with the method."""
+    return [place for source in methods.values() for place in _called_above(cls, source)]
+
+
+def _called_above(cls: type, source: FunctionSource) -> list[tuple[type, str]]:
+    """What a method calls by `super()`: the class that has it, and its name."""
+    if "super" not in source.function.__code__.co_names:
+        return []
+    names = dict.fromkeys(name for node in ast.walk(source.node) if (name := super_attribute(node)))
+    ancestors = cls.__mro__
+    own = [inspect.unwrap(f) if callable(f := vars(c).get(source.node.name)) else None for c in ancestors]
+    if source.function not in own:
+        return []
+    above = ancestors[own.index(source.function) + 1 :]
+    found = [(next((c for c in above if name in vars(c)), object), name) for name in names]
+    # What torch.nn.Module brings is no part of a forward.
+    return [
+        (owner, name) for owner, name in found
+        if isinstance(vars(owner).get(name), FunctionType) and owner.__module__.partition(".")[0] != "torch"
+    ]  # fmt: skip
 
 
 def _method_of(spec: Spec, module: Any, name: str, where: Path, find: FindReplaced) -> Any:

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from teaspec.compiler.analysis.operations import FRESH, PLAIN_ATTRIBUTES
+from teaspec.compiler.analysis.operations import FRESH, NUMBERS, PLAIN_ATTRIBUTES
 
 NO_NAMES: Mapping[str, str] = {}
+METHODS = ("self.", "super().")
+"""What names of methods begin with in summaries."""
 
 
 def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
@@ -17,6 +19,21 @@ def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == self_name:
         return f"self.{node.attr}"
     return None
+
+
+def super_attribute(node: ast.AST) -> str | None:
+    """`name` for `super().name`, else None."""
+    owner = node.value.func if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call) else None
+    is_super = isinstance(owner, ast.Name) and owner.id == "super"
+    return node.attr if is_super and isinstance(node, ast.Attribute) else None
+
+
+def callee_name(func: ast.expr, self_name: str) -> str:
+    """What summaries know a called function by: its plain name, `self.<name>` or `super().<name>`; "" for any other."""
+    if isinstance(func, ast.Name):
+        return func.id
+    above = super_attribute(func)
+    return f"super().{above}" if above else self_attribute(func, self_name) or ""
 
 
 def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] = NO_NAMES) -> str | None:
@@ -75,6 +92,20 @@ def target_names(target: ast.expr) -> set[str]:
     return set()
 
 
+def item_bindings(target: ast.expr, iterable: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What a loop binds: each target with what it is an item of, as far as `zip`, `enumerate` and the like show it."""
+    call = iterable if isinstance(iterable, ast.Call) and iterable.args else None
+    name = call.func.id if call is not None and isinstance(call.func, ast.Name) else ""
+    pair = target.elts if isinstance(target, ast.Tuple) else []
+    if call is not None and name == "enumerate" and len(pair) == 2:
+        return item_bindings(pair[1], call.args[0])
+    if call is not None and name == "zip" and len(pair) == len(call.args):
+        return [one for t, i in zip(pair, call.args, strict=True) for one in item_bindings(t, i)]
+    if call is not None and name in {"list", "tuple", "iter", "reversed", "sorted"}:
+        return item_bindings(target, call.args[0])
+    return [(target, iterable)]
+
+
 def root_names(node: ast.expr) -> set[str]:
     """The names at the root of an access path: `a.b[i]` -> {a}. Through a call, every name that goes into it."""
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
@@ -115,6 +146,8 @@ def _handed_on(value: ast.AST, self_name: str) -> list[ast.expr]:
         return [value.body, value.orelse]
     if isinstance(value, ast.Call):
         function = value.func
+        if isinstance(function, ast.Name) and function.id in NUMBERS:
+            return []
         on_self = isinstance(function, ast.Attribute) and self_attribute(function, self_name) is not None
         if isinstance(function, ast.Attribute) and function.attr in FRESH and not on_self:
             return [keyword.value for keyword in value.keywords if keyword.arg == "out"]
@@ -131,6 +164,15 @@ def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
         for child in ast.iter_child_nodes(node):
             yield from outside_functions(child)
+
+
+def calls_in_order(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls in a statement or expression, in the order in which they are evaluated; suites and lambdas left out."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.stmt, ast.Lambda)):
+            yield from calls_in_order(child)
+    if isinstance(node, ast.Call):
+        yield node
 
 
 def parameters_of(arguments: ast.arguments) -> list[str]:

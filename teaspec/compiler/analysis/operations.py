@@ -12,6 +12,9 @@ FRESH = frozenset(
 )
 """They never return what they are given, nor a view of it (unless they are told to, by `out=`)."""
 
+NUMBERS = frozenset("len isinstance issubclass hasattr callable bool int float str range id".split())
+"""Functions of Python whose results hold nothing of what they are given."""
+
 PLAIN_ATTRIBUTES = frozenset({"shape", "dtype", "device", "ndim"})
 """Attributes of a tensor that are nobody's to change."""
 

@@ -10,6 +10,7 @@ from teaspec.compiler.analysis.crossing import StaleValueError
 from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.left_behind import LeftBehind
 from teaspec.compiler.analysis.names import outside_functions
+from teaspec.compiler.analysis.nested import only_called_in
 from teaspec.compiler.analysis.views import views_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
@@ -63,6 +64,8 @@ class Refusals:
     def refuse_rebound_closures(self, reader: Reader, body: Sequence[ast.stmt], place: Mapping[int, str]) -> None:
         """A nested function must not read a name that is bound again on the other side of a cut.
 
+        One that is only called on its own side may.
+
         Args:
             reader: Reads effects in the forward.
             body: The statements of the forward.
@@ -72,9 +75,11 @@ class Refusals:
         for index, one in enumerate(effects):
             for later in range(index + 1, len(body)):
                 here, there = (place.get(id(body[i]), "postlude") for i in (index, later))
-                rebound = one.captures & effects[later].binds
-                if rebound and here != there:
-                    name = sorted(rebound)[0]
+                rebound = one.captures & effects[later].binds if here != there else frozenset()
+                beside = [s for s in body if place.get(id(s), "postlude") == here]
+                for name in sorted(rebound):
+                    if only_called_in(beside, body, body[index], name):
+                        continue
                     message = f"a nested function in the {here} reads `{name}`, which the {there} binds again"
                     raise self.error("rebound-closure", message, ("model",), body[index])
 
@@ -86,7 +91,7 @@ class Refusals:
         )
         file = self.source.model.forward.file
         bound = file.label(error.bound, "bound or changed here, in the blocks")
-        return self._two_lines("stale-value", message, bound, file.label(error.read, "read here"))
+        return self._at_blocks("stale-value", message, bound, file.label(error.read, "read here"))
 
     def state(self, found: LeftBehind, body: Sequence[ast.stmt]) -> SpecError:
         """What blocks leave on the model, which belongs to whatever call ran them last."""
@@ -94,7 +99,10 @@ class Refusals:
         forward, block = self.source.model.forward, self.source.norm.frames[0].forward
         inside = any(found.left is node for statement in body for node in ast.walk(statement))
         left = (forward if inside else block).file.label(found.left, "the blocks may leave it here")
-        return self._two_lines("state-of-blocks", message, left, forward.file.label(found.reader, "read here"))
+        if found.reader is None:
+            message = f"the blocks leave `{found.read}` on the model; behind a reused step it is that of another call"
+            return self._at_blocks("state-of-blocks", message, left)
+        return self._at_blocks("state-of-blocks", message, left, forward.file.label(found.reader, "read here"))
 
-    def _two_lines(self, code: str, message: str, *labels: Label) -> SpecError:
+    def _at_blocks(self, code: str, message: str, *labels: Label) -> SpecError:
         return SpecError([Diagnostic(code, message, (self.spec.document.label("named here", "blocks"), *labels))])

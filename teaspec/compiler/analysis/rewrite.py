@@ -6,7 +6,7 @@ import ast
 import copy
 from collections.abc import Mapping
 
-from teaspec.compiler.analysis.names import outside_functions
+from teaspec.compiler.analysis.names import callee_name, outside_functions
 
 
 class _Renamer(ast.NodeTransformer):
@@ -49,14 +49,8 @@ class _Returns(ast.NodeTransformer):
 
 
 def is_dispatch(value: ast.expr | None, method: str, self_name: str) -> bool:
-    """Whether an expression is `self.<method>(...)`."""
-    func = value.func if isinstance(value, ast.Call) else None
-    return (
-        isinstance(func, ast.Attribute)
-        and func.attr == method
-        and isinstance(func.value, ast.Name)
-        and func.value.id == self_name
-    )
+    """Whether an expression is a call of a method: `self.<name>(...)` or `super().<name>(...)`."""
+    return isinstance(value, ast.Call) and callee_name(value.func, self_name) == method
 
 
 def returning_finished(statement: ast.stmt, finished: str) -> ast.stmt:
@@ -65,7 +59,7 @@ def returning_finished(statement: ast.stmt, finished: str) -> ast.stmt:
 
 
 def dispatching(statement: ast.stmt, finished: str, method: str, target: str, self_name: str) -> ast.stmt:
-    """The same, but `return self.<method>(...)` goes on in `target(self, ...)`."""
+    """The same, but `return <method>(...)` goes on in `target(self, ...)`; `method` is `self.f` or `super().f`."""
     if not any(isinstance(node, ast.Return) for node in outside_functions(statement)):
         return statement
     result: ast.stmt = _Returns(finished, method, target, self_name).visit(copy.deepcopy(statement))

@@ -33,6 +33,21 @@ def _refuse_foreign_contexts(source: FunctionSource, statement: ast.stmt) -> Non
             raise NormSliceError("norm-slice-has-effects", message, source, node)
 
 
+def copies(reader: Reader, body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Statements that copy the function's own containers which a slice fills or empties, so that it changes the copy.
+
+    Args:
+        reader: Reads effects in the function.
+        body: The slice of it, which finds the containers made.
+    """
+    total = reader.effects(body)
+    made: list[ast.stmt] = []
+    for name in sorted(total.changes & total.reads & reader.containers):
+        copied = ast.Call(ast.Attribute(ast.Name(name, ast.Load()), "copy", ast.Load()), [], [])
+        made.append(ast.Assign(targets=[ast.Name(name, ast.Store())], value=copied))
+    return [ast.fix_missing_locations(ast.copy_location(statement, body[0])) for statement in made]
+
+
 def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.stmt]) -> None:
     """Refuse a slice that would not leave everything as it was.
 
@@ -57,7 +72,7 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
         changed = aliases.changed(effects.changes)
         outside = (changed - made_here) | (changed & arguments)
         stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
-        stateful = reader.called_children([statement]) & reader.module.stateful_children
+        stateful = reader.called_children([statement]) & reader.module.unsettled_children
         if effects.random or outside or stores or stateful:
             what = "draw random numbers" if effects.random else "change values that the forward goes on to use"
             message = f"computing the modulated input on its own would {what}"

@@ -1,4 +1,4 @@
-"""What a call spreads: the items of tuples and dicts that `f(*args, **kwargs)` takes apart, where they are in sight."""
+"""What a call spreads: the items of tuples, lists and dicts in `f(*args, **kwargs)`, where they are in sight."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 from teaspec.compiler.analysis.dataflow import Reader
 
 Items = dict[int | str, ast.expr]
-"""Every item of a tuple by its index, or the items that are known of a dict by their key."""
+"""Every item of a tuple or list by its index, or the items that are known of a dict by their key."""
 
 
-def without_spreading(reader: Reader, call: ast.Call) -> tuple[list[ast.expr], list[ast.keyword]]:
+def without_spreading(
+    reader: Reader, call: ast.Call, at: ast.Call | None = None
+) -> tuple[list[ast.expr], list[ast.keyword]]:
     """The arguments of a call, with known items in the place of what it spreads.
 
     An item is known by the name, the constant or the tuple of those that it was made from, as long as the names still
@@ -21,13 +23,14 @@ def without_spreading(reader: Reader, call: ast.Call) -> tuple[list[ast.expr], l
 
     Args:
         reader: Reads effects in the function that the call stands in.
-        call: The call, a node of that function.
+        call: The call.
+        at: Where it stands, a node of that function; None for the call itself.
     """
     spread = [argument.value for argument in call.args if isinstance(argument, ast.Starred)]
     spread += [keyword.value for keyword in call.keywords if not keyword.arg]
     names = {node.id for node in spread if isinstance(node, ast.Name)}
     known: dict[str, Items] = {}
-    for statement in _preceding(reader.function.node.body, call) if names else []:
+    for statement in preceding(reader.function.node.body, at or call) if names else []:
         _note(reader, statement, names, known)
     positional: list[ast.expr] = []
     for argument in call.args:
@@ -46,7 +49,7 @@ def _items_of(spread: ast.expr, known: Mapping[str, Items]) -> Items | None:
     return known.get(spread.id) if isinstance(spread, ast.Name) else None
 
 
-def _preceding(suite: Sequence[ast.stmt], node: ast.AST) -> list[ast.stmt]:
+def preceding(suite: Sequence[ast.stmt], node: ast.AST) -> list[ast.stmt]:
     """The statements on the way to a node: those before it in each suite around it, loops entered just now."""
     for index, statement in enumerate(suite):
         if any(part is node for part in ast.walk(statement)):
@@ -66,7 +69,7 @@ def _entered(statement: ast.stmt, node: ast.AST) -> list[ast.stmt]:
         header = ast.For(statement.target, statement.iter, [ast.Pass()], [])
     elif isinstance(statement, ast.With):
         header = ast.With(statement.items, [ast.Pass()])
-    return [ast.copy_location(header, statement), *_preceding(inside, node)]
+    return [ast.copy_location(header, statement), *preceding(inside, node)]
 
 
 def _note(reader: Reader, statement: ast.stmt, names: set[str], known: dict[str, Items]) -> None:
@@ -76,7 +79,9 @@ def _note(reader: Reader, statement: ast.stmt, names: set[str], known: dict[str,
         if name in effects.binds:
             known[name] = _made(statement, name, reader.containers)
         elif name in effects.changes:
-            known[name] = _filled(statement, name, known.get(name, {})) if name in reader.containers else {}
+            before = known.get(name, {})
+            is_dict = name in reader.containers and not any(isinstance(key, int) for key in before)
+            known[name] = _filled(statement, name, before) if is_dict else {}
         for key, value in list(known.get(name, {}).items()):
             if any(isinstance(node, ast.Name) and node.id in effects.binds for node in ast.walk(value)):
                 del known[name][key]
@@ -90,7 +95,12 @@ def _made(statement: ast.stmt, name: str, containers: frozenset[str]) -> Items:
     target, value = statement.targets[0], statement.value
     if not isinstance(target, ast.Name):
         return {}
-    if isinstance(value, ast.Tuple) and not any(isinstance(item, ast.Starred) for item in value.elts):
+    is_own = isinstance(value, ast.Tuple) or name in containers
+    if (
+        isinstance(value, (ast.Tuple, ast.List))
+        and is_own
+        and not any(isinstance(item, ast.Starred) for item in value.elts)
+    ):
         return {i: item if _is_simple(item) else _item(name, i, item) for i, item in enumerate(value.elts)}
     if isinstance(value, ast.Dict) and name in containers and None not in value.keys:
         pairs = zip(value.keys, value.values, strict=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader, callee_name
-from teaspec.compiler.analysis.names import alias_sources, root_names, target_names
+from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader
+from teaspec.compiler.analysis.names import alias_sources, callee_name, root_names, target_names
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 
 NO_SUMMARIES: Mapping[str, CallSummary] = {}

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.names import root_names, self_attribute
+from teaspec.compiler.analysis.names import METHODS, root_names, self_attribute
+from teaspec.compiler.analysis.settling import settles
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 
 
 def summaries_of(
-    methods: Mapping[str, ast.FunctionDef], functions: Mapping[str, ast.FunctionDef]
+    methods: Mapping[str, ast.FunctionDef], functions: Mapping[str, Sequence[ast.FunctionDef]]
 ) -> dict[str, CallSummary]:
     """Summarise methods (under `self.<name>`) and plain functions (under their name).
 
-    Functions that call one another are summarised together until nothing changes.
+    Functions that call one another are summarised together until nothing changes. Methods that others override come
+    under `super().<name>`, all of one name as one; so do functions of several files.
     """
-    nodes = {**{f"self.{name}": node for name, node in methods.items()}, **functions}
+    nodes = {name: list(same) for name, same in functions.items()}
+    for name, node in methods.items():
+        above = name.rpartition(".")[2] if "." in name else ""
+        nodes.setdefault(f"super().{above}" if above else f"self.{name}", []).append(node)
     summaries = {name: CallSummary() for name in nodes}
     changed = True
     while changed:
         changed = False
-        for name, node in nodes.items():
-            summary = _summary(node, name.startswith("self."), summaries)
-            if summary != summaries[name]:
-                summaries[name], changed = summary, True
+        for name, same in nodes.items():
+            summary = reduce(CallSummary.either, (_summary(n, name.startswith(METHODS), summaries) for n in same))
+            changed = changed or summary != summaries[name]
+            summaries[name] = summary  # which may be equal to an earlier one but for the function that it holds
     return summaries
 
 
@@ -78,13 +83,26 @@ def stores_in(node: ast.FunctionDef) -> bool:
     if any(True for _ in unknown_syntax(node)):
         return True
     effects = effects_of(node.body, {}, self_name)
+    return _changes_in_place(node, effects, self_name) or any(n.startswith("self.") for n in effects.binds)
+
+
+def settles_in(node: ast.FunctionDef) -> bool:
+    """Whether a method that changes the module it belongs to would change nothing by one more call."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    self_name = arguments[0].arg if arguments else "self"
+    if any(True for _ in unknown_syntax(node)):
+        return False
+    return not _changes_in_place(node, effects_of(node.body, {}, self_name), self_name) and settles(node)
+
+
+def _changes_in_place(node: ast.FunctionDef, effects: Effects, self_name: str) -> bool:
     aliases = {a for pair in effects.aliases for a in pair if a.startswith("self.")}
     in_place = any(
         isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr.endswith("_")
         and not part.func.attr.endswith("__") and self_name in root_names(part.func.value)
         for part in ast.walk(node)
     )  # fmt: skip
-    return in_place or any(n.startswith("self.") for n in effects.binds) or bool(aliases & effects.changes)
+    return in_place or bool(aliases & effects.changes)
 
 
 @lru_cache(maxsize=1024)

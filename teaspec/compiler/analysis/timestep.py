@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from teaspec.compiler.analysis.argument_flow import Argument, Made, arguments_of, bound
-from teaspec.compiler.analysis.names import parameters_of
+from teaspec.compiler.analysis.names import callee_name, parameters_of
 from teaspec.compiler.analysis.search import calls_of, simple_statements
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
@@ -23,7 +23,7 @@ _OTHER = re.compile(
 
 
 def timestep_parameters(
-    source: ModelSource, statements: Sequence[ast.stmt], call: str, names: Collection[str], method: str
+    source: ModelSource, statements: Sequence[ast.stmt], call: str, names: Collection[str]
 ) -> tuple[str, ...]:
     """Find the parameters of a model's forward that are its timestep, in the order to try.
 
@@ -32,7 +32,6 @@ def timestep_parameters(
         statements: The statements of the forward in front of its blocks.
         call: The submodule or method that embeds the timestep.
         names: What its result is bound to.
-        method: The method that holds the blocks, to which the forward may only hand on.
 
     Returns:
         Their names; none where the embedding is made of no argument, or does not show which.
@@ -46,7 +45,7 @@ def timestep_parameters(
     ]
     given = arguments_of(embedding, statements, forward, source.model.methods)
     if source.entry is not forward:
-        given = _handed_on(given, forward, source.entry, method, source.model.methods)
+        given = _handed_on(given, forward, source.entry, source.handed_on, source.model.methods)
     every = parameters_of(source.entry.node.args)
     return _chosen(given, latents=every[1] if len(every) > 1 else "")
 
@@ -64,7 +63,8 @@ def _handed_on(
     methods: Mapping[str, FunctionSource],
 ) -> list[list[Argument]]:
     """Arguments that are made of a method's parameters, as made of those of the forward that hands on to the method."""
-    calls = list(calls_of(entry.node, method, entry.self_name))
+    nodes = (node for node in ast.walk(entry.node) if isinstance(node, ast.Call))
+    calls = [node for node in nodes if callee_name(node.func, entry.self_name) == method]
     known: dict[str, Made] = {}
     for arguments in arguments_of(calls, entry.node.body, entry, methods):
         for name, made in bound(forward.node.args, arguments).items():

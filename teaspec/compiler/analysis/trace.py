@@ -6,8 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from teaspec.compiler.analysis.expression_effects import callee_name
-from teaspec.compiler.analysis.names import outside_functions, parameters_of
+from teaspec.compiler.analysis.names import METHODS, callee_name, outside_functions, parameters_of
 from teaspec.compiler.analysis.origins import FIXED, Level, Origin, chosen, computed, displayed, holding, joined
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.trace_values import State, ValueTracer, World
@@ -230,7 +229,7 @@ class Tracer(ValueTracer):
         if function is None or self.depth >= _DEPTH or _is_generator(function):
             return None
         static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list)
-        is_method = name.startswith("self.") and not static
+        is_method = name.startswith(METHODS) and not static
         every = [*function.args.posonlyargs, *function.args.args]
         this = every[0].arg if is_method and every else ""
         state = self._bound(function, node, skip=int(is_method))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Sequence
+from typing import TypeGuard, TypeVar
 
 from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.names import outside_functions
 
+Node = TypeVar("Node", bound=ast.AST)
 Leaf = Callable[[ast.AST], "ast.expr | None"]
 """For an expression or a statement without a suite: what to return in its place, None to leave it."""
 
@@ -86,10 +89,41 @@ def _statement(node: ast.stmt, leaf: Leaf, enter_loop: LoopEntry, decide: Decide
         return [*bindings, *body], ends
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.While, ast.Try, ast.Match)):
         return [node], False
-    found = leaf(node)
+    choice = next((part for part in outside_functions(node) if _leads(part, leaf)), None)
+    if choice is not None:
+        test, ways = choice.test, (choice.body, choice.orelse)
+        body, orelse = ([_replaced(node, choice, way)] for way in ways)
+        return _statement(
+            ast.copy_location(ast.If(test=test, body=body, orelse=orelse), node), leaf, enter_loop, decide
+        )
+    maybe = (value for part in outside_functions(node) if isinstance(part, ast.BoolOp) for value in part.values[1:])
+    found = None if any(leaf(value) is not None for value in maybe) else leaf(node)
     if found is not None:
         return [_return(found, node)], True
     return [node], isinstance(node, (ast.Return, ast.Raise))
+
+
+def _leads(node: ast.AST, leaf: Leaf) -> TypeGuard[ast.IfExp]:
+    """Whether a node is a choice between two expressions, of which one at least leads to the place."""
+    return isinstance(node, ast.IfExp) and (leaf(node.body) is not None or leaf(node.orelse) is not None)
+
+
+def _replaced(node: Node, old: ast.expr, new: ast.expr) -> Node:
+    """A node with another expression in the place of one in it; all others are the same objects."""
+    made = copy.copy(node)
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, list):
+            setattr(made, name, [_in_place(part, old, new) for part in value])
+        else:
+            setattr(made, name, _in_place(value, old, new))
+    return made
+
+
+def _in_place(part: object, old: ast.expr, new: ast.expr) -> object:
+    if part is old:
+        return new
+    holds = isinstance(part, ast.AST) and any(inner is old for inner in ast.walk(part))
+    return _replaced(part, old, new) if isinstance(part, ast.AST) and holds else part
 
 
 def _return(value: ast.expr, at: ast.stmt) -> ast.Return:

@@ -71,6 +71,7 @@ class FunctionSource:
         free: Names that it takes from an enclosing function.
         function: The live function.
         written_out: The helper methods whose statements stand in its body, in place of calls of them.
+        supers: For each method that it calls by `super()`, the name of that among the methods of its module.
     """
 
     node: ast.FunctionDef = field(repr=False)
@@ -80,6 +81,7 @@ class FunctionSource:
     free: frozenset[str]
     function: FunctionType = field(repr=False, compare=False)
     written_out: tuple[WrittenOut, ...] = field(default=(), repr=False)
+    supers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def self_name(self) -> str:
@@ -101,10 +103,12 @@ class WrittenOut:
     Attributes:
         method: The method.
         call: The statement that calls it, as it stands in the model's file.
+        names: What its local names are called where it is written out.
     """
 
     method: FunctionSource
     call: ast.stmt = field(repr=False)
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,14 @@ class ModuleSource:
     Attributes:
         class_name: Its class.
         forward: Its forward, or the method that the spec names in its place.
-        methods: Methods of its class by name, forward included.
+        methods: Methods of its class by name, forward included; those that they override and call by `super()` under
+            the class's name and their own, `Base.forward`.
         summaries: What is known of `self.method` and of plain functions that it may call.
         children: Paths of its submodules, each with whether it (or what it holds) has weights of two or more
             dimensions.
         random_children: Paths of submodules that draw random numbers.
         stateful_children: Paths of submodules that change themselves when called.
+        unsettled_children: Those of them that one more call may change once more.
         absent: Its attributes that hold None for good: submodules that others of its class may have.
     """
 
@@ -130,6 +136,7 @@ class ModuleSource:
     children: Mapping[str, bool] = field(repr=False)
     random_children: frozenset[str] = field(repr=False)
     stateful_children: frozenset[str] = field(repr=False)
+    unsettled_children: frozenset[str] = field(repr=False)
     absent: frozenset[str] = field(repr=False)
 
 
@@ -144,6 +151,7 @@ class NormPath:
         frames: The modules on that way, from the block to the one that calls the norm; one per step.
         attention_input: Where it leads to the first attention itself, because the norm before it is a function: what
             that calls its input.
+        is_last: Whether the block is the last one of its list.
     """
 
     loop: str
@@ -151,6 +159,7 @@ class NormPath:
     steps: tuple[str, ...]
     frames: tuple[ModuleSource, ...]
     attention_input: str | None = None
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,5 +168,7 @@ class ModelSource:
 
     model: ModuleSource
     entry: FunctionSource
-    """What a caller calls: `forward`. The same as `model.forward` unless the spec names another method."""
+    """What a caller calls: `forward`. The same as `model.forward` unless that is another method."""
     norm: NormPath
+    handed_on: str = ""
+    """What `entry` calls to hand on to `model.forward`, where that is another: `self._forward`, `super().forward`."""

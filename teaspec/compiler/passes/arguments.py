@@ -50,7 +50,7 @@ def _timestep(spec: Spec, source: ModelSource, landmarks: Landmarks) -> tuple[st
     if spec.embed is None:
         return conventional_parameters(_taken(source.entry))
     prelude = landmarks.body[: landmarks.first]
-    return timestep_parameters(source, prelude, spec.embed.call, spec.embed.names, spec.forward)
+    return timestep_parameters(source, prelude, spec.embed.call, spec.embed.names)
 
 
 def _taken(entry: FunctionSource) -> tuple[str, ...]:

@@ -6,11 +6,13 @@ import ast
 from collections.abc import Sequence
 from typing import Literal
 
+from teaspec.compiler.analysis.astray import called_around, handed_on, loops_elsewhere, no_loop
 from teaspec.compiler.analysis.branches import cut_branches
 from teaspec.compiler.analysis.extent import Extent
-from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in, reached
+from teaspec.compiler.analysis.loops import LoopSite, find_loops, reached
 from teaspec.compiler.analysis.names import parameters_of, self_path
 from teaspec.compiler.analysis.parallel import split_parallel
+from teaspec.compiler.analysis.running import runs_item
 from teaspec.compiler.analysis.search import (
     calls_of,
     made_of,
@@ -20,6 +22,7 @@ from teaspec.compiler.analysis.search import (
     without_docstring,
 )
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
+from teaspec.compiler.analysis.stream_kinds import container_kind
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
@@ -55,10 +58,15 @@ class _Locator:
         loops = self._loops()
         norm = self._norm()
         if not loops:
-            self._embed(len(self.body))  # two independent mistakes are both worth knowing
+            if self.spec.embed is None or called_around(self.spec.embed.call, self.source.model) is None:
+                self._embed(len(self.body))  # two independent mistakes are both worth knowing
             raise SpecError(self.mistakes)
+        elsewhere = loops_elsewhere(self.spec, self.source.model, loops, self.body)
+        if elsewhere is not None:
+            raise SpecError([elsewhere])
         indices = [index for index, statement in enumerate(self.body) if self._holds(statement, loops)]
-        first, last_loop = indices[0], indices[-1]
+        runs = [i for i in range(indices[0], len(self.body)) if self._runs_block(self.body[i])]
+        first, last_loop = indices[0], max(indices[-1], *runs, 0)
         embed = self._embed(first)
         head, head_index = self._head(first, last_loop)
         names, streams = frozenset(name for name, _ in loops), self.spec.streams
@@ -104,24 +112,16 @@ class _Locator:
             if sites:
                 found += [(name, site) for site in sites]
                 continue
-            others = list(loops_in(self.forward.node, self.forward, self.source.model.methods))
-            labels = self._other_loops(others)
-            names = {p for site in others for p in iterated_lists(site.node, site.function)}
-            message = f"no loop over `self.{name}` in `{self.forward.title}`"
-            where = ("blocks", "loops", position)
-            self._mistake("unknown-block-loop", message, where, *labels, help_lines=did_you_mean(name, names))
+            self.mistakes.append(no_loop(self.spec, self.source.model, name, position))
         return found if not self.mistakes else []
-
-    def _other_loops(self, sites: Sequence[LoopSite]) -> list[Label]:
-        unique = {(site.node.lineno, site.node.col_offset): site for site in sites}
-        text = "the only loop over submodules in this forward" if len(unique) == 1 else "a loop over submodules"
-        if not unique:
-            return [self._label(self.forward.node, "no loop over submodules in this forward")]
-        return [site.function.file.label(site.blocks, text) for site in list(unique.values())[:4]]
 
     def _holds(self, statement: ast.stmt, loops: Sequence[tuple[str, LoopSite]] | None = None) -> bool:
         names = self.spec.blocks.loops if loops is None else {name for name, _ in loops}
         return any(find_loops(statement, name, self.forward, self.source.model.methods) for name in names)
+
+    def _runs_block(self, statement: ast.stmt) -> bool:
+        """Whether a statement runs a block without a loop: the last one may be called by itself behind the others."""
+        return any(runs_item(statement, name, self.forward) for name in self.spec.blocks.loops)
 
     # Landmark 1, the embedding call
 
@@ -176,7 +176,9 @@ class _Locator:
                     p for n in ast.walk(outer.forward.node) if isinstance(n, ast.Call)
                     and (p := self_path(n.func, outer.forward.self_name))
                 }  # fmt: skip
-                label = outer.forward.file.label(outer.forward.node, f"calls no `self.{name}`")
+                handed = handed_on(name, outer.forward)
+                text = f"calls no `self.{name}`" if handed is None else "goes to somebody else here"
+                label = outer.forward.file.label(handed or outer.forward.node, text)
                 message = f"`{outer.forward.title}` does not call `self.{name}`"
                 self._mistake("unknown-norm-path", message, ("norm",), label, help_lines=did_you_mean(name, called))
                 return None
@@ -223,6 +225,13 @@ class _Locator:
         if self.spec.blocks.style == "dual":
             streams.append(("encoder", self.spec.streams.encoder))
         for role, name in streams:
+            where: tuple[str, ...] = ("streams", role) if "streams" in self.spec.document.data else ("model",)
+            kind = container_kind(self.body[:first], name, self.self_name)
+            if kind is not None:
+                message = f"the {role} stream `{name}` is {kind[0]} when the blocks begin, and no tensor"
+                label = self._label(kind[1], "here")
+                packing = ("hold each stream in a name of its own in the loop, and pack them around the call",)
+                self._mistake("stream-not-a-tensor", message, where, label, help_lines=packing)
             if name not in self._bound_before(first):
                 if role == "encoder" and "streams" not in self.spec.document.data:
                     message = f"`{self.forward.title}` binds no encoder stream `{name}`, so the style is not `dual`"
@@ -230,7 +239,6 @@ class _Locator:
                     advice = ("use `style: single`", "or name the stream: `streams: {encoder: ...}`")
                     self._mistake("style-mismatch", message, ("blocks", "style"), label, help_lines=advice)
                     continue
-                where: tuple[str, ...] = ("streams", role) if "streams" in self.spec.document.data else ("model",)
                 message = f"`{self.forward.title}` binds no `{name}` before its blocks, the {role} stream"
                 label = self._label(self.body[first], "the blocks begin here")
                 help_lines = (*did_you_mean(name, known), f"name it: `streams: {{{role}: ...}}`")

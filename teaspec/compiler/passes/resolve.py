@@ -9,25 +9,29 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
 import torch
 
 from teaspec.compiler.analysis.absent import absent_names, none_names
+from teaspec.compiler.analysis.astray import looked_up_by_name
 from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.definitions import (
     find_readable,
     syntax_tree,
 )
-from teaspec.compiler.analysis.method_source import function_label, function_source, refusal
-from teaspec.compiler.analysis.summaries import draws_in, stores_in, summaries_of
+from teaspec.compiler.analysis.functions_read import forward_of
+from teaspec.compiler.analysis.method_source import (
+    function_label,
+    function_source,
+    refusal,
+    with_overridden,
+)
+from teaspec.compiler.analysis.summaries import draws_in, settles_in, stores_in, summaries_of
 from teaspec.compiler.forms.functions import (
     FindReplaced,
-    FunctionsRead,
-    MethodsRead,
-    find_method,
     find_replaced,
 )
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
@@ -62,40 +66,32 @@ def resolve(spec: Spec, module: torch.nn.Module, find: FindReplaced = find_repla
         raise refusal(spec, "unknown-forward-method", message, ("forward",), did_you_mean(spec.forward, methods))
     model = module_source(spec, module, spec.forward, ("model",), find)
     is_entry = spec.forward == "forward"
+    _refuse_blocks_by_name(spec, module, model)
     entry = model.forward if is_entry else function_source(spec, module, "forward", ("model",), find)
-    return ModelSource(model, entry, _norm_path(spec, module, find))
+    return ModelSource(model, entry, _norm_path(spec, module, find), "" if is_entry else f"self.{spec.forward}")
 
 
-def functions_read(source: ModelSource, module: torch.nn.Module, find: FindReplaced = find_replaced) -> FunctionsRead:
-    """Note which function objects a model's source was read from.
-
-    Args:
-        source: The model's source.
-        module: The live instance that it was read from.
-        find: Gave the forwards that were set on modules in place of their classes'.
-    """
-    norm, path = source.norm, (*source.norm.loop.split("."), source.norm.index)
-    modules = [MethodsRead.of(module, (), frozenset(source.model.methods), find)]
-    for frame, step in zip(norm.frames, norm.steps, strict=True):
-        modules.append(MethodsRead.of(module, path, frozenset(frame.methods), find))
-        path = (*path, *step.split("."))
-    plain = []
-    for read in (source.model, *norm.frames):
-        space = vars(sys.modules[read.forward.file.module])
-        plain.append((space, {name: space.get(name) for name in read.summaries if not name.startswith("self.")}))
-    classes = dict.fromkeys(type(child) for child in module.modules() if _forward_of(child) is not None)
-    return FunctionsRead(tuple(modules), tuple((cls, cls.forward) for cls in classes), tuple(plain), find)
+def _refuse_blocks_by_name(spec: Spec, module: torch.nn.Module, model: ModuleSource) -> None:
+    """Refuses a spec whose list of blocks does not exist because the blocks are attributes of their own."""
+    loop, found = spec.blocks.loops[0], looked_up_by_name(model)
+    if found is None or loop.partition(".")[0] in dict(module.named_children()):
+        return
+    function, node = found
+    message = f"there is no `self.{loop}` in `{model.class_name}`, which looks up its blocks by their names"
+    shown = function.file.label(node, "a spec names lists of blocks, and no list holds these")
+    advice = ("keep the blocks in a `ModuleList` and iterate that",)
+    raise refusal(spec, "unknown-block-loop", message, ("blocks", "loops", 0), advice, shown)
 
 
 def block_structure(spec: Spec, module: torch.nn.Module) -> tuple[object, ...]:
     """What an extractor depends on besides the model's class: what its submodules are, above all on the norm path."""
-    key: list[object] = [_matching_children(module, _draws), _matching_children(module, _keeps_state)]
+    key: list[object] = [_matching_children(module, matches) for matches in (_draws, _keeps_state, _is_unsettled)]
     key.append(tuple((name, type(child), getattr(child, "inplace", False)) for name, child in module.named_children()))
     try:
         path = _norm_path_modules(spec, module)
     except SpecError:
         return ()
-    key.append(none_names(module))
+    key += [none_names(module), _is_last(module, path[0], path[1])]
     for frame in path[2]:
         key += [type(frame), none_names(frame)]
         key.append(tuple((name, type(child)) for name, child in frame.named_modules()))
@@ -135,10 +131,17 @@ def _norm_path_modules(
 def _norm_path(spec: Spec, module: torch.nn.Module, find: FindReplaced) -> NormPath:
     loop, index, frames, steps = _norm_path_modules(spec, module)
     sources = tuple(module_source(spec, frame, "forward", ("norm",), find) for frame in frames)
+    is_last = _is_last(module, loop, index)
     if spec.signal != "attention":
-        return NormPath(loop, index, steps, sources)
+        return NormPath(loop, index, steps, sources, is_last=is_last)
     parameters = inspect.signature(type(frames[-1].get_submodule(steps[-1])).forward).parameters
-    return NormPath(loop, index, steps, sources, attention_input=[*parameters][1])
+    return NormPath(loop, index, steps, sources, attention_input=[*parameters][1], is_last=is_last)
+
+
+def _is_last(module: torch.nn.Module, loop: str, index: str) -> bool:
+    """Whether a list of several blocks, which may be iterated from its end, ends with the block `index`."""
+    names = [name for name, _ in module.get_submodule(loop).named_children()]
+    return len(names) > 1 and names[-1] == index
 
 
 def _descend(spec: Spec, start: torch.nn.Module, names: list[str], inside: bool = True) -> torch.nn.Module:
@@ -185,17 +188,22 @@ def module_source(
                 methods[name] = function_source(spec, module, name, where, find)
             except SpecError:
                 continue  # not readable: calls to it stay opaque calls
+    methods = with_overridden(spec, cls, methods, where)
+    own = methods.get(method)
+    forward = own if own is not None and own.node is forward.node else forward
     children = {path: _has_matrix(child) for path, child in module.named_modules() if path}
     random = _matching_children(module, _draws)
     nodes = {name: source.node for name, source in methods.items()}
+    above = [source.file for name, source in methods.items() if "." in name]
     return ModuleSource(
         class_name=cls.__name__,
         forward=forward,
         methods=methods,
-        summaries={**_summaries(forward.file, nodes), **_fresh_children(module)},
+        summaries={**_summaries([forward.file, *above], nodes), **_fresh_children(module)},
         children=children,
         random_children=random,
         stateful_children=_matching_children(module, _keeps_state),
+        unsettled_children=_matching_children(module, _is_unsettled),
         absent=absent_names(module, nodes),
     )
 
@@ -213,11 +221,19 @@ def _fresh_children(module: torch.nn.Module) -> dict[str, CallSummary]:
 _MAKE_NEW = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
-def _summaries(file: SourceFile, methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
-    space = vars(sys.modules[file.module])
-    written = [node for node in syntax_tree(file.path).body if isinstance(node, ast.FunctionDef)]
-    plain = {node.name: _node_of(space.get(node.name), node) for node in written}
-    return summaries_of(methods, {name: node for name, node in plain.items() if node is not None})
+def _summaries(files: Sequence[SourceFile], methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
+    """What is known of methods, and of the functions of their files; of one name in several files, of all of them."""
+    plain: dict[str, list[ast.FunctionDef]] = {}
+    paths = dict.fromkeys((file.path, file.module) for file in files)
+    spaces = {path: vars(sys.modules[module]) for path, module in paths}
+    for path, space in spaces.items():
+        for written in syntax_tree(path).body:
+            node = _node_of(space.get(written.name), written) if isinstance(written, ast.FunctionDef) else None
+            if node is not None and node not in plain.setdefault(node.name, []):
+                plain[node.name].append(node)
+    bound = {name: {id(space[name]) for space in spaces.values() if name in space} for name in plain}
+    # What a name is bound to in one of the modules, and is not known, is not what it is bound to in the others.
+    return summaries_of(methods, {name: nodes for name, nodes in plain.items() if len(bound[name]) <= len(nodes)})
 
 
 def _node_of(function: Any, written: ast.FunctionDef) -> ast.FunctionDef | None:
@@ -255,21 +271,18 @@ def _matching_children(module: torch.nn.Module, matches: Callable[[torch.nn.Modu
 def _draws(module: torch.nn.Module) -> bool:
     if isinstance(module, _DROPOUTS):
         return module.p > 0
-    node = _forward_of(module)
+    node = forward_of(module)
     return node is not None and draws_in(node)
 
 
 def _keeps_state(module: torch.nn.Module) -> bool:
-    node = _forward_of(module)
+    node = forward_of(module)
     return node is not None and stores_in(node)
 
 
-def _forward_of(module: torch.nn.Module) -> ast.FunctionDef | None:
-    """The forward of a submodule, where its source can be read; torch's own are known and not read."""
-    given = find_method(module, "forward", find_replaced)
-    forward = inspect.unwrap(given) if callable(given) else None
-    is_of_torch = type(module).__module__.startswith("torch.nn") and given is type(module).forward
-    return find_readable(forward) if isinstance(forward, FunctionType) and not is_of_torch else None
+def _is_unsettled(module: torch.nn.Module) -> bool:
+    node = forward_of(module)
+    return node is not None and stores_in(node) and not settles_in(node)
 
 
 _DROPOUTS = (

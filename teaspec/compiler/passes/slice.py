@@ -72,7 +72,7 @@ class _Slicer:
         postlude, needed_behind = prune([*crossing.recomputed, *self.rest], saved, self._stays, self.aliases)
         carried = {value.name for value in crossing.live} - {self.landmarks.hidden, self.landmarks.encoder}
         self.refusals.refuse_changes(self.reader, carried, [*self.prelude, *self.blocks], postlude)
-        left = left_behind(self.reader, self.blocks, postlude, self.state)
+        left = left_behind(self.reader, self.blocks, postlude, self.state, self.spec.bypass)
         if left is not None:
             raise self.refusals.state(left, self.landmarks.body)
         wanted = self._wanted(norm, crossing, needed_behind)
@@ -234,11 +234,12 @@ class _Slicer:
         if entry is self.forward:
             return None
         returns = [n for n in ast.walk(entry.node) if isinstance(n, ast.Return)]
-        if not any(is_dispatch(node.value, self.spec.forward, entry.self_name) for node in returns):
-            message = f"`{entry.title}` does not hand on to `self.{self.spec.forward}(...)` with a `return`"
+        handed_on = self.source.handed_on
+        if not any(is_dispatch(node.value, handed_on, entry.self_name) for node in returns):
+            message = f"`{entry.title}` does not hand on to `{handed_on}(...)` with a `return`"
             raise self.refusals.error("forward-not-dispatched", message, ("forward",), entry.node, entry)
         body = [
-            dispatching(s, self.names.finished, self.spec.forward, self.names.handed_on, entry.self_name)
+            dispatching(s, self.names.finished, handed_on, self.names.handed_on, entry.self_name)
             for s in entry.node.body
             if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
         ]

@@ -64,12 +64,13 @@ def _held(holder: Any, name: str) -> Any:
 
 def _is_written(value: Any, text: str) -> bool:
     """Whether a text is how a spec writes a value; true, too, for what no spec can write."""
+    truth = next((truth for truth, words in _BOOLEANS.items() if text in words), None)
     if isinstance(value, str):
-        return str.__str__(value) == text  # that of a text, also where it is a member of an enumeration
-    if type(value) is bool:
-        return text in _BOOLEANS[value]
-    if type(value) not in (int, float):
+        return truth is not None or str.__str__(value) == text  # that of a text, also of a member of an enumeration
+    if type(value) not in (bool, int, float):
         return True
+    if type(value) is bool or truth is not None:
+        return bool(value) is truth
     try:
         return bool(float(text) == value)
     except ValueError:

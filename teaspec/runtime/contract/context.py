@@ -17,7 +17,8 @@ class CacheContext:
 
     Attributes:
         modulated_input: Tensor whose change from step to step decides, usually the first block's input after norm and
-            modulation. Floating; its first axis is that of `hidden_states`, or it has the same axes in another order.
+            modulation. Floating; its first axis is that of `hidden_states`, or has frames or places folded into it, or
+            all axes are the same in another order.
         hidden_states: The image or latent stream where it enters the blocks. Floating, as a rule batch first. The hook
             replaces it with the stream behind the blocks before `postprocess` runs.
         encoder_hidden_states: The text stream where it enters the blocks, or None where the model has no second stream

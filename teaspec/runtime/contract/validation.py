@@ -54,8 +54,11 @@ def check_tensors(context: Cut) -> None:
     # Packed streams [tokens, channels] have no batch dimension: each has a length of its own.
     for name in ("modulated_input", ENCODER) if hidden.ndim > 2 else ():
         tensor = tensors.get(name, hidden)
-        # Some blocks work on [tokens, batch, width] and turn the axes for their attention.
-        if tensor.shape[0] != hidden.shape[0] and sorted(tensor.shape) != sorted(hidden.shape):
+        # Some blocks work on [tokens, batch, width] and turn the axes for their attention; others attend within each
+        # frame, or at each place over time: [batch * frames, places, width].
+        turned = sorted(tensor.shape) == sorted(hidden.shape)
+        folded = tensor.numel() == hidden.numel() and tensor.shape[0] % hidden.shape[0] == 0
+        if tensor.shape[0] != hidden.shape[0] and not turned and not folded:
             raise ValueError(
                 f"CacheContext.{name} has batch size {tensor.shape[0]} (shape {_shape(tensor)}), expected "
                 f"{hidden.shape[0]} as in hidden_states (shape {_shape(hidden)})"

@@ -26,6 +26,7 @@ from tests.proof.reused import (
     of_an_earlier_call,
     verbatim,
 )
+from tests.proof.sliced import MODELS, spec_text
 from tests.proof.small import SPEC
 
 FILES = {path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))}
@@ -60,6 +61,22 @@ def test_the_other_properties_do_not_see_it(monkeypatch):
     with surroundings(), changed(of_an_earlier_call, monkeypatch):
         failed = {item.name for item in PROPERTIES if not prove(subject, item, examples=5, seed=0).passed}
     assert failed == {"reuse"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_cut_is_proven(name):
+    """Mutations: mutants.yaml takes out a rule of the slicer for each model, or two."""
+    assert outcome("exact", model=MODELS[name], text=spec_text(name), examples=4).passed
+    found = outcome("reuse", model=MODELS[name], text=spec_text(name), examples=12)
+    assert found.passed, found.message
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("rule", MUTANTS)
+def test_without_a_rule_of_the_slicer_reused_steps_are_wrong(rule, tmp_path):
+    run = run_mutant(MUTANTS[rule], tmp_path)
+    assert run.returncode == FAILED, run.stdout[-3000:] + run.stderr[-3000:]
+    assert 'found = outcome("reuse"' in run.stdout, "computed steps tell it, or it does not compile"
 
 
 def test_what_enters_between_blocks_is_listed():
@@ -122,10 +139,3 @@ def test_the_report_says_it():
         "controlnet_block_samples",
         "controlnet_single_block_samples",
     )
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("rule", MUTANTS)
-def test_a_slicer_that_is_wrong_is_found(rule, tmp_path):
-    run = run_mutant(MUTANTS[rule], tmp_path)
-    assert run.returncode == FAILED, run.stdout[-3000:] + run.stderr[-3000:]

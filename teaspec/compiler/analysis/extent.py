@@ -27,6 +27,7 @@ class Extent:
         last_loop: Index of the last one.
         hidden: Name of the hidden stream.
         encoder: What the forward would call an encoder stream.
+        dual: Whether that is one of the streams.
     """
 
     model: ModuleSource
@@ -36,6 +37,7 @@ class Extent:
     last_loop: int
     hidden: str
     encoder: str
+    dual: bool
 
     def end(self, head: int) -> int:
         """The index of the last statement of the blocks.
@@ -44,7 +46,7 @@ class Extent:
         to the next block, so the stream keeps its shape on the way through. Where it is made longer or shorter between
         the loops (FLUX.2 appends it to the text there), what stands behind them undoes that and belongs to the blocks.
         Else the blocks end before the first statement that changes its shape: text tokens that enter with the stream
-        and are cut off behind the loops (Krea 2) are the postlude's business. So is what is made of the stream and of
+        and are cut off behind the loops (Krea 2) are the postlude's business. So is what is made of the streams and of
         values from before the blocks, a skip that is added to it: it is done again on the stream that a reused step
         restores.
 
@@ -69,10 +71,12 @@ class Extent:
         return max(ends, default=self.last_loop)
 
     def _is_done_again(self, statement: ast.stmt) -> bool:
-        """Whether a statement makes the hidden stream of itself and of values of this call, and of nothing else."""
+        """Whether a statement makes the hidden stream of the streams and of values of this call alone."""
         effects = self._effects([statement])
         made = self._effects(self.body[self.first : self.last_loop + 1]).binds
         given = self._effects(self.body[: self.first]).binds | {*parameters_of(self.model.forward.node.args)}
+        if self.dual:
+            made = made - {self.encoder}  # which a reused step restores, too
         turns = {n for part in ast.walk(statement) if isinstance(part, ast.For) for n in target_names(part.target)}
         others = {name for name in effects.reads if "." not in name} - {self.hidden, self.model.forward.self_name}
         others -= turns | ({"enumerate", "len", "range", "reversed", "zip"} if turns else set())

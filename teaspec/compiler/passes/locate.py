@@ -70,7 +70,8 @@ class _Locator:
         embed = self._embed(first)
         head, head_index = self._head(first, last_loop)
         names, streams = frozenset(name for name, _ in loops), self.spec.streams
-        extent = Extent(self.source.model, self.body, names, first, last_loop, streams.hidden, streams.encoder)
+        dual = self.spec.blocks.style == "dual"
+        extent = Extent(self.source.model, self.body, names, first, last_loop, streams.hidden, streams.encoder, dual)
         last = extent.end(head_index)
         self._streams(first, last)
         self._style(loops, first, last)

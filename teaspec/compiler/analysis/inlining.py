@@ -231,15 +231,12 @@ class _Names:
         every = effects_of(function.node.body, self_name=function.self_name)
         self.read_behind = effects_of([stored, *behind], self_name=function.self_name).reads | every.captures
         self.bound = effects_of(method.node.body, self_name=method.self_name).binds
-        each = [effects_of(part, self_name=method.self_name) for part in method.node.body]
-        self.surely = definitely_assigned(each, parameter_names(method.node.args))
 
     def mapping(self, given: Mapping[str, ast.expr]) -> dict[str, str]:
         """A new name for each local of the helper. A parameter takes the name that it is given, where it can."""
         names = {self.method.self_name: self.function.self_name}
         names |= {p: e.id for p, e in given.items() if isinstance(e, ast.Name) and self._takes_name(p, given)}
         names |= {p: p for p in given if p not in names and self._keeps_name(p, given)}
-        names |= {n: n for n in self.locals - set(given) if n not in names.values() and self._comes_back(n)}
         taken = self.outer | self.locals
         for name in sorted(self.locals - set(names)):
             number, new = 1, name
@@ -254,10 +251,6 @@ class _Names:
         others = [e for p, e in given.items() if p != parameter]
         needed = any(isinstance(n, ast.Name) and n.id == parameter for e in others for n in ast.walk(e))
         return parameter in _locals(self.function) and not needed and parameter not in self.read_behind
-
-    def _comes_back(self, name: str) -> bool:
-        """Whether a local name surely holds the helper's own value, and nobody needs what the function calls so."""
-        return name in _locals(self.function) and name in self.surely and name not in self.read_behind
 
     def _takes_name(self, parameter: str, given: Mapping[str, ast.expr]) -> bool:
         name = given[parameter]

@@ -24,7 +24,8 @@ def settles(method: ast.FunctionDef) -> bool:
     What it stores is made of literals, of the form of what it is given (its dtype, its shape), and of attributes that
     it does not store itself. It reads what it stores once that stands fast: behind the store, or behind a branch that
     makes up for what is missing (`if not self.is_set: ...; self.is_set = True`) and in the test of that branch. Data
-    of a parameter may be put in another form at any time.
+    of a parameter may be put in another form at any time, and packed by a branch that asks for the state which it gets
+    with the packed data.
 
     Args:
         method: The method. Its stores are taken to be all that it does to its module.
@@ -55,7 +56,9 @@ class _Method:
             and self.self_name in root_names(node)
         ]  # fmt: skip
         plain = len(targets) == len(self.stores)
-        return plain and all(self._is_fast(path, value) for path, value in self.stores) and self._reads_in_time()
+        packed = self._packed()
+        fast = all(path in packed or self._is_fast(path, value) for path, value in self.stores)
+        return plain and fast and self._reads_in_time()
 
     def _stored(self, suite: Iterable[ast.stmt]) -> list[_Store]:
         """The attributes that plain assignments store, each with the value."""
@@ -63,11 +66,28 @@ class _Method:
             (path, node.value)
             for node in _inside(suite)
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            for one in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            for target in (one.elts if isinstance(one, ast.Tuple) else [one])
             if isinstance(target, ast.Attribute) and (path := self_path(target, self.self_name)) is not None
         ]
 
     # What is stored
+
+    def _packed(self) -> set[str]:
+        """The data that a branch packs: `if not packed(state): self.weight.data, state = pack(self.weight.data)`.
+
+        Whoever wrote that calls the layer at every step, and packs once.
+        """
+        found: set[str] = set()
+        for branch in (node for node in _inside(self.body) if isinstance(node, ast.If)):
+            asked = {node.id for node in ast.walk(branch.test) if isinstance(node, ast.Name)}
+            for node in (part for part in branch.body if isinstance(part, ast.Assign)):
+                gets = {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+                given = _given(node.value) if isinstance(node.value, ast.Call) else []
+                paths = {self_path(part, self.self_name) for part in given}
+                if (gets - {self.self_name}) & asked:
+                    found |= {path for path, _ in self._stored([node]) if path in paths and path.endswith(".data")}
+        return found
 
     def _is_fast(self, path: str, value: ast.expr) -> bool:
         """Whether a value that is stored would be the same the next time."""

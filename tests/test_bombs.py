@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from teaspec.compiler.passes.import_model import import_model
 from teaspec.proof.build import ProbeError, build_module
 from teaspec.proof.inputs import Example
 from teaspec.proof.limits import little_memory
+from teaspec.proof.run import check_spec
 from teaspec.proof.subject import Subject
 from teaspec.runtime.calibrations.variants import matches
 from tests.test_specs_are_data import FLUX
@@ -143,6 +145,51 @@ def test_a_config_is_no_bomb(change: dict[str, int]) -> None:
     with suppress(ProbeError):  # a number below 0 is taken for 0
         build_module(model, {**spec.probe.config, **change}, torch.float32, 0)
     assert time.process_time() - start < 8
+
+
+def told(value: str, timestep: str = "[batch]") -> str:
+    key = value.partition(":")[0]
+    text = re.sub(rf"\b{key}: (\[[^\]]*\]|\w+)", value, FLUX, count=1) if value else FLUX
+    return text.replace("timestep: {tensor: [batch], range: [0, 1]}", f"timestep: {timestep}")
+
+
+OBJECT = "{{object: FluxTransformer2DModel, with: {{{}}}}}"
+CACHE = "{{object: Cache, with: {{layers: {}}}}}"
+TOO_MUCH: dict[str, Callable[[], str]] = {
+    "an object of many layers": lambda: told("", OBJECT.format("num_layers: 100000")),
+    "an object of a great width": lambda: told("", OBJECT.format("attention_head_dim: 100000")),
+    "an object by its defaults": lambda: told("", OBJECT.format("")),
+    "an object in an object": lambda: told("", OBJECT.format(f"guidance_embeds: {OBJECT.format('')}")),
+    "objects again and again": lambda: told("", f"{{repeat: 999, of: {OBJECT.format('num_layers: 1')}}}"),
+    "objects in a list": lambda: told("", f"{{list: [{', '.join([OBJECT.format('')] * 99)}]}}"),
+    "a cache of many layers": lambda: told("", CACHE.format(10**9)),
+    "a cache of fewer layers": lambda: told("", CACHE.format(2 * 10**5)),
+    "caches again and again": lambda: told("", f"{{repeat: 999, of: {CACHE.format(10**5)}}}"),
+    "caches of caches": lambda: told("", f"{{repeat: 99, of: {{repeat: 99, of: {CACHE.format(10**3)}}}}}"),
+    "many blocks": lambda: told("num_layers: 1000000000"),
+    "fewer blocks": lambda: told("num_layers: 100000"),
+    "blocks of the other kind": lambda: told("num_single_layers: 100000"),
+    "a great width": lambda: told("attention_head_dim: 100000"),
+    "many heads": lambda: told("num_attention_heads: 100000"),
+    "a great text": lambda: told("joint_attention_dim: 1000000000000"),
+    "a great table": lambda: told("axes_dims_rope: [1000000000, 4, 8]"),
+    "a table of a table": lambda: told("axes_dims_rope: [[1000000000]]"),
+    "a negative width": lambda: told("attention_head_dim: -1000000000"),
+    "a width that is a text": lambda: told("attention_head_dim: '1000000000'"),
+    "a part of the largest size": lambda: told("", "{list: [[1024, 4095], [1024, 4095]]}"),
+    "a mask of the largest size": lambda: told("", "{mask: [4096, 4096]}"),
+    "a great table in a case": lambda: FLUX + "  cases: [{config: {pooled_projection_dim: 1000000000}}]\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_what_takes_too_much_is_a_diagnostic_at_once(name: str) -> None:
+    text = TOO_MUCH[name]()
+    assert text != FLUX
+    start = time.process_time()
+    with pytest.raises((SpecError, ProbeError)), little_memory(500 << 20):
+        check_spec(load_spec(text), examples=1)
+    assert time.process_time() - start < 2
 
 
 def test_a_pattern_of_many_stars_is_matched_at_once() -> None:

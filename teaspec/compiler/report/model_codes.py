@@ -9,7 +9,7 @@ MODEL_CODES = {
         "The forward looks at its own names at run time (`locals()`, `eval`, `exec`), so no analysis can follow it."
     ),
     "embed-binds-other-name": "The embedding call does not bind the name that the spec gives.",
-    "foreign-object": "The probe makes an object of a class that the model's own module does not define.",
+    "foreign-object": "An object of the probe is a model, or of a class that the model's own module does not define.",
     "forward-not-dispatched": "The forward does not hand the call on to the method that the spec names.",
     "global-statement": "The forward binds names of an outer scope (`global`, `nonlocal`).",
     "head-before-blocks": "The output head is called before the block loops have ended.",

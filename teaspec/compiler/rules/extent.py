@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.expression import Expression
 from teaspec.compiler.forms.probe import Input, Probe
-from teaspec.compiler.forms.values import Indices, Mask, Repeat, Tensor, Value, inner_values
+from teaspec.compiler.forms.values import Constant, Indices, Mask, ObjectOf, Repeat, Tensor, Value, inner_values
 from teaspec.compiler.rules.finding import Finding
 
 MAX_VALUES = 4096
@@ -16,6 +16,9 @@ MAX_VALUES = 4096
 
 MAX_NUMBERS = 2**22
 """In the arguments of one call; and the largest integer that depends on dims."""
+
+MAX_SETTING = 2**17
+"""In a config, and in what an object is made with. Shipped configs have up to 2,511."""
 
 _HELP = "the instance is a tiny one: give its dims small ranges"
 
@@ -67,6 +70,24 @@ def check_integer(size: Expression, dims: Dims, path: Path) -> Iterator[Finding]
         yield Finding(path, "probe-too-large", message, help=(_HELP,))
 
 
+def check_settings(settings: object, path: Path) -> Iterator[Finding]:
+    """Finds integers by which a constructor would make too much: layers, widths, tables.
+
+    Args:
+        settings: A plain value: a config, or what an object is made with.
+        path: Where it stands.
+    """
+    if isinstance(settings, Mapping):
+        for key, item in settings.items():
+            yield from check_settings(item, (*path, key))
+    elif isinstance(settings, list | tuple):
+        for index, item in enumerate(settings):
+            yield from check_settings(item, (*path, index))
+    elif type(settings) is int and abs(settings) > MAX_SETTING:
+        message = f"a constructor is told {_shown(settings)}; expected at most {_shown(MAX_SETTING)}"
+        yield Finding(path, "probe-too-large", message, help=("the instance is a tiny one",))
+
+
 def _values(inputs: Mapping[str, Input]) -> int:
     return sum(_parts(given.value) for given in inputs.values())
 
@@ -85,6 +106,9 @@ def _numbers(value: Value, dims: Dims) -> int:
         return math.prod(_largest(size, dims) for size in value.shape)
     if isinstance(value, Indices):
         return _largest(value.below, dims)
+    if isinstance(value, ObjectOf):  # what it is told may be how many things it makes
+        told = (item.value for item in value.arguments.values() if isinstance(item, Constant))
+        inner += sum(abs(one) for one in told if type(one) is int)
     return 1 + inner
 
 

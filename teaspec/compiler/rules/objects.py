@@ -1,7 +1,7 @@
 """What a probe may make objects of: classes that the model's own module defines, and nothing else.
 
 A spec is data, perhaps a stranger's. It names no modules to import beside the model's, and no classes that anybody
-brought into the model's module from elsewhere.
+brought into the model's module from elsewhere. Models, of any size, are no values for an argument.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from teaspec.compiler.rules.finding import Finding
 
 
 def own_classes(model: type) -> dict[str, type]:
-    """The classes that are defined in the module of the model's class, by name."""
-    defined = vars(sys.modules[model.__module__]).items()
-    return {name: value for name, value in defined if isinstance(value, type) and value.__module__ == model.__module__}
+    """The classes that are defined in the module of the model's class, models left out, by name."""
+    models = _models(model)
+    return {name: value for name, value in _defined(model).items() if name not in models}
 
 
 def check_objects(probe: Probe, model: type) -> Iterator[Finding]:
@@ -37,7 +37,21 @@ def check_objects(probe: Probe, model: type) -> Iterator[Finding]:
             for where, class_name in _objects((*path, name), given.value):
                 if class_name not in known:
                     message = f"the module of `{model.__name__}` defines no class `{class_name}`"
+                    if class_name in _models(model):
+                        message = f"`{class_name}` is a model, and no value for an argument"
                     yield Finding((*where, "object"), "foreign-object", message, help=did_you_mean(class_name, known))
+
+
+def _defined(model: type) -> dict[str, type]:
+    every = vars(sys.modules[model.__module__]).items()
+    return {name: value for name, value in every if isinstance(value, type) and value.__module__ == model.__module__}
+
+
+def _models(model: type) -> set[str]:
+    """Those of them that are torch's modules, told without torch."""
+    base = "torch.nn.modules.module.Module"
+    lineages = {name: value.__mro__ for name, value in _defined(model).items()}
+    return {n for n, lineage in lineages.items() if any(f"{c.__module__}.{c.__qualname__}" == base for c in lineage)}
 
 
 def _objects(path: Path, value: Value) -> Iterator[tuple[Path, str]]:

@@ -16,13 +16,14 @@ from teaspec.compiler.forms.values import (
     Dim,
     Indices,
     Mask,
+    ObjectOf,
     Repeat,
     Tensor,
     Value,
     inner_values,
 )
 from teaspec.compiler.report import did_you_mean
-from teaspec.compiler.rules.extent import check_integer, check_number_of_values, check_numbers
+from teaspec.compiler.rules.extent import check_integer, check_number_of_values, check_numbers, check_settings
 from teaspec.compiler.rules.finding import Finding
 from teaspec.compiler.rules.locations import locate_in
 
@@ -48,6 +49,9 @@ def check_probe(probe: Probe, document: Document) -> Iterator[Finding]:
     yield from too_large
     if too_large:
         return
+    yield from check_settings(probe.config, ("probe", "config"))
+    for index, case in enumerate(probe.cases):
+        yield from check_settings(case.config, ("probe", "cases", index, "config"))
     for name, given in probe.inputs.items():
         yield from _Checker(probe.dims, document).check(("probe", "inputs", name), given.value)
     of_base = [*check_numbers(probe.merged(None), ("probe",))]
@@ -120,6 +124,9 @@ class _Checker:
             yield from self._size((*path, "repeat"), value.count)
         elif isinstance(value, Constant):
             yield from self._constant(path, value)
+        elif isinstance(value, ObjectOf):
+            told = {name: item.value for name, item in value.arguments.items() if isinstance(item, Constant)}
+            yield from check_settings(told, (*path, "with"))
         elif isinstance(value, Absent):
             help_line = "only a case can leave out an input: `cases: [{inputs: {name: {absent: true}}}]`"
             yield Finding(path, "misplaced-absent", "`absent` has nothing to leave out here", help=(help_line,))

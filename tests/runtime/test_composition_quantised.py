@@ -13,7 +13,7 @@ from torch import nn
 from tests.runtime.denoising import COMPUTE_ALL, Denoiser, equal, flux
 
 needs_bitsandbytes = pytest.mark.skipif(
-    importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed: it makes diffusers say things that other tests count"
+    importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed; it makes diffusers write to stderr"
 )
 
 

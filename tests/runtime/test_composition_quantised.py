@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from torch import nn
 from tests.runtime.denoising import COMPUTE_ALL, Denoiser, equal, flux
 
 needs_bitsandbytes = pytest.mark.skipif(
-    importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed; it makes diffusers write to stderr"
+    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed; it makes diffusers write to stderr"
 )
 
 

@@ -126,7 +126,13 @@ def keep(passed: Passed, watch: OverwriteWatch) -> Conditioning:
 
 def leaves_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what arguments hold: tensors and other values, by parameter and place."""
-    return {path: leaf for name, value in arguments.items() for path, leaf in _leaves(name, value)}
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, torch.Tensor) or value is None:
+            found[name] = value  # most are, and asking what else they might be takes longer
+        else:
+            found.update(_leaves(name, value))
+    return found
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -148,11 +154,17 @@ def _key(path: str) -> str:
 
 def _is_same_memory(tensor: torch.Tensor, kept: Kept) -> bool:
     """Returns whether a tensor is what was kept, untouched, or a view of all of it, as `expand` makes at each step."""
-    if not unchanged(tensor, kept.version) or type(tensor) is not torch.Tensor or tensor.device.type == "meta":
-        return False
-    same = (tensor.shape, tensor.dtype, tensor.device, tensor.stride())
     other = kept.tensor  # held, so its memory belongs to nobody else
-    return same == (other.shape, other.dtype, other.device, other.stride()) and tensor.data_ptr() == other.data_ptr()
+    return (
+        unchanged(tensor, kept.version)
+        and type(tensor) is torch.Tensor
+        and not tensor.is_meta
+        and tensor.data_ptr() == other.data_ptr()
+        and tensor.shape == other.shape
+        and tensor.dtype == other.dtype
+        and tensor.stride() == other.stride()
+        and tensor.device == other.device
+    )
 
 
 def _differs(tensor: torch.Tensor, before: torch.Tensor) -> bool | torch.Tensor:

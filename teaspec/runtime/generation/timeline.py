@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -137,28 +138,28 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
     if order > MOST or len(layouts) > MOST or len(last.seen) > MOST:
         return begin(call, last)
     branch, base = _title(name, number, layouts.index(call.layout))
-    position = Position(
-        moment=call.moment,
-        branch=branch,
-        base=base,
-        counts={**counts, (name, call.layout): number + 1},
-        order=order,
-        step=last.step + (not same),
-        layouts=layouts,
-        run=call.run,
-        called=(call.branch or "", call.layout),
-        shifted=last.shifted if same else frozenset(),
-        rising=last.rising,
-        is_doubted=last.is_doubted,
-        twin=_title(name, 0, layouts.index(call.layout))[0] if name and number else None,
-        seen=last.seen | {(name, call.layout)},
-        may_be_first=last.may_be_first if same else (name, call.layout) not in last.seen,
-        images=last.images if same else {},
-        unsure=last.unsure and same,
-        pattern=last.pattern if same else None,
-        silent=last.silent,
-    )
-    return replace(position, **changed)  # type: ignore[arg-type]
+    settled: dict[str, Any] = {
+        "moment": call.moment,
+        "branch": branch,
+        "base": base,
+        "counts": {**counts, (name, call.layout): number + 1},
+        "order": order,
+        "step": last.step + (not same),
+        "layouts": layouts,
+        "run": call.run,
+        "called": (call.branch or "", call.layout),
+        "shifted": last.shifted if same else frozenset(),
+        "rising": last.rising,
+        "is_doubted": last.is_doubted,
+        "twin": _title(name, 0, layouts.index(call.layout))[0] if name and number else None,
+        "seen": last.seen if (name, call.layout) in last.seen else last.seen | {(name, call.layout)},
+        "may_be_first": last.may_be_first if same else (name, call.layout) not in last.seen,
+        "images": last.images if same else {},
+        "unsure": last.unsure and same,
+        "pattern": last.pattern if same else None,
+        "silent": last.silent,
+    }
+    return Position(**{**settled, **changed})
 
 
 def _is_same_step(last: Position, call: Call) -> bool:

@@ -44,6 +44,9 @@ class NotGiven(str):
 NO_TRANSFORMER_TYPE = NotGiven(DOCUMENTED_TRANSFORMER_TYPE)
 
 
+_GUARDS = tuple(field.name for field in fields(Guards))
+
+
 @dataclass
 class DiffusionCacheConfig:
     """Cache settings of a pipeline; they hold for each of its transformers.
@@ -167,7 +170,7 @@ class DiffusionCacheConfig:
     @property
     def guards(self) -> Guards:
         """What is computed in any case."""
-        return Guards(**{field.name: getattr(self, field.name) for field in fields(Guards)})
+        return Guards(**{name: getattr(self, name) for name in _GUARDS})
 
     def to_teacache_config(self) -> TeaCacheConfig:
         """Returns the config for one transformer, its type left to be found out."""

@@ -131,16 +131,17 @@ class Stepper:
         now = _time_of(found.position.moment, state.cnt)
         if reuses:
             outcome = reuse(context, state, self.split, self._ratio(state, now))
-            successor = state
+            successor = state  # with the residuals that it has
         else:
-            successor = replace(state, computed_at=now, earlier=self._earlier(state, context))
+            earlier = self._earlier(state, context)
             outcome = compute(context, self.watch, self.storage, self.split)
+            successor = replace(_with_residuals(state, outcome), computed_at=now, earlier=earlier)
         if found.state is None or found.comparison is None:
             conditioning = keep(call.passed, self.watch)
         else:
             conditioning = state.conditioning.followed_by(call.passed, found.comparison, self.watch)
         successor = replace(
-            _with_residuals(successor, outcome),
+            successor,
             cnt=state.cnt + 1,
             accumulated_rel_l1_distance=verdict.carried,
             consecutive_reuses=state.consecutive_reuses + 1 if reuses else 0,

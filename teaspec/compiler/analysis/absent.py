@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.walking import walk
 
 
 def none_names(module: Any) -> frozenset[str]:
@@ -30,5 +31,5 @@ def absent_names(module: Any, methods: Mapping[str, ast.FunctionDef]) -> frozens
 
 def _bound_attributes(method: ast.FunctionDef) -> set[str | None]:
     parameters = [*method.args.posonlyargs, *method.args.args]
-    stores = [n for n in ast.walk(method) if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)]
+    stores = [n for n in walk(method) if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)]
     return {self_path(node, parameters[0].arg) for node in stores} if parameters else set()

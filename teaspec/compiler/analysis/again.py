@@ -12,6 +12,7 @@ from teaspec.compiler.analysis.names import outside_functions, root_names, targe
 from teaspec.compiler.analysis.operations import ITERATORS
 from teaspec.compiler.analysis.parallel import joined, parts_of
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import children, walk
 
 Names = frozenset[str]
 
@@ -47,7 +48,7 @@ class Again:
         """
         self.reader, self.changed, self.state = reader, changed, state
         self.iterators = _iterators(function)
-        self.nested = {n.name: n for s in function for n in ast.walk(s) if isinstance(n, ast.FunctionDef)}
+        self.nested = {n.name: n for s in function for n in walk(s) if isinstance(n, ast.FunctionDef)}
 
     def cut(self, suite: Sequence[ast.stmt], wanted: Names) -> tuple[list[ast.stmt], Names]:
         """What the names need.
@@ -155,7 +156,7 @@ class Again:
             raise NotAgainError(node, "it changes a value in place")
         if effects.captures or effects.unbinds or (effects.returns and not returns):
             raise NotAgainError(node, "it does more than bind a value")
-        if any(isinstance(part, (ast.Try, ast.Match, ast.Import, ast.ImportFrom)) for part in ast.walk(node)):
+        if any(isinstance(part, (ast.Try, ast.Match, ast.Import, ast.ImportFrom)) for part in walk(node)):
             raise NotAgainError(node, "it does more than bind a value")
         if effects.reads & self.changed:
             name = sorted(effects.reads & self.changed)[0]
@@ -178,7 +179,7 @@ class Again:
                         self._check_iterated(argument, node)
 
     def _check_iterated(self, node: ast.expr, at: ast.stmt) -> None:
-        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & self.iterators
+        names = {part.id for part in walk(node) if isinstance(part, ast.Name)} & self.iterators
         if names:
             raise NotAgainError(at, f"it iterates `{sorted(names)[0]}`, which may be iterated only once")
 
@@ -199,13 +200,13 @@ def _leaves_loop(node: ast.AST) -> bool:
         return True
     if isinstance(node, (ast.For, ast.While, ast.FunctionDef, ast.ClassDef)):
         return any(_leaves_loop(part) for part in getattr(node, "orelse", []))
-    return any(_leaves_loop(child) for child in ast.iter_child_nodes(node))
+    return any(_leaves_loop(child) for child in children(node))
 
 
 def _iterators(function: Sequence[ast.stmt]) -> set[str]:
     """The names that may hold what can be iterated only once."""
     found: set[str] = set()
-    for node in (part for statement in function for part in ast.walk(statement)):
+    for node in (part for statement in function for part in walk(statement)):
         if (
             isinstance(node, (ast.Assign, ast.NamedExpr, ast.AnnAssign))
             and node.value is not None
@@ -222,7 +223,7 @@ def _is_once(value: ast.expr) -> bool:
     if isinstance(value, ast.Call):
         name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
         return name in ITERATORS
-    return any(isinstance(part, ast.GeneratorExp) for part in (value, *ast.iter_child_nodes(value)))
+    return any(isinstance(part, ast.GeneratorExp) for part in (value, *children(value)))
 
 
 _CONTEXTS = frozenset("no_grad enable_grad inference_mode set_grad_enabled autocast nullcontext".split())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in, reached
 from teaspec.compiler.analysis.search import calls_of, mentions_of
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, did_you_mean
@@ -17,7 +18,7 @@ Place = tuple[FunctionSource, ast.AST]
 def looked_up_by_name(module: ModuleSource) -> Place | None:
     """Where a forward looks up submodules by a name that it makes: `getattr(self, f"block_{i}")`."""
     for function in reached(module):
-        for node in ast.walk(function.node):
+        for node in walk(function.node):
             is_getattr = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr"
             arguments = node.args if is_getattr and isinstance(node, ast.Call) else []
             made = len(arguments) > 1 and not isinstance(arguments[1], ast.Constant)

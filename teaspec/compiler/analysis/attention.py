@@ -18,6 +18,7 @@ from teaspec.compiler.analysis.loops import method_name
 from teaspec.compiler.analysis.names import bound_names, calls_in_order, self_path, target_names
 from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import settled
+from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 FollowInto = Callable[[FunctionSource, "AttentionCut", ast.Call, FunctionSource], "ast.expr | None"]
@@ -100,7 +101,7 @@ class AttentionCut:
         if isinstance(node, ast.With):
             body, ends = self._suite(node.body, trail)
             return ast.copy_location(ast.With(items=node.items, body=body), node), ends
-        compound = any(isinstance(child, ast.stmt) for child in ast.iter_child_nodes(node))
+        compound = any(isinstance(child, ast.stmt) for child in children(node))
         received = None if compound else self._received(node, trail)
         if received is not None:
             self.found = True
@@ -178,11 +179,11 @@ class AttentionCut:
         return any(
             (isinstance(node, ast.Name) and node.id in trail.held)
             or (isinstance(node, ast.Call) and node is self.norm_call)
-            for node in ast.walk(expression)
+            for node in walk(expression)
         )
 
     def _follow_assignments(self, node: ast.stmt, trail: Trail) -> None:
-        for part in ast.walk(node):
+        for part in walk(node):
             if not isinstance(part, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)) or part.value is None:
                 continue
             value = part.value

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.names import METHODS, callee_name, item_bindings, root_names, target_names
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import NormPath
 
 Read = tuple[str, "ast.AST | None"]
@@ -32,7 +33,7 @@ class BlockState:
         self.self_name = reader.function.self_name
         self.names = self._block_names(everything, self.self_name)
         self.stored, self.made = _stored_attributes(norm)
-        nodes = (node for statement in everything for node in ast.walk(statement))
+        nodes = (node for statement in everything for node in walk(statement))
         self.stored |= {
             n.attr: n for n in nodes
             if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
@@ -45,7 +46,7 @@ class BlockState:
 
     def runs(self, node: ast.AST) -> bool:
         """Whether a node of the forward may run a block: itself, or in a function that it calls."""
-        return any(self._runs(part) for part in ast.walk(node) if isinstance(part, ast.Call))
+        return any(self._runs(part) for part in walk(node) if isinstance(part, ast.Call))
 
     def _runs(self, call: ast.Call) -> bool:
         name = callee_name(call.func, self.self_name)
@@ -61,7 +62,7 @@ class BlockState:
     def _names_blocks(self, function: ast.FunctionDef, seen: frozenset[str]) -> bool:
         """Whether a function names a list of blocks, or calls one that does."""
         this = next((a.arg for a in [*function.args.posonlyargs, *function.args.args]), "self")
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Attribute) and self._path(node, this, {}) is not None:
                 return True
             name = callee_name(node.func, this) if isinstance(node, ast.Call) else ""
@@ -71,8 +72,8 @@ class BlockState:
         return False
 
     def _reads(self, node: ast.AST, self_name: str, names: Mapping[str, str], seen: frozenset[str]) -> Iterator[Read]:
-        computing = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call) and self._computes(part)}
-        for part in ast.walk(node):
+        computing = {id(part.func) for part in walk(node) if isinstance(part, ast.Call) and self._computes(part)}
+        for part in walk(node):
             if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Load) and id(part) not in computing:
                 owner = self._path(part.value, self_name, names)
                 if owner is not None and not self._is_fixed(owner, part.attr):
@@ -106,7 +107,7 @@ class BlockState:
     def _computes(self, call: ast.Call) -> bool:
         """Whether what is called, if it is in a block, computes from what it is given; a method may look up."""
         method = self.norm.frames[0].methods.get(call.func.attr) if isinstance(call.func, ast.Attribute) else None
-        parts = ast.walk(method.node) if method is not None else ()
+        parts = walk(method.node) if method is not None else ()
         looks = any(isinstance(part, ast.Attribute) and part.attr in self.stored for part in parts)
         return bool(call.args or call.keywords) and not looks
 
@@ -142,7 +143,7 @@ class BlockState:
     def _block_names(self, statements: Sequence[ast.AST], self_name: str) -> dict[str, str]:
         """The local names that may hold a block, or a list of blocks, each with the list."""
         names: dict[str, str] = {}
-        nodes = [node for statement in statements for node in ast.walk(statement)]
+        nodes = [node for statement in statements for node in walk(statement)]
         while True:
             before = len(names)
             for node in nodes:
@@ -177,7 +178,7 @@ def _stored_attributes(norm: NormPath) -> tuple[dict[str, ast.AST], set[str]]:
     stored: dict[str, ast.AST] = {}
     made: set[str] = set()
     for method in norm.frames[0].methods.values():
-        for node in ast.walk(method.node):
+        for node in walk(method.node):
             if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store):
                 continue
             if method.self_name in root_names(node):

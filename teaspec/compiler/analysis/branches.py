@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import walk
 
 
 def cut_branches(
@@ -95,7 +96,7 @@ def _branch(statement: ast.If, then: Sequence[ast.stmt], other: Sequence[ast.stm
 
 
 def _is_plain(test: ast.expr) -> bool:
-    return all(isinstance(node, _PLAIN) for node in ast.walk(test))
+    return all(isinstance(node, _PLAIN) for node in walk(test))
 
 
 _PLAIN = (

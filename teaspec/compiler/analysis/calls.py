@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from teaspec.compiler.analysis.names import callee_name, root_names, self_attribute
 from teaspec.compiler.analysis.operations import (
@@ -17,6 +18,7 @@ from teaspec.compiler.analysis.operations import (
     RANDOM_AT,
     RANDOM_IF,
 )
+from teaspec.compiler.analysis.walking import walk
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,24 @@ class CallSummary:
             self.external or other.external,
             self.fresh and other.fresh,
         )
+
+
+Known = tuple[tuple[str, CallSummary], ...]
+"""The summaries of what a node calls, by name."""
+
+
+def known_in(node: ast.AST, summaries: Mapping[str, CallSummary], self_name: str) -> Known:
+    """What is known of the functions that a node calls: all that its effects depend on besides its own text."""
+    if not summaries:
+        return ()
+    return tuple((name, summaries[name]) for name in _called(node, self_name) if name in summaries)
+
+
+@lru_cache(maxsize=4096)
+def _called(node: ast.AST, self_name: str) -> tuple[str, ...]:
+    """The names by which summaries know what a node calls, each once."""
+    calls = (part for part in walk(node) if isinstance(part, ast.Call))
+    return tuple(dict.fromkeys(callee_name(call.func, self_name) for call in calls))
 
 
 def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_name: str) -> set[str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
-from teaspec.compiler.analysis.calls import CallSummary, changed_by_call
+from teaspec.compiler.analysis.calls import CallSummary, Known, changed_by_call, known_in
 from teaspec.compiler.analysis.names import parameters_of, self_attribute
 from teaspec.compiler.analysis.operations import FILLS, FRESH, LOOKS, ONLY_LOOKS
+from teaspec.compiler.analysis.walking import children, walk, walked
 
 _DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _MAKERS = frozenset({"list", "dict", "set"})
@@ -33,7 +35,12 @@ def own_containers(function: ast.FunctionDef, summaries: Mapping[str, CallSummar
         summaries: What is known of functions that it calls.
         self_name: The name of its first parameter.
     """
-    uses = _Uses(function, summaries, self_name)
+    return _own(function, self_name, known_in(function, summaries, self_name))
+
+
+@lru_cache(maxsize=256)
+def _own(function: ast.FunctionDef, self_name: str, known: Known) -> frozenset[str]:
+    uses = _Uses(function, dict(known), self_name)
     arguments = set(parameters_of(function.args))
     rebound, of_the_caller = _rebound(function, arguments)
     kept: dict[str, bool] = dict.fromkeys(arguments - rebound, False)
@@ -53,7 +60,7 @@ def _rebound(function: ast.FunctionDef, arguments: set[str]) -> tuple[set[str], 
     waiting = set(arguments)
     for statement in function.body:
         plain = isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
-        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id in waiting]
+        names = [node for node in walk(statement) if isinstance(node, ast.Name) and node.id in waiting]
         bound = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
         places |= {id(node) for node in names if isinstance(node.ctx, ast.Load)}
         rebound |= bound if plain else set()
@@ -63,7 +70,7 @@ def _rebound(function: ast.FunctionDef, arguments: set[str]) -> tuple[set[str], 
 
 def _names(node: ast.AST, *, inside: bool) -> Iterator[tuple[ast.Name, bool]]:
     """The names below a node, and whether they stand in a nested function."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, ast.Name):
             yield child, inside
         yield from _names(child, inside=inside or isinstance(child, _SCOPES))
@@ -82,7 +89,7 @@ def _is_new(value: ast.expr | None) -> bool:
 
 class _Uses:
     def __init__(self, function: ast.FunctionDef, summaries: Mapping[str, CallSummary], self_name: str) -> None:
-        self.parents = {child: node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
+        self.parents = {child: node for node in walked(function) for child in children(node)}
         self.summaries, self.self_name = summaries, self_name
         self.bound: set[str] = set()
 

@@ -12,6 +12,7 @@ from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.loops import item_names
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 PARAMETER = -1
@@ -89,7 +90,7 @@ class Reader:
         return frozenset(
             path
             for statement in statements
-            for node in ast.walk(statement)
+            for node in walk(statement)
             if isinstance(node, ast.Call)
             and (path := self_path(node.func, self.function.self_name)) is not None
             and path in self.module.children
@@ -97,7 +98,7 @@ class Reader:
 
     def called_items(self, statement: ast.stmt) -> frozenset[str]:
         """The paths of the lists whose items a statement calls by a local name."""
-        calls = (node for node in (ast.walk(statement) if self.items else ()) if isinstance(node, ast.Call))
+        calls = (node for node in (walk(statement) if self.items else ()) if isinstance(node, ast.Call))
         names = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
         return frozenset(self.items[name] for name in names & self.items.keys())
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Any
 
+from teaspec.compiler.analysis.walking import children
 from teaspec.compiler.forms.source import SourceFile
 
 
@@ -55,11 +56,12 @@ def _definitions(path: str) -> dict[tuple[str, int], tuple[ast.FunctionDef, str]
     owners: list[tuple[ast.AST, str]] = [(syntax_tree(path), "")]
     while owners:
         parent, owner = owners.pop()
-        for child in ast.iter_child_nodes(parent):
+        for child in children(parent):
             if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = min([child.lineno, *(d.lineno for d in child.decorator_list)])
                 found[child.name, first] = (child, owner)
-            owners.append((child, child.name if isinstance(child, ast.ClassDef) else owner))
+            if not isinstance(child, ast.expr):  # which holds no definition
+                owners.append((child, child.name if isinstance(child, ast.ClassDef) else owner))
     return found
 
 

@@ -11,6 +11,7 @@ from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.names import bound_names, calls_in_order, outside_functions, parameters_of, self_path
 from teaspec.compiler.analysis.spread import preceding
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.analysis.written_scopes import TOP, Callee, Partial, Scope, UnclearError, held, resolved
 
 _DEPTH = 6
@@ -116,11 +117,11 @@ class DirectCalls:
                 continue
             later = bound_names(before[index + 1 :])
             if isinstance(statement, ast.FunctionDef):
-                fixed = {n.id for d in _defaults(statement) for n in ast.walk(d) if isinstance(n, ast.Name)}
+                fixed = {n.id for d in _defaults(statement) for n in walk(d) if isinstance(n, ast.Name)}
                 return None if fixed & later or statement.decorator_list else Callee(statement, Scope())
             if not isinstance(statement, ast.Assign) or not all(isinstance(t, ast.Name) for t in statement.targets):
                 return None
-            read = {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}
+            read = {node.id for node in walk(statement.value) if isinstance(node, ast.Name)}
             return None if read & later else self._callee(statement.value, TOP)
         return None
 
@@ -280,9 +281,9 @@ def _is_plain(statement: ast.stmt) -> bool:
 
 def _is_sure(call: ast.Call, statement: ast.stmt) -> bool:
     """Whether a statement makes a call whatever its expressions choose."""
-    chosen = [part for node in ast.walk(statement) if isinstance(node, ast.IfExp) for part in (node.body, node.orelse)]
-    chosen += [part for node in ast.walk(statement) if isinstance(node, ast.BoolOp) for part in node.values[1:]]
-    return not any(inner is call for part in chosen for inner in ast.walk(part))
+    chosen = [part for node in walk(statement) if isinstance(node, ast.IfExp) for part in (node.body, node.orelse)]
+    chosen += [part for node in walk(statement) if isinstance(node, ast.BoolOp) for part in node.values[1:]]
+    return not any(inner is call for part in chosen for inner in walk(part))
 
 
 def _is_simple(value: ast.expr) -> bool:

@@ -9,7 +9,7 @@ read of it are ordered like those of any local.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Effects:
 
     def then(self, later: Effects) -> Effects:
         """The effects of this followed by `later`."""
-        return replace(
-            _merged(self, later),
-            reads=self.reads | (later.reads - self.kills),
-            kills=self.kills | later.kills,
-            ends=self.ends or later.ends,
-        )
+        if later is NOTHING:
+            return self
+        if self is NOTHING:
+            return later
+        reads, ends = self.reads | (later.reads - self.kills), self.ends or later.ends
+        return _merged(self, later, reads=reads, kills=self.kills | later.kills, ends=ends)
 
     def either(self, other: Effects) -> Effects:
         """The effects of one of the two, not known which."""
@@ -61,13 +61,32 @@ class Effects:
             kills = (other if self.ends else self).kills if not (self.ends and other.ends) else self.kills | other.kills
         else:
             kills = self.kills & other.kills
-        return replace(_merged(self, other), kills=kills, ends=self.ends and other.ends)
+        return _merged(self, other, reads=self.reads | other.reads, kills=kills, ends=self.ends and other.ends)
 
     def maybe(self) -> Effects:
         """The effects of this if it may also not run, or stop in the middle."""
-        return self.either(Effects())
+        return self.either(NOTHING) if self.kills or self.ends else self
 
 
-def _merged(a: Effects, b: Effects) -> Effects:
-    """The union of two effects in every field."""
-    return Effects(**{f.name: getattr(a, f.name) | getattr(b, f.name) for f in fields(Effects)})
+NOTHING = Effects()
+"""What does nothing, to begin with. Whoever has none gives this one, so that nothing is joined with it."""
+
+
+def _merged(a: Effects, b: Effects, *, reads: frozenset[str], kills: frozenset[str], ends: bool) -> Effects:
+    """The union of two effects in every field but those in which their order matters."""
+    # Written out, since this is what the compiler does most.
+    return Effects(
+        reads=reads,
+        binds=a.binds | b.binds,
+        kills=kills,
+        changes=a.changes | b.changes,
+        captures=a.captures | b.captures,
+        aliases=a.aliases | b.aliases,
+        unbinds=a.unbinds | b.unbinds,
+        scoped=a.scoped | b.scoped,
+        external=a.external or b.external,
+        random=a.random or b.random,
+        raises=a.raises or b.raises,
+        returns=a.returns or b.returns,
+        ends=ends,
+    )

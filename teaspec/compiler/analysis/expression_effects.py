@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
-from teaspec.compiler.analysis.effects import Effects
+from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.names import (
     alias_sources,
     bound_names,
@@ -21,6 +21,7 @@ from teaspec.compiler.analysis.names import (
 )
 from teaspec.compiler.analysis.parallel import parts_of
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
+from teaspec.compiler.analysis.walking import children, walk
 
 
 class ExpressionReader:
@@ -48,8 +49,8 @@ class ExpressionReader:
 
     def _in_parts(self, node: ast.AST) -> Effects:
         """All parts are evaluated, one after the other."""
-        total = Effects()
-        for child in ast.iter_child_nodes(node):
+        total = NOTHING
+        for child in children(node):
             if isinstance(child, ast.expr):
                 total = total.then(self.expression(child))
             elif isinstance(child, ast.keyword):
@@ -83,7 +84,7 @@ class ExpressionReader:
         return self._assignment([node.target], node.value)
 
     def _in_lambda(self, node: ast.Lambda) -> Effects:
-        total = Effects()
+        total = NOTHING
         for default in [*node.args.defaults, *(d for d in node.args.kw_defaults if d)]:
             total = total.then(self.expression(default))
         captured = self._captured(node)
@@ -93,7 +94,7 @@ class ExpressionReader:
         own = {name for generator in node.generators for name in target_names(generator.target)}
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         outside = self.expression(node.generators[0].iter)  # evaluated before the comprehension's own names exist
-        inner = Effects()
+        inner = NOTHING
         for index, generator in enumerate(node.generators):
             if index:
                 inner = inner.then(self.expression(generator.iter))
@@ -167,7 +168,7 @@ class ExpressionReader:
             name = frozenset({target.id})
             return Effects(binds=name, kills=name, scoped=name)
         if isinstance(target, (ast.Tuple, ast.List)):
-            total = Effects()
+            total = NOTHING
             for element in target.elts:
                 total = total.then(self._store(element))
             return total
@@ -180,7 +181,7 @@ class ExpressionReader:
         roots = root_names(target)
         if self.self_name in roots:
             attributes = frozenset(
-                a for n in ast.walk(target) if isinstance(n, ast.Attribute) and (a := self_attribute(n, self.self_name))
+                a for n in walk(target) if isinstance(n, ast.Attribute) and (a := self_attribute(n, self.self_name))
             )
             return loaded.then(Effects(binds=attributes, external=True))
         return loaded.then(Effects(changes=frozenset(roots)))
@@ -192,13 +193,11 @@ class ExpressionReader:
             return self.expression(target.value).then(self.expression(target.slice))
         if isinstance(target, ast.Attribute):
             return self._in_attribute(target)
-        return Effects()
+        return NOTHING
 
     def _captured(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> frozenset[str]:
         body: Iterable[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else node.body
-        loaded = {
-            n.id for part in body for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
-        }
+        loaded = {n.id for part in body for n in walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         own = set(parameters_of(node.args))
         if not isinstance(node, ast.Lambda):
             own |= bound_names(node.body)

@@ -12,6 +12,7 @@ from teaspec.compiler.analysis.loops import find_loops
 from teaspec.compiler.analysis.names import parameters_of, root_names, target_names
 from teaspec.compiler.analysis.operations import RESHAPES
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.forms.source import ModuleSource
 
 
@@ -77,7 +78,7 @@ class Extent:
         given = self._effects(self.body[: self.first]).binds | {*parameters_of(self.model.forward.node.args)}
         if self.dual:
             made = made - {self.encoder}  # which a reused step restores, too
-        turns = {n for part in ast.walk(statement) if isinstance(part, ast.For) for n in target_names(part.target)}
+        turns = {n for part in walk(statement) if isinstance(part, ast.For) for n in target_names(part.target)}
         others = {name for name in effects.reads if "." not in name} - {self.hidden, self.model.forward.self_name}
         others -= turns | ({"enumerate", "len", "range", "reversed", "zip"} if turns else set())
         return effects.binds - turns == {self.hidden} and bool(others) and others <= given - made
@@ -103,14 +104,12 @@ class Extent:
 
     def _reshapes(self, statement: ast.stmt) -> bool:
         """Whether a statement binds the hidden stream to a part of it, a longer one, or one of another form."""
-        return self.hidden in self._binds(statement) and any(
-            self.hidden in _reshaped(node) for node in ast.walk(statement)
-        )
+        return self.hidden in self._binds(statement) and any(self.hidden in _reshaped(node) for node in walk(statement))
 
     def _outside_loops(self, suite: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
         """The statements without a suite of their own that stand in no loop over blocks."""
         for statement in suite:
-            inner = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
+            inner = [child for child in children(statement) if isinstance(child, ast.stmt)]
             if not inner:
                 yield statement
             elif not (isinstance(statement, ast.For) and self._is_over_blocks(statement)):
@@ -127,7 +126,7 @@ def _reshaped(node: ast.AST) -> frozenset[str]:
         return frozenset(root_names(node.value))
     # A plain function may give back anything.
     if isinstance(node, ast.Call) and (isinstance(node.func, ast.Name) or _attribute(node.func) in RESHAPES):
-        return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+        return frozenset(part.id for part in walk(node) if isinstance(part, ast.Name))
     return frozenset()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from teaspec.compiler.analysis.constants import number, numbers_of
 from teaspec.compiler.analysis.loops import iterated_lists
 from teaspec.compiler.analysis.names import path_names, self_path
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import FunctionSource, NormPath
 
 
@@ -52,14 +53,14 @@ def first_turn(loop: ast.For, norm: NormPath, function: FunctionSource) -> First
     if not names and not any(is_block for _, _, is_block in pairs):
         names = turn.looked_up(loop, numbers)
     is_block = turn.recognising(frozenset(names), numbers)
-    inside = (node for statement in loop.body for node in ast.walk(statement) if isinstance(node, ast.expr))
+    inside = (node for statement in loop.body for node in walk(statement) if isinstance(node, ast.expr))
     return FirstTurn(bindings, numbers, is_block) if any(map(is_block, inside)) else None
 
 
 def other_beginning(loop: ast.For, norm: NormPath, function: FunctionSource) -> str:
     """Says with what a loop begins that does not begin with the norm's block."""
     turn = _Turn(norm, function)
-    for node in ast.walk(loop.iter):
+    for node in walk(loop.iter):
         part = node.slice if isinstance(node, ast.Subscript) and turn.names_the_list(node.value) else None
         first = _beginning(part, {}) if isinstance(part, ast.Slice) else None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "reversed":
@@ -134,7 +135,7 @@ class _Turn:
     def looked_up(self, loop: ast.For, numbers: Mapping[str, int]) -> set[str]:
         """The names that the body of a loop binds to the block, and to nothing else."""
         found: set[str] = set()
-        inside = [part for statement in loop.body for part in ast.walk(statement)]
+        inside = [part for statement in loop.body for part in walk(statement)]
         stores = [part.id for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)]
         for node in inside:
             if isinstance(node, ast.Assign) and len(node.targets) == 1:

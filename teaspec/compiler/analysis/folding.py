@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.names import bound_names, parameters_of
+from teaspec.compiler.analysis.walking import walk
 
 _NOTHING = Known(frozenset(), "")
 
@@ -22,7 +23,7 @@ def folded(function: ast.FunctionDef) -> ast.FunctionDef:
     Args:
         function: The function; it is left as it is.
     """
-    if not any(_dead(node, function) for node in ast.walk(function)):
+    if not any(_dead(node, function) for node in walk(function)):
         return function
     made: ast.FunctionDef = _Folder(function).visit(copy.deepcopy(function))
     return made
@@ -34,11 +35,11 @@ def _dead(node: ast.AST, function: ast.FunctionDef) -> list[ast.stmt]:
     if not isinstance(node, ast.If) or way is None:
         return []
     dead = node.orelse if way else node.body
-    inside = [part for statement in dead for part in ast.walk(statement)]
+    inside = [part for statement in dead for part in walk(statement)]
     if any(isinstance(part, (ast.Yield, ast.YieldFrom, ast.Await, ast.Global, ast.Nonlocal)) for part in inside):
         return []
     places = {(part.lineno, part.col_offset) for part in inside if isinstance(part, ast.Name)}
-    others = [n for n in ast.walk(function) if isinstance(n, ast.Name) and (n.lineno, n.col_offset) not in places]
+    others = [n for n in walk(function) if isinstance(n, ast.Name) and (n.lineno, n.col_offset) not in places]
     bound = {n.id for n in others if not isinstance(n.ctx, ast.Load)}
     alone = bound_names(dead) - bound - {*parameters_of(function.args)}
     return [] if alone & {n.id for n in others} else dead

@@ -14,6 +14,7 @@ from teaspec.compiler.analysis.names import callee_name, outside_functions, self
 from teaspec.compiler.analysis.rewrite import renamed
 from teaspec.compiler.analysis.search import unanalysable, without_docstring
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 
 
@@ -31,7 +32,7 @@ def written_out(
         The function with the methods' statements in place of the calls, each with its own line number. Calls of methods
         whose statements would not mean the same there are left alone.
     """
-    if any(True for _ in unknown_syntax(function.node)):
+    if unknown_syntax(function.node):
         return function  # which is refused
     return _Writer(function, methods, loops).written()
 
@@ -50,7 +51,7 @@ def handed_above(
         How the function calls it, and the method; None where there is none.
     """
     found = [site for name in loops for site in find_loops(function.node, name, function, methods)]
-    returned = [node.value.func for node in ast.walk(function.node)
+    returned = [node.value.func for node in walk(function.node)
                 if isinstance(node, ast.Return) and isinstance(node.value, ast.Call)]  # fmt: skip
     called = {callee_name(f, function.self_name): method_name(f, function) for f in returned if super_attribute(f)}
     if len(called) != 1 or any(site.function.node is function.node for site in found):
@@ -63,7 +64,7 @@ def handed_above(
 
 def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
     made = copy.copy(node)
-    made.body = body
+    made.body = list(body)  # which goes on changing, and a tree that was read does not
     return made
 
 
@@ -118,14 +119,14 @@ class _Writer:
     def _is_turn(self, method: FunctionSource, call: ast.Call, targets: frozenset[str]) -> bool:
         """Whether a method is handed a block, or finds one by a number that it is handed."""
         given = {a.id for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Name)}
-        names = {part.id for part in ast.walk(call.func) if isinstance(part, ast.Name)}
+        names = {part.id for part in walk(call.func) if isinstance(part, ast.Name)}
         if not given & targets or names & targets:  # in no loop, there are none
             return False
-        paths = (self_path(part, method.self_name) for part in ast.walk(method.node) if isinstance(part, ast.Attribute))
+        paths = (self_path(part, method.self_name) for part in walk(method.node) if isinstance(part, ast.Attribute))
         if not _binds_surely(method):
             return False  # in a later turn, an unbound name would hold what it held in an earlier one
         looks_up = any(path in self.loops for path in paths)
-        loops = [n for n in ast.walk(self.function.node) if isinstance(n, ast.For)]
+        loops = [n for n in walk(self.function.node) if isinstance(n, ast.For)]
         over = {path for n in loops if target_names(n.target) == targets for path in iterated_lists(n, self.function)}
         return looks_up or bool(over & set(self.loops))
 
@@ -163,7 +164,7 @@ def _is_plain(name: str, method: FunctionSource, methods: Mapping[str, FunctionS
     """
     arguments, body = method.node.args, method.node.body
     returns = [part for statement in body for part in outside_functions(statement) if isinstance(part, ast.Return)]
-    nested = any(isinstance(part, _BIND_OTHERWISE) for statement in body for part in ast.walk(statement))
+    nested = any(isinstance(part, _BIND_OTHERWISE) for statement in body for part in walk(statement))
     return (
         not method.node.decorator_list
         and not (arguments.vararg or arguments.kwarg or arguments.posonlyargs)
@@ -190,7 +191,7 @@ def _leads_to(method: FunctionSource, name: str, methods: Mapping[str, FunctionS
 
 def _means_the_same(method: FunctionSource, function: FunctionSource) -> bool:
     """Whether names that are no locals of the method, and private ones, mean the same in the function."""
-    own = {node.id for node in ast.walk(method.node) if isinstance(node, ast.Name)} - _locals(method)
+    own = {node.id for node in walk(method.node) if isinstance(node, ast.Name)} - _locals(method)
     same_class = method.owner == function.owner or not _is_private(method)
     beside = method.file.path == function.file.path and same_class
     bound = effects_of(method.node.body, self_name=method.self_name).binds
@@ -208,7 +209,7 @@ def _binds_surely(method: FunctionSource) -> bool:
 
 def _is_private(method: FunctionSource) -> bool:
     """Whether a method uses names that Python spells differently in each class."""
-    names = (getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(method.node))
+    names = (getattr(node, "attr", getattr(node, "id", "")) for node in walk(method.node))
     return any(name.startswith("__") and not name.endswith("__") for name in names)
 
 
@@ -225,7 +226,7 @@ class _Names:
     ) -> None:
         self.method, self.function = method, function
         self.locals = _locals(method) - {method.self_name}
-        self.outer = _locals(function) | {n.id for n in ast.walk(function.node) if isinstance(n, ast.Name)}
+        self.outer = _locals(function) | {n.id for n in walk(function.node) if isinstance(n, ast.Name)}
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         stored = ast.copy_location(ast.Assign(targets=targets, value=ast.Constant(None)), statement)
         every = effects_of(function.node.body, self_name=function.self_name)
@@ -249,14 +250,14 @@ class _Names:
     def _keeps_name(self, parameter: str, given: Mapping[str, ast.expr]) -> bool:
         """Whether nobody needs what the function calls by a parameter's name, once the parameter is bound."""
         others = [e for p, e in given.items() if p != parameter]
-        needed = any(isinstance(n, ast.Name) and n.id == parameter for e in others for n in ast.walk(e))
+        needed = any(isinstance(n, ast.Name) and n.id == parameter for e in others for n in walk(e))
         return parameter in _locals(self.function) and not needed and parameter not in self.read_behind
 
     def _takes_name(self, parameter: str, given: Mapping[str, ast.expr]) -> bool:
         name = given[parameter]
         if not isinstance(name, ast.Name) or name.id not in _locals(self.function):
             return False
-        sharing = {p for p, e in given.items() if any(isinstance(n, ast.Name) and n.id == name.id for n in ast.walk(e))}
+        sharing = {p for p, e in given.items() if any(isinstance(n, ast.Name) and n.id == name.id for n in walk(e))}
         if not sharing & self.bound:
             return True  # nobody binds it in the helper
         return sharing == {parameter} and name.id not in self.read_behind

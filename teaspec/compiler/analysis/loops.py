@@ -6,6 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from teaspec.compiler.analysis.names import (
     item_bindings,
@@ -16,6 +17,7 @@ from teaspec.compiler.analysis.names import (
     target_names,
 )
 from teaspec.compiler.analysis.running import runs_in_loop
+from teaspec.compiler.analysis.walking import children, walk, walked
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 
@@ -59,15 +61,15 @@ def _outside_len(node: ast.AST) -> Iterator[ast.AST]:
     """A node and what lies in it; of what a list is asked for its length, nothing."""
     yield node
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"):
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             yield from _outside_len(child)
 
 
 def _looked_up(loop: ast.For) -> Iterator[ast.expr]:
     """What the body of a loop that counts takes items of: `blocks` in `blocks[i]`, `blocks[i : i + 2]`."""
     counting = counters(loop.target, loop.iter)
-    for node in (part for statement in loop.body for part in ast.walk(statement)) if counting else ():
-        keys = ast.walk(node.slice) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) else ()
+    for node in (part for statement in loop.body for part in walk(statement)) if counting else ():
+        keys = walk(node.slice) if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) else ()
         if any(isinstance(part, ast.Name) and part.id in counting for part in keys):
             yield node.value  # type: ignore[attr-defined]
 
@@ -88,21 +90,27 @@ def counters(target: ast.expr, iterable: ast.expr) -> set[str]:
 
 def item_names(function: FunctionSource, children: Collection[str]) -> dict[str, str]:
     """The local names that loops bind to items of lists of submodules, and nothing else does; each with the path."""
-    known, found = path_names(function.node, function.self_name), dict[str, set[str | None]]()
-    for loop in ast.walk(function.node):
+    items = _iterated(function.node, function.self_name)
+    return {name: path for name, path in items if path in children}
+
+
+@lru_cache(maxsize=256)
+def _iterated(function: ast.FunctionDef, self_name: str) -> tuple[tuple[str, str], ...]:
+    """The local names that loops bind to items of one thing below the module, and nothing else does; with its path."""
+    known, found = path_names(function, self_name), dict[str, set[str | None]]()
+    for loop in walked(function):
         if isinstance(loop, ast.For):
             for target, over in item_bindings(loop.target, loop.iter):
-                path = known.get(over.id) if isinstance(over, ast.Name) else self_path(over, function.self_name, known)
+                path = known.get(over.id) if isinstance(over, ast.Name) else self_path(over, self_name, known)
                 for name in target_names(target):
                     found.setdefault(name, set()).add(path if isinstance(target, ast.Name) else None)
-    stores = Counter(n.id for n in ast.walk(function.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    given = parameters_of(function.node.args)
-    loops = Counter(name for n in ast.walk(function.node) if isinstance(n, ast.For) for name in target_names(n.target))
-    return {
-        name: path for name, paths in found.items() for path in paths
-        if path is not None and path in children and len(paths) == 1
-        and stores[name] == loops[name] and name not in given
-    }  # fmt: skip
+    stores = Counter(n.id for n in walked(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    given = parameters_of(function.args)
+    loops = Counter(name for n in walked(function) if isinstance(n, ast.For) for name in target_names(n.target))
+    return tuple(
+        (name, path) for name, paths in found.items() for path in paths
+        if path is not None and len(paths) == 1 and stores[name] == loops[name] and name not in given
+    )  # fmt: skip
 
 
 def method_name(func: ast.AST, function: FunctionSource) -> str | None:
@@ -115,7 +123,7 @@ def called_methods(
     node: ast.AST, methods: Mapping[str, FunctionSource], function: FunctionSource
 ) -> Iterator[tuple[str, FunctionSource]]:
     """The module's own methods that a node of a function calls, or hands on to be called; each with its name."""
-    for part in ast.walk(node):
+    for part in walk(node):
         name = method_name(part, function) if isinstance(part, ast.Attribute) else None
         if name is not None and name in methods:
             yield name, methods[name]
@@ -137,7 +145,7 @@ def loops_in(
     seen: frozenset[str] = frozenset(),
 ) -> Iterator[LoopSite]:
     """Every loop over something below the module, in a node and in the methods that it calls."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.For):
             for path, expression in iterated_lists(part, function).items():
                 if path:
@@ -154,7 +162,6 @@ def find_loops(
     return [
         site
         for site in loops_in(node, function, methods)
-        if name in iterated_lists(site.node, site.function)
-        and site.blocks is iterated_lists(site.node, site.function)[name]
+        if iterated_lists(site.node, site.function).get(name) is site.blocks
         and runs_in_loop(site.node, name, site.function)
     ]

@@ -19,6 +19,7 @@ from teaspec.compiler.analysis.definitions import (
 )
 from teaspec.compiler.analysis.folding import folded
 from teaspec.compiler.analysis.names import self_path, super_attribute
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.functions import FindReplaced, HeldBackError, NotAMethodError, method_of
 from teaspec.compiler.forms.source import FunctionSource
@@ -117,7 +118,7 @@ def _called_above(cls: type, source: FunctionSource) -> list[tuple[type, str]]:
     """What a method calls by `super()`: the class that has it, and its name."""
     if "super" not in source.function.__code__.co_names:
         return []
-    names = dict.fromkeys(name for node in ast.walk(source.node) if (name := super_attribute(node)))
+    names = dict.fromkeys(name for node in walk(source.node) if (name := super_attribute(node)))
     ancestors = cls.__mro__
     own = [inspect.unwrap(f) if callable(f := vars(c).get(source.node.name)) else None for c in ancestors]
     if source.function not in own:
@@ -133,7 +134,6 @@ def _called_above(cls: type, source: FunctionSource) -> list[tuple[type, str]]:
 
 def _method_of(spec: Spec, module: Any, name: str, where: Path, find: FindReplaced) -> Any:
     cls = type(module)
-    own = function_label(getattr(cls, name, None), "the method of its class")
     try:
         return method_of(module, name, find)
     except NotAMethodError as error:
@@ -147,6 +147,7 @@ def _method_of(spec: Spec, module: Any, name: str, where: Path, find: FindReplac
             f"`{cls.__name__}.{name}` was replaced while hooks around this instance go on calling the one of before"
         )
         help_lines = ("replace it before hooks are put on, or take them off and put them on again",)
+    own = function_label(getattr(cls, name, None), "the method of its class")
     raise refusal(spec, "replaced-forward", message, where, help_lines, own)
 
 
@@ -157,7 +158,7 @@ def _holds_landmarks(spec: Spec, function: FunctionType) -> bool:
     if node is None or not parameters:
         return False
     landmarks = {*spec.blocks.loops, *spec.norm.split("."), spec.forward} - {"forward"}
-    attributes = (part for part in ast.walk(node) if isinstance(part, ast.Attribute))
+    attributes = (part for part in walk(node) if isinstance(part, ast.Attribute))
     return any(self_path(part, parameters[0].arg) in landmarks for part in attributes)
 
 

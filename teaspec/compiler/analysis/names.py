@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from teaspec.compiler.analysis.operations import FRESH, NUMBERS, PLAIN_ATTRIBUTES
+from teaspec.compiler.analysis.walking import children, walk, walked
 
 NO_NAMES: Mapping[str, str] = {}
 METHODS = ("self.", "super().")
@@ -67,12 +68,12 @@ def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] =
 def path_names(function: ast.FunctionDef, self_name: str) -> dict[str, str]:
     """The local names of a function that stand for a path below the model: bound once, to nothing else."""
     bound: dict[str, list[ast.expr | None]] = {}
-    for node in ast.walk(function):
+    for node in walked(function):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             bound.setdefault(node.targets[0].id, []).append(node.value)
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             bound.setdefault(node.id, [])
-    times = Counter(n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
+    times = Counter(n.id for n in walked(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load))
     found: dict[str, str] = {}
     for name, values in bound.items():
         path = self_path(values[0], self_name) if len(values) == 1 and times[name] == 1 and values[0] else None
@@ -112,7 +113,7 @@ def root_names(node: ast.expr) -> set[str]:
         node = node.value
     if isinstance(node, ast.Name):
         return {node.id}
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
 def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
@@ -153,22 +154,24 @@ def _handed_on(value: ast.AST, self_name: str) -> list[ast.expr]:
             return [keyword.value for keyword in value.keywords if keyword.arg == "out"]
         called = function.value if isinstance(function, ast.Attribute) else function
         return [called, *value.args, *(keyword.value for keyword in value.keywords)]
-    inner = [part for part in ast.iter_child_nodes(value) if not isinstance(part, ast.expr)]
-    parts = [part for part in ast.iter_child_nodes(value) if isinstance(part, ast.expr)]
+    inner = [part for part in children(value) if not isinstance(part, ast.expr)]
+    parts = [part for part in children(value) if isinstance(part, ast.expr)]
     return [*parts, *(part for one in inner for part in _handed_on(one, self_name))]
 
 
 def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
     """A node and what lies in it, bodies of nested functions and classes left out."""
-    yield node
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-        for child in ast.iter_child_nodes(node):
-            yield from outside_functions(child)
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        if not isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            waiting += reversed(children(one))
 
 
 def calls_in_order(node: ast.AST) -> Iterator[ast.Call]:
     """The calls in a statement or expression, in the order in which they are evaluated; suites and lambdas left out."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if not isinstance(child, (ast.stmt, ast.Lambda)):
             yield from calls_in_order(child)
     if isinstance(node, ast.Call):
@@ -186,10 +189,7 @@ def bound_names(body: Iterable[ast.stmt]) -> set[str]:
     found: set[str] = set()
     for statement in body:
         inner = {
-            id(name)
-            for part in ast.walk(statement)
-            if isinstance(part, ast.comprehension)
-            for name in ast.walk(part.target)
+            id(name) for part in walk(statement) if isinstance(part, ast.comprehension) for name in walk(part.target)
         }
         for node in outside_functions(statement):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in inner:

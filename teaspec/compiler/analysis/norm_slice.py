@@ -22,6 +22,7 @@ from teaspec.compiler.analysis.search import simple_statements
 from teaspec.compiler.analysis.slice_effects import NormSliceError
 from teaspec.compiler.analysis.slice_functions import SliceFunctions
 from teaspec.compiler.analysis.truncate import truncate
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
 
@@ -93,7 +94,7 @@ class _Slicer:
     def _functions_calling(self, frame: ModuleSource, step: str) -> Iterator[FunctionSource]:
         others = [m for m in frame.methods.values() if m.node is not frame.forward.node]
         for function in [frame.forward, *others]:
-            for node in ast.walk(function.node):
+            for node in walk(function.node):
                 if isinstance(node, ast.Call) and self_path(node.func, function.self_name) == step:
                     yield function
                     break

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from teaspec.compiler.analysis.names import outside_functions
+from teaspec.compiler.analysis.walking import walk
 
 
 def parts_of(node: ast.stmt) -> list[ast.Assign]:
@@ -66,18 +67,18 @@ def split_parallel(body: Iterable[ast.stmt]) -> list[ast.stmt]:
     out: list[ast.stmt] = []
     for statement in suite:
         parts = parts_of(statement)
-        works = any(isinstance(node, ast.Call) for part in parts for node in ast.walk(part))
+        works = any(isinstance(node, ast.Call) for part in parts for node in walk(part))
         bound: set[str] = set()
         independent = True
         for part in parts:
             independent = independent and not bound & _read(part)
-            bound |= {node.id for node in ast.walk(part) if isinstance(node, ast.Name) and not _is_read(node)}
+            bound |= {node.id for node in walk(part) if isinstance(node, ast.Name) and not _is_read(node)}
         out += parts if works and independent and not bound & captured else [statement]
     return out
 
 
 def _read(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and _is_read(part)}
+    return {part.id for part in walk(node) if isinstance(part, ast.Name) and _is_read(part)}
 
 
 def _is_read(name: ast.Name) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from teaspec.compiler.analysis.names import outside_functions
 from teaspec.compiler.analysis.search import simple_statements
+from teaspec.compiler.analysis.walking import walk
 
 
 def way_past(
@@ -35,7 +36,7 @@ def way_past(
 
 def _mentions(statement: ast.stmt, leads: Callable[[ast.expr], bool]) -> bool:
     """Whether a statement that does not end the way names what leads to the norm."""
-    loads = [n for n in ast.walk(statement) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
+    loads = [n for n in walk(statement) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
     is_binding = isinstance(statement, ast.Assign) and leads(statement.value)
     is_end = isinstance(statement, ast.Return) or is_binding
     return not is_end and any(isinstance(node.ctx, ast.Load) and leads(node) for node in loads)

@@ -152,8 +152,7 @@ class _Qualifier(ast.NodeTransformer):
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
         node.returns = None
         self._defaults(node.args)
-        bound = effects_of(node.body).binds
-        self.scopes.append(frozenset(a.arg for a in _arguments(node.args)) | bound)
+        self.scopes.append(frozenset(a.arg for a in _arguments(node.args)) | _bound(node.body))
         node.body = [self.visit(statement) for statement in node.body]
         self.scopes.pop()
         return node
@@ -162,7 +161,7 @@ class _Qualifier(ast.NodeTransformer):
         node.bases = [self.visit(base) for base in node.bases]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
-        self.scopes.append(frozenset(effects_of(node.body).binds))
+        self.scopes.append(_bound(node.body))
         node.body = [self.visit(statement) for statement in node.body]
         self.scopes.pop()
         return node
@@ -181,6 +180,11 @@ class _Qualifier(ast.NodeTransformer):
             argument.annotation = None
         arguments.defaults = [self.visit(default) for default in arguments.defaults]
         arguments.kw_defaults = [self.visit(default) if default else None for default in arguments.kw_defaults]
+
+
+def _bound(body: list[ast.stmt]) -> frozenset[str]:
+    """The names that a suite binds. It is about to be changed, which nothing is that was read; so a copy is read."""
+    return effects_of(copy.deepcopy(body)).binds
 
 
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:

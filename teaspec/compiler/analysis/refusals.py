@@ -12,6 +12,7 @@ from teaspec.compiler.analysis.left_behind import LeftBehind
 from teaspec.compiler.analysis.names import outside_functions
 from teaspec.compiler.analysis.nested import only_called_in
 from teaspec.compiler.analysis.views import views_of
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError
@@ -97,7 +98,7 @@ class Refusals:
         """What blocks leave on the model, which belongs to whatever call ran them last."""
         message = f"the postlude reads `{found.read}`, which belongs to whatever call ran the blocks last"
         forward, block = self.source.model.forward, self.source.norm.frames[0].forward
-        inside = any(found.left is node for statement in body for node in ast.walk(statement))
+        inside = any(found.left is node for statement in body for node in walk(statement))
         left = (forward if inside else block).file.label(found.left, "the blocks may leave it here")
         if found.reader is None:
             message = f"the blocks leave `{found.read}` on the model; behind a reused step it is that of another call"

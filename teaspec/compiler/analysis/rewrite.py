@@ -7,6 +7,7 @@ import copy
 from collections.abc import Mapping
 
 from teaspec.compiler.analysis.names import callee_name, outside_functions
+from teaspec.compiler.analysis.walking import walk
 
 
 class _Renamer(ast.NodeTransformer):
@@ -83,6 +84,6 @@ def unbinding_marked(name: str, mark: str, at: ast.AST) -> ast.stmt:
 
 
 def _located(made: ast.stmt, at: ast.AST) -> ast.stmt:
-    for node in ast.walk(made):
+    for node in walk(made):
         ast.copy_location(node, at)
     return made

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from teaspec.compiler.analysis.names import item_bindings, path_names, self_path, target_names
+from teaspec.compiler.analysis.walking import children, walk, walked
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -22,7 +23,7 @@ def runs_in_loop(loop: ast.For, name: str, function: FunctionSource) -> bool:
     """
     items = _Items(name, function)
     for target, over in item_bindings(loop.target, loop.iter):
-        if not any(items.is_list(node) for node in ast.walk(over)):
+        if not any(items.is_list(node) for node in walk(over)):
             continue
         if not isinstance(target, ast.Name):
             return True  # whatever each of these names is
@@ -51,7 +52,7 @@ class _Items:
         self.name, self.self_name = name, function.self_name
         self.known = path_names(function.node, function.self_name)
         self.names = {
-            target for node in ast.walk(function.node) if isinstance(node, ast.Assign) and self._is_item(node.value)
+            target for node in walked(function.node) if isinstance(node, ast.Assign) and self._is_item(node.value)
             for one in node.targets for target in target_names(one)
         }  # fmt: skip
 
@@ -90,7 +91,7 @@ class _Items:
 def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
     """The parts of a node; with whether it is a call that is given something."""
     given = isinstance(node, ast.Call) and bool(node.args or node.keywords)
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         yield child, given
 
 

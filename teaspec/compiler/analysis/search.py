@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import children, walk
 
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -18,7 +19,7 @@ def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 def simple_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements without a suite of their own, at any depth."""
     for statement in body:
-        inner = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.stmt)]
+        inner = [child for child in children(statement) if isinstance(child, ast.stmt)]
         if inner and not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
             yield from simple_statements(inner)
         elif not inner:
@@ -27,14 +28,14 @@ def simple_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 def calls_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.Call]:
     """The calls of the submodule or method `self.<path>` inside a node."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Call) and self_path(part.func, self_name) in {path, f"{path}.forward"}:
             yield part
 
 
 def mentions_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
     """The places inside a node where `self.<path>` is read."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Attribute) and self_path(part, self_name) == path:
             yield part
 
@@ -50,7 +51,7 @@ def made_of(names: Iterable[str], suite: Sequence[ast.stmt], self_name: str) -> 
 
 def unanalysable(function: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
     """The places in a function that no analysis can follow, each with its code and what the function does there."""
-    for node in ast.walk(function):
+    for node in walk(function):
         if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await)):
             yield node, "yield-in-forward", "yields or awaits"
         elif isinstance(node, (ast.Global, ast.Nonlocal)):

@@ -9,6 +9,7 @@ from functools import lru_cache
 from teaspec.compiler.analysis.calls import draws_random
 from teaspec.compiler.analysis.names import outside_functions, parameters_of, root_names, self_path
 from teaspec.compiler.analysis.operations import PLAIN_ATTRIBUTES
+from teaspec.compiler.analysis.walking import children
 
 _CONVERSIONS = frozenset("to type type_as float half bfloat16 double cpu cuda contiguous detach".split())
 """Methods that make of a tensor what they have made of it before."""
@@ -108,7 +109,7 @@ class _Method:
         if isinstance(value, ast.Call):
             random = draws_random(value, self.self_name)
             return not random and self._is_form(value.func) and all(map(self._is_form, _given(value)))
-        parts = [part for part in ast.iter_child_nodes(value) if isinstance(part, ast.expr)]
+        parts = [part for part in children(value) if isinstance(part, ast.expr)]
         return isinstance(value, _MADE_OF_PARTS) and all(map(self._is_form, parts))
 
     # What is read

@@ -9,6 +9,7 @@ from teaspec.compiler.analysis.dataflow import Aliases, Reader
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import target_names
 from teaspec.compiler.analysis.trace_values import ValueTracer
+from teaspec.compiler.analysis.walking import walk
 
 
 def sharing(reader: Reader, statements: Sequence[ast.stmt], streams: frozenset[str], tracer: ValueTracer) -> Aliases:
@@ -22,7 +23,7 @@ def sharing(reader: Reader, statements: Sequence[ast.stmt], streams: frozenset[s
         streams: The names of its streams.
         tracer: Knows which names hold blocks.
     """
-    nodes = [node for statement in statements for node in ast.walk(statement) if isinstance(node, ast.stmt)]
+    nodes = [node for statement in statements for node in walk(statement) if isinstance(node, ast.stmt)]
     return Aliases([_shared(reader, node, streams, tracer) for node in nodes], reader.containers)
 
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from teaspec.compiler.analysis.dataflow import Aliases, Reader, parameter_names
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -26,7 +27,7 @@ class NormSliceError(Exception):
 
 
 def _refuse_foreign_contexts(source: FunctionSource, statement: ast.stmt) -> None:
-    for node in ast.walk(statement):
+    for node in walk(statement):
         items = node.items if isinstance(node, (ast.With, ast.AsyncWith)) else []
         if any(not isinstance(item.context_expr, ast.Call) for item in items):
             message = "computing the modulated input on its own would enter a context that the blocks enter too"

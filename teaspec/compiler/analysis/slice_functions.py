@@ -14,6 +14,7 @@ from teaspec.compiler.analysis.prune import prune
 from teaspec.compiler.analysis.slice_effects import NormSliceError, copies, refuse_effects
 from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import merge_equal_branches, straighten
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
 
@@ -82,7 +83,7 @@ class SliceFunctions:
             # Whether the model calls its first block, and how, does not matter to what the block would compute.
             suite = straighten(suite, reader)
             ends = ends or isinstance(suite[-1], ast.Return)
-        own = {id(node) for node in ast.walk(source.node) if isinstance(node, ast.Return)}
+        own = {id(node) for node in walk(source.node) if isinstance(node, ast.Return)}
         ends = ends and not any(id(node) in own for s in suite for node in outside_functions(s))
         if not ends:
             passing = f"`{source.title}` can pass by the norm"

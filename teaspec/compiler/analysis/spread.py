@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teaspec.compiler.analysis.dataflow import Reader
+from teaspec.compiler.analysis.walking import walk
 
 Items = dict[int | str, ast.expr]
 """Every item of a tuple or list by its index, or the items that are known of a dict by their key."""
@@ -52,14 +53,14 @@ def _items_of(spread: ast.expr, known: Mapping[str, Items]) -> Items | None:
 def preceding(suite: Sequence[ast.stmt], node: ast.AST) -> list[ast.stmt]:
     """The statements on the way to a node: those before it in each suite around it, loops entered just now."""
     for index, statement in enumerate(suite):
-        if any(part is node for part in ast.walk(statement)):
+        if any(part is node for part in walk(statement)):
             return [*suite[:index], *_entered(statement, node)]
     return []
 
 
 def _entered(statement: ast.stmt, node: ast.AST) -> list[ast.stmt]:
     suites = [suite for name in ("body", "orelse") if (suite := getattr(statement, name, None))]
-    inside = next((s for s in suites if any(part is node for inner in s for part in ast.walk(inner))), None)
+    inside = next((s for s in suites if any(part is node for inner in s for part in walk(inner))), None)
     if inside is None or isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return []
     header: ast.stmt = statement  # whatever may have run of it
@@ -83,7 +84,7 @@ def _note(reader: Reader, statement: ast.stmt, names: set[str], known: dict[str,
             is_dict = name in reader.containers and not any(isinstance(key, int) for key in before)
             known[name] = _filled(statement, name, before) if is_dict else {}
         for key, value in list(known.get(name, {}).items()):
-            if any(isinstance(node, ast.Name) and node.id in effects.binds for node in ast.walk(value)):
+            if any(isinstance(node, ast.Name) and node.id in effects.binds for node in walk(value)):
                 del known[name][key]
                 if isinstance(key, int):
                     known[name][key] = _item(name, key, value)
@@ -116,8 +117,8 @@ def _filled(statement: ast.stmt, name: str, before: Items) -> Items:
         if call.args or len(named) != len(call.keywords):
             return {}
         return {**{key: value for key, value in before.items() if key not in named}, **_simple(named)}
-    uses = [node for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id == name]
-    stores = [node for node in ast.walk(statement) if isinstance(node, ast.Subscript) and node.value in uses]
+    uses = [node for node in walk(statement) if isinstance(node, ast.Name) and node.id == name]
+    stores = [node for node in walk(statement) if isinstance(node, ast.Subscript) and node.value in uses]
     keys = [s.slice.value for s in stores if isinstance(s.slice, ast.Constant) and isinstance(s.ctx, ast.Store)]
     if len(keys) != len(uses):
         return {}

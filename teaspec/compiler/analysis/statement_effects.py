@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from teaspec.compiler.analysis.calls import CallSummary, changed_by_call
-from teaspec.compiler.analysis.effects import Effects
+from teaspec.compiler.analysis.calls import CallSummary, Known, changed_by_call, known_in
+from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader
 from teaspec.compiler.analysis.names import alias_sources, callee_name, root_names, target_names
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
+from teaspec.compiler.analysis.walking import children, walk
 
 NO_SUMMARIES: Mapping[str, CallSummary] = {}
 
@@ -32,12 +34,21 @@ def effects_of(
     return reader.suite([statements] if isinstance(statements, ast.stmt) else statements)
 
 
+# Each pass asks anew, for a statement and for the suites that it stands in. A statement is never changed: what rewrites
+# one works on a copy. So its effects depend on the summaries of what it calls, and on nothing else.
+@lru_cache(maxsize=4096)
+def _read(node: ast.stmt, self_name: str, known: Known) -> Effects:
+    if type(node) not in STATEMENTS:
+        raise UnknownSyntaxError(node)
+    return STATEMENTS[type(node)](StatementReader(dict(known), self_name), node)
+
+
 class StatementReader(ExpressionReader):
     """Reads the effects of statements."""
 
     def suite(self, statements: Iterable[ast.stmt]) -> Effects:
         """The effects of statements that run one after the other."""
-        total = Effects()
+        total = NOTHING
         for statement in statements:
             total = total.then(self.statement(statement))
         return total
@@ -48,12 +59,10 @@ class StatementReader(ExpressionReader):
         Raises:
             UnknownSyntaxError: It is of a kind that is not known, or holds one.
         """
-        if type(node) not in STATEMENTS:
-            raise UnknownSyntaxError(node)
-        return STATEMENTS[type(node)](self, node)
+        return _read(node, self.self_name, known_in(node, self.summaries, self.self_name))
 
     def _on_nothing(self, node: ast.stmt) -> Effects:
-        return Effects()
+        return NOTHING
 
     def _on_expr(self, node: ast.Expr) -> Effects:
         effects = self.expression(node.value)
@@ -95,7 +104,7 @@ class StatementReader(ExpressionReader):
         return loaded.then(self._store(node.target)).then(Effects(changes=changed))
 
     def _on_delete(self, node: ast.Delete) -> Effects:
-        total = Effects()
+        total = NOTHING
         for target in node.targets:
             if isinstance(target, ast.Name):
                 name = frozenset({target.id})
@@ -105,14 +114,14 @@ class StatementReader(ExpressionReader):
         return total
 
     def _on_return(self, node: ast.Return) -> Effects:
-        value = self.expression(node.value) if node.value else Effects()
+        value = self.expression(node.value) if node.value else NOTHING
         return value.then(Effects(returns=True, ends=True))
 
     def _on_raise(self, node: ast.Raise) -> Effects:
         return self._in_parts(node).then(Effects(raises=True, ends=True))
 
     def _on_assert(self, node: ast.Assert) -> Effects:
-        message = self.expression(node.msg).maybe() if node.msg else Effects()
+        message = self.expression(node.msg).maybe() if node.msg else NOTHING
         return self.expression(node.test).then(message).then(Effects(raises=True))
 
     def _on_if(self, node: ast.If) -> Effects:
@@ -132,7 +141,7 @@ class StatementReader(ExpressionReader):
         return self.expression(node.test).then(self.suite(node.body).maybe()).then(self.suite(node.orelse).maybe())
 
     def _on_with(self, node: ast.With | ast.AsyncWith) -> Effects:
-        total = Effects()
+        total = NOTHING
         for item in node.items:
             total = total.then(self.expression(item.context_expr))
             if item.optional_vars is not None:
@@ -145,7 +154,7 @@ class StatementReader(ExpressionReader):
     def _on_try(self, node: ast.Try) -> Effects:
         total = self.suite(node.body).maybe()
         for handler in node.handlers:
-            part = self.expression(handler.type) if handler.type else Effects()
+            part = self.expression(handler.type) if handler.type else NOTHING
             if handler.name:
                 name = frozenset({handler.name})
                 part = part.then(Effects(binds=name, kills=name, unbinds=name, scoped=name))
@@ -166,9 +175,9 @@ class StatementReader(ExpressionReader):
         """What a pattern reads (values, keys, classes) and what it may bind."""
         if type(node) not in PATTERNS:
             raise UnknownSyntaxError(node)
-        total = Effects()
-        for child in ast.iter_child_nodes(node):
-            part = self._in_pattern(child) if isinstance(child, ast.pattern) else Effects()
+        total = NOTHING
+        for child in children(node):
+            part = self._in_pattern(child) if isinstance(child, ast.pattern) else NOTHING
             total = total.then(self.expression(child) if isinstance(child, ast.expr) else part)
         names = (getattr(node, field, None) for field in PATTERNS[type(node)])
         bound = frozenset(name for name in names if name)
@@ -181,7 +190,7 @@ class StatementReader(ExpressionReader):
     def _on_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Effects:
         arguments = node.args
         outer = [*node.decorator_list, *arguments.defaults, *(d for d in arguments.kw_defaults if d)]
-        total = Effects()
+        total = NOTHING
         for expression in outer:
             total = total.then(self.expression(expression))
         captured = self._captured(node)
@@ -189,7 +198,7 @@ class StatementReader(ExpressionReader):
         return total.then(Effects(reads=captured, captures=captured - name, binds=name, kills=name, scoped=name))
 
     def _on_classdef(self, node: ast.ClassDef) -> Effects:
-        loaded = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+        loaded = frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
         name = frozenset({node.name})
         return Effects(reads=loaded, captures=loaded - name, binds=name, kills=name, scoped=name, external=True)
 
@@ -197,8 +206,8 @@ class StatementReader(ExpressionReader):
         return Effects(external=True)
 
     def _on_typealias(self, node: ast.AST) -> Effects:
-        loaded = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-        name = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+        loaded = frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+        name = frozenset(n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
         return Effects(reads=loaded, captures=loaded, binds=name, kills=name, scoped=name)
 
 
@@ -250,9 +259,11 @@ PATTERNS: dict[type[ast.AST], tuple[str, ...]] = {
 """The patterns of `match`, each with its fields that name what it binds."""
 
 
-def unknown_syntax(node: ast.AST) -> Iterator[ast.AST]:
+# Of a function each pass asks this first.
+@lru_cache(maxsize=1024)
+def unknown_syntax(node: ast.AST) -> tuple[ast.AST, ...]:
     """The nodes in a function that are of no kind that is known here."""
-    for part in ast.walk(node):
-        kinds = (ast.expr, EXPRESSIONS), (ast.stmt, STATEMENTS), (ast.pattern, PATTERNS)
-        if any(isinstance(part, base) and type(part) not in known for base, known in kinds):
-            yield part
+    kinds = (ast.expr, EXPRESSIONS), (ast.stmt, STATEMENTS), (ast.pattern, PATTERNS)
+    return tuple(
+        part for part in walk(node) if any(isinstance(part, base) and type(part) not in known for base, known in kinds)
+    )

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, reduce
 
-from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
+from teaspec.compiler.analysis.calls import CallSummary, Known, changed_by_call, draws_random, known_in
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import METHODS, root_names, self_attribute
 from teaspec.compiler.analysis.settling import settles
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
+from teaspec.compiler.analysis.walking import walk, walked
 
 
 def summaries_of(
@@ -30,17 +31,25 @@ def summaries_of(
     while changed:
         changed = False
         for name, same in nodes.items():
-            summary = reduce(CallSummary.either, (_summary(n, name.startswith(METHODS), summaries) for n in same))
+            summary = reduce(CallSummary.either, (_summary_of(n, name.startswith(METHODS), summaries) for n in same))
             changed = changed or summary != summaries[name]
             summaries[name] = summary  # which may be equal to an earlier one but for the function that it holds
     return summaries
 
 
-def _summary(node: ast.FunctionDef, is_method: bool, known: Mapping[str, CallSummary]) -> CallSummary:
+def _summary_of(node: ast.FunctionDef, is_method: bool, summaries: Mapping[str, CallSummary]) -> CallSummary:
     parameters = [a.arg for a in [*node.args.posonlyargs, *node.args.args]]
     self_name = parameters[0] if is_method and parameters else "self"
+    return _summary(node, is_method, self_name, known_in(node, summaries, self_name))
+
+
+# Of a round, only those change that call what the round before has changed; and a file has functions for many models.
+@lru_cache(maxsize=1024)
+def _summary(node: ast.FunctionDef, is_method: bool, self_name: str, given: Known) -> CallSummary:
+    known = dict(given)
+    parameters = [a.arg for a in [*node.args.posonlyargs, *node.args.args]]
     own = parameters[1:] if is_method else parameters
-    if any(True for _ in unknown_syntax(node)):  # it may do anything; a forward that holds such is refused
+    if unknown_syntax(node):  # it may do anything; a forward that holds such is refused
         every = {*range(len(own)), *own, *(a.arg for a in node.args.kwonlyargs)}
         return CallSummary(changes=frozenset(every), random=True, external=True)
     effects = effects_of(node.body, known, self_name)
@@ -67,9 +76,9 @@ def _changed_attributes(
 ) -> set[str]:
     """The attributes of the model whose objects a method changes in place, itself or under a name of its own."""
     changed = {b[5:] for a, b in effects.aliases if a in effects.changes and b.startswith("self.")}
-    for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
+    for call in (part for part in walked(node) if isinstance(part, ast.Call)):
         if self_name in changed_by_call(call, known, self_name):
-            paths = (self_attribute(part, self_name) for part in ast.walk(call) if isinstance(part, ast.expr))
+            paths = (self_attribute(part, self_name) for part in walk(call) if isinstance(part, ast.expr))
             changed |= {path[5:] for path in paths if path is not None}
     return changed
 
@@ -80,7 +89,7 @@ def stores_in(node: ast.FunctionDef) -> bool:
     """Whether a method's own text changes the module it belongs to: an attribute, or what an attribute holds."""
     arguments = [*node.args.posonlyargs, *node.args.args]
     self_name = arguments[0].arg if arguments else "self"
-    if any(True for _ in unknown_syntax(node)):
+    if unknown_syntax(node):
         return True
     effects = effects_of(node.body, {}, self_name)
     return _changes_in_place(node, effects, self_name) or any(n.startswith("self.") for n in effects.binds)
@@ -90,7 +99,7 @@ def settles_in(node: ast.FunctionDef) -> bool:
     """Whether a method that changes the module it belongs to would change nothing by one more call."""
     arguments = [*node.args.posonlyargs, *node.args.args]
     self_name = arguments[0].arg if arguments else "self"
-    if any(True for _ in unknown_syntax(node)):
+    if unknown_syntax(node):
         return False
     return not _changes_in_place(node, effects_of(node.body, {}, self_name), self_name) and settles(node)
 
@@ -100,7 +109,7 @@ def _changes_in_place(node: ast.FunctionDef, effects: Effects, self_name: str) -
     in_place = any(
         isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr.endswith("_")
         and not part.func.attr.endswith("__") and self_name in root_names(part.func.value)
-        for part in ast.walk(node)
+        for part in walked(node)
     )  # fmt: skip
     return in_place or bool(aliases & effects.changes)
 
@@ -111,14 +120,14 @@ def draws_in(node: ast.FunctionDef) -> bool:
     arguments = [*node.args.posonlyargs, *node.args.args]
     self_name = arguments[0].arg if arguments else "self"
     submodules = _standing_for_attributes(node, self_name)
-    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+    calls = [part for part in walked(node) if isinstance(part, ast.Call)]
     own = [call for call in calls if not (isinstance(call.func, ast.Name) and call.func.id in submodules)]
     return any(draws_random(call, self_name) for call in own)
 
 
 def _standing_for_attributes(node: ast.FunctionDef, self_name: str) -> set[str]:
     """The local names that never stand for anything but attributes of the module, or items of them."""
-    parts = list(ast.walk(node))
+    parts = walked(node)
     values = {
         id(part.targets[0]): part.value for part in parts if isinstance(part, ast.Assign) and len(part.targets) == 1
     }

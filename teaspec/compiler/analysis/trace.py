@@ -11,6 +11,7 @@ from teaspec.compiler.analysis.origins import FIXED, Level, Origin, chosen, comp
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.trace_values import State, ValueTracer, World
 from teaspec.compiler.analysis.views import Pairs, view_pairs, views_in
+from teaspec.compiler.analysis.walking import children, walk
 
 _DEPTH = 4
 _TURNS = 6
@@ -75,7 +76,7 @@ class Tracer(ValueTracer):
             if isinstance(node, ast.FunctionDef):
                 self.nested[node.name] = node
         elif not isinstance(node, (ast.Pass, ast.Global, ast.Nonlocal)):
-            values = [self.value(part) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
+            values = [self.value(part) for part in children(node) if isinstance(part, ast.expr)]
             self._changes(node, self._handed_over(node, values).raised(self._level()))
 
     def _handed_over(self, node: ast.stmt, values: Sequence[Origin]) -> Origin:
@@ -132,7 +133,7 @@ class Tracer(ValueTracer):
         subject = self.value(node.subject)
 
         def way(case: ast.match_case) -> bool:
-            for part in ast.walk(case.pattern):
+            for part in walk(case.pattern):
                 for name in (getattr(part, "name", None), getattr(part, "rest", None)):
                     if name:
                         self.state[name] = subject.apart.raised(self._level())

@@ -11,6 +11,7 @@ from teaspec.compiler.analysis.calls import CallSummary
 from teaspec.compiler.analysis.names import root_names, self_attribute, self_path, target_names
 from teaspec.compiler.analysis.operations import ITERATORS, PLAIN_ATTRIBUTES
 from teaspec.compiler.analysis.origins import FIXED, Level, Origin, computed, displayed, holding, joined
+from teaspec.compiler.analysis.walking import children, walk
 
 State = dict[str, Origin]
 
@@ -60,7 +61,7 @@ class ValueTracer:
         trace = _TRACES.get(type(node))
         if trace is not None:
             return trace(self, node)
-        return computed(self.value(part) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr))
+        return computed(self.value(part) for part in children(node) if isinstance(part, ast.expr))
 
     def store(self, target: ast.expr, origin: Origin) -> None:
         """A value is stored to a target."""
@@ -169,8 +170,8 @@ class ValueTracer:
 
     def captured(self, node: ast.AST) -> Origin:
         """A function made here: what it gives depends on what it reads here."""
-        read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        paths = [self_path(n, self.self_name) for n in ast.walk(node)]
+        read = {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        paths = [self_path(n, self.self_name) for n in walk(node)]
         is_block = any(path is not None and self.world.is_blocks(path) for path in paths)
         known = [self.state[name] for name in sorted(read) if name in self.state]
         held = is_block or any(origin.block for origin in known)

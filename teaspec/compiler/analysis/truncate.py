@@ -9,6 +9,7 @@ from typing import TypeGuard, TypeVar
 
 from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.names import outside_functions
+from teaspec.compiler.analysis.walking import walk
 
 Node = TypeVar("Node", bound=ast.AST)
 Leaf = Callable[[ast.AST], "ast.expr | None"]
@@ -122,7 +123,7 @@ def _replaced(node: Node, old: ast.expr, new: ast.expr) -> Node:
 def _in_place(part: object, old: ast.expr, new: ast.expr) -> object:
     if part is old:
         return new
-    holds = isinstance(part, ast.AST) and any(inner is old for inner in ast.walk(part))
+    holds = isinstance(part, ast.AST) and any(inner is old for inner in walk(part))
     return _replaced(part, old, new) if isinstance(part, ast.AST) and holds else part
 
 

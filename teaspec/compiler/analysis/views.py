@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from teaspec.compiler.analysis.names import root_names, target_names
 from teaspec.compiler.analysis.operations import PLAIN_ATTRIBUTES, VIEWS
 from teaspec.compiler.analysis.parallel import parts_of
+from teaspec.compiler.analysis.walking import walk
 
 Pairs = list[tuple[str, str]]
 
@@ -17,12 +19,18 @@ def view_pairs(statements: Iterable[ast.stmt]) -> Pairs:
 
     `y = x`, `y = x[:, 1:]`, `y = x.view(...)`, `y = +x`, `y = x if c else z`, `for y in x`.
     """
-    nodes = [node for statement in statements for node in ast.walk(statement)]
+    return [pair for statement in statements for pair in _pairs(statement)]
+
+
+# A statement is never changed: what rewrites one works on a copy.
+@lru_cache(maxsize=1024)
+def _pairs(statement: ast.stmt) -> tuple[tuple[str, str], ...]:
+    nodes = walk(statement)
     assigned = [part for n in nodes if isinstance(n, ast.Assign) for part in (parts_of(n) or [n])]
     bound = [(target, node.value) for node in assigned for target in node.targets]
     bound += [(node.target, node.iter) for node in nodes if isinstance(node, ast.For)]
     bound += [(n.target, n.value) for n in nodes if isinstance(n, (ast.AnnAssign, ast.NamedExpr)) and n.value]
-    return [(name, root) for target, value in bound for name in target_names(target) for root in _viewed(value)]
+    return tuple((name, root) for target, value in bound for name in target_names(target) for root in _viewed(value))
 
 
 def views_in(pairs: Pairs, names: Iterable[str]) -> set[str]:

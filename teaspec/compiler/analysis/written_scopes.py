@@ -6,6 +6,8 @@ import ast
 import copy
 from dataclasses import dataclass, field
 
+from teaspec.compiler.analysis.walking import walk
+
 
 class UnclearError(Exception):
     """What a function does with what it is given cannot be told by its text."""
@@ -78,7 +80,7 @@ def resolved(node: ast.expr, scope: Scope, local: frozenset[str]) -> ast.expr:
     """
     if scope is TOP:
         return node
-    if any(isinstance(part, _BINDING) for part in ast.walk(node)):
+    if any(isinstance(part, _BINDING) for part in walk(node)):
         raise UnclearError
     made: ast.expr = _Resolver(scope, local).visit(copy.deepcopy(node))
     return made

@@ -7,10 +7,11 @@ numbers, and everything that crosses a cut is a parameter.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.arguments import CallArguments
 from teaspec.compiler.forms.landmarks import Landmark
 from teaspec.compiler.forms.source import FunctionSource
@@ -25,7 +26,7 @@ def places_of(statements: Iterable[ast.AST]) -> frozenset[Place]:
     Args:
         statements: Statements that stand in the model's source, or stand for one that does.
     """
-    nodes = (node for statement in statements for node in ast.walk(statement) if isinstance(node, ast.stmt))
+    nodes = (node for statement in statements for node in walk(statement) if isinstance(node, ast.stmt))
     return frozenset((node.lineno, node.col_offset) for node in nodes)
 
 
@@ -109,7 +110,7 @@ class GeneratedNames:
     with_weights: str
 
     @classmethod
-    def avoiding(cls, taken: set[str]) -> GeneratedNames:
+    def avoiding(cls, taken: Set[str]) -> GeneratedNames:
         """Choose names that are not taken."""
         wished = {
             "extract": "extract",
@@ -136,7 +137,7 @@ class GeneratedNames:
         return cls(**{key: _fresh(name, taken) for key, name in wished.items()})
 
 
-def _fresh(name: str, taken: set[str]) -> str:
+def _fresh(name: str, taken: Set[str]) -> str:
     while name in taken or any(other.startswith(f"{name}_of_") for other in taken):
         name += "_"
     return name

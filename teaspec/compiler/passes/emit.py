@@ -17,6 +17,7 @@ import jinja2
 from teaspec.compiler.analysis.dataflow import parameter_names
 from teaspec.compiler.analysis.qualify import Imports, bare_arguments, qualified
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.forms.program import Function, LiveValue, Program
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.compiler.report.cells import printable
@@ -188,7 +189,7 @@ def _given(name: str, given: str) -> str:
 
 
 def _names(node: ast.AST) -> Iterator[str]:
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Name):
             yield part.id
         elif isinstance(part, ast.arg):
@@ -196,7 +197,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
             yield part.id
 
@@ -214,14 +215,14 @@ def _with_lines(statements: list[ast.AST], file: str) -> str:
     text = ast.unparse(ast.fix_missing_locations(module))
     lines = text.split("\n")
     for written, original in zip(_statements(ast.parse(text)), _statements(module), strict=True):
-        compound = any(isinstance(child, ast.stmt) for child in ast.iter_child_nodes(written))
+        compound = any(isinstance(child, ast.stmt) for child in children(written))
         at = (written.lineno if compound else written.end_lineno or written.lineno) - 1
         lines[at] += f"  # {file}:{original.lineno}"
     return "\n".join(lines)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, ast.stmt):
             yield child
         yield from _statements(child)

@@ -23,6 +23,7 @@ from teaspec.compiler.analysis.search import (
 )
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 from teaspec.compiler.analysis.stream_kinds import container_kind
+from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
@@ -97,7 +98,7 @@ class _Locator:
             self._mistake(code, f"`{self.forward.title}` {what}", ("model",), self._label(node, "here"))
         modules = (self.source.model, *self.source.norm.frames)
         for function in (function for module in modules for function in reached(module)):
-            for node in list(unknown_syntax(function.node))[:1]:
+            for node in unknown_syntax(function.node)[:1]:
                 message = f"`{function.title}` is written in a syntax that is not known: `{type(node).__name__}`"
                 label = function.file.label(node, "here")
                 self._mistake("unknown-syntax", message, ("model",), label)
@@ -174,7 +175,7 @@ class _Locator:
             sites = [(f, n) for f in functions for n in calls_of(f.node, name, f.self_name)]
             if not sites:
                 called = {
-                    p for n in ast.walk(outer.forward.node) if isinstance(n, ast.Call)
+                    p for n in walk(outer.forward.node) if isinstance(n, ast.Call)
                     and (p := self_path(n.func, outer.forward.self_name))
                 }  # fmt: skip
                 handed = handed_on(name, outer.forward)
@@ -202,7 +203,7 @@ class _Locator:
         early = [n for s in self.body[: last_loop + 1] for n in calls_of(s, head, self.self_name)]
         if early:
             around = self.body[last_loop]
-            if early[-1] in list(ast.walk(around)) and not isinstance(around, ast.For):
+            if early[-1] in list(walk(around)) and not isinstance(around, ast.For):
                 message = f"the block loops and the call of `self.{head}` stand in one statement, which cannot be cut"
                 self._mistake("loop-in-unknown-place", message, ("head",), self._label(around, "this statement"))
             else:
@@ -289,7 +290,7 @@ class _Locator:
         return {*parameters_of(self.forward.node.args), *(name for name in bound if "." not in name)}
 
     def _called_in(self, statements: Sequence[ast.stmt]) -> dict[str, ast.Call]:
-        nodes = (node for statement in statements for node in ast.walk(statement))
+        nodes = (node for statement in statements for node in walk(statement))
         calls = ((self_path(node.func, self.self_name), node) for node in nodes if isinstance(node, ast.Call))
         return {path: node for path, node in calls if path}
 

@@ -23,6 +23,7 @@ from teaspec.compiler.analysis.rewrite import (
 )
 from teaspec.compiler.analysis.sinking import Sinking, split_prelude
 from teaspec.compiler.analysis.slice_effects import NormSliceError
+from teaspec.compiler.analysis.walking import walk, walked
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement, places_of
 from teaspec.compiler.forms.source import ModelSource
@@ -60,7 +61,8 @@ class _Slicer:
         loops = frozenset(spec.blocks.loops)
         self.state = BlockState(self.reader, loops, source.norm, landmarks.body)
         self.refusals = Refusals(spec, source)
-        self.names = GeneratedNames.avoiding(_all_names(source))
+        self.taken = _all_names(source)
+        self.names = GeneratedNames.avoiding(self.taken)
 
     def program(self) -> Program:
         self.refusals.refuse_returns(self.blocks)
@@ -77,7 +79,7 @@ class _Slicer:
             raise self.refusals.state(left, self.landmarks.body)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
-        names = frozenset(_all_names(self.source)).union(crossing.saves.values())
+        names = self.taken.union(crossing.saves.values())
         sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
         self.refusals.refuse_rebound_closures(self.reader, self.landmarks.body, self._places(sinking))
         kept = [effects[index] for index in sinking.kept]
@@ -137,7 +139,7 @@ class _Slicer:
             loops=frozenset(self.spec.blocks.loops),
             hidden=self.landmarks.hidden,
             encoder=self.landmarks.encoder,
-            taken=frozenset(_all_names(self.source)),
+            taken=self.taken,
             state=self.state,
         )
         try:
@@ -233,7 +235,7 @@ class _Slicer:
         entry = self.source.entry
         if entry is self.forward:
             return None
-        returns = [n for n in ast.walk(entry.node) if isinstance(n, ast.Return)]
+        returns = [n for n in walk(entry.node) if isinstance(n, ast.Return)]
         handed_on = self.source.handed_on
         if not any(is_dispatch(node.value, handed_on, entry.self_name) for node in returns):
             message = f"`{entry.title}` does not hand on to `{handed_on}(...)` with a `return`"
@@ -273,14 +275,14 @@ def _assignment(target: str, value: str, at: ast.stmt) -> ast.stmt:
     return ast.copy_location(made, at)
 
 
-def _all_names(source: ModelSource) -> set[str]:
+def _all_names(source: ModelSource) -> frozenset[str]:
     functions = [source.entry, source.model.forward, *(f.forward for f in source.norm.frames)]
     functions += [m for module in (source.model, *source.norm.frames) for m in module.methods.values()]
     names: set[str] = set()
     for function in functions:
-        for node in ast.walk(function.node):
+        for node in walked(function.node):
             if isinstance(node, ast.Name):
                 names.add(node.id)
             elif isinstance(node, ast.arg):
                 names.add(node.arg)
-    return names
+    return frozenset(names)

@@ -221,6 +221,19 @@ def test_half_of_the_batch_dropped_in_mid_generation() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["cond", None])
+def test_a_generation_at_the_timestep_at_which_the_last_one_was_given_up(name: str | None) -> None:
+    """The same prompt, without a scheduler. Its second call must not take what the other generation left.
+
+    Mutation: a call once more within a step is of that step, whatever the steps before were like.
+    """
+    module, hook = subject(warmup_steps=0)
+    for timestep in (9.0, 8.0, 7.0, 7.0, 6.0, 5.0):
+        with nullcontext() if name is None else teaspec.branch(name):
+            call(module, timestep)
+    assert reasons(hook) == ["first call", "distance", "distance", "first call", "first call", "distance"]
+
+
 def test_no_name_can_look_like_another_branch() -> None:
     """Mutation: names are taken as they are; the branch named `a#1` takes the residual of the second call of `a`."""
     module, hook = subject()

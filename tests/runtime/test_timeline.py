@@ -139,7 +139,9 @@ def test_a_named_branch_that_is_called_again_at_the_first_timestep_begins_once_m
 def test_solvers_of_second_order_call_a_branch_twice_at_later_timesteps() -> None:
     timesteps = [9.0, 6.0, 6.0, 3.0, 3.0]
     twice = ["a", "a", "a#1", "a", "a#1"]
-    assert branches([(timestep, "a", None) for timestep in timesteps]) == [(name, False) for name in twice]
+    # Without a scheduler, the first step that has two calls may be the last of one generation and the first of another.
+    begins = [False, False, False, True, False]
+    assert branches([(timestep, "a", None) for timestep in timesteps]) == [*zip(twice, begins, strict=True)]
     pairs = [(timestep, name, None) for timestep in timesteps for name in ("a", "b")]
     found = [name for name, _ in branches(pairs)]
     assert found == [pair for name in twice for pair in (name, name.replace("a", "b"))]

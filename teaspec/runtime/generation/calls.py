@@ -77,7 +77,8 @@ class Position:
         restarts: Whether it begins a new generation.
         twin: The branch that it would be, were it the first of its name in its step; None where it is, or where calls
             are counted.
-        seen: Names that were called in this generation, with the layouts in which they were.
+        seen: Names that were called in this generation, with the layouts in which they were, and how many calls of the
+            step were like that before.
         may_be_first: Whether its step is the first one of its generation, or may be that of another one: it began with
             a name, or a layout, that was never seen.
         images: What the first call of each layout denoised, where nobody attends to a scheduler; of such a step.
@@ -104,7 +105,7 @@ class Position:
     is_doubted: bool = False
     restarts: bool = False
     twin: str | None = None
-    seen: frozenset[tuple[str, Layout]] = frozenset()
+    seen: frozenset[tuple[str, Layout, int]] = frozenset()
     may_be_first: bool = False
     images: Mapping[Layout, torch.Tensor] = field(default_factory=dict)
     unsure: bool = False

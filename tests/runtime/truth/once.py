@@ -97,6 +97,21 @@ STORIES: dict[str, Story] = {
         Generation(steps=1, onward=1, prompt="same", resets=False),
         Generation(steps=2, onward=0, prompt="same", resets=False),
     ),
+    # Within a later step, a call of a name that had been called in it was taken for one of that step.
+    "again at the timestep at which the one before ended, in a later step": Story(
+        False,
+        False,
+        "constant",
+        False,
+        tuple(
+            Round((one,))
+            for one in (
+                Generation(steps=1, prompt="same", resets=False),
+                Generation(order=(1, 0, 1), naming="index", prompt="same", guidance="number", resets=False),
+                Generation(steps=2, onward=0, naming="index", prompt="same", guidance="number", resets=False),
+            )
+        ),
+    ),
     # What began a generation by its conditioning forgot the direction.
     "two passes of one name, and a timestep that turns back": told(
         Generation(skip=(0, 5), cut=3), Generation(prompt="same")

@@ -234,6 +234,25 @@ def test_a_generation_at_the_timestep_at_which_the_last_one_was_given_up(name: s
     assert reasons(hook) == ["first call", "distance", "distance", "first call", "first call", "distance"]
 
 
+def test_a_pair_of_which_one_half_failed_goes_on_with_nothing() -> None:
+    """A transformer with `do_true_cfg` is called without names. Mutation: what follows is the other half.
+
+    The halves of the next generation would be taken for each other.
+    """
+    module, hook = subject(warmup_steps=0)
+    module.do_true_cfg = True
+    call(module, 9.0, prompt=text(1))
+    with pytest.raises(RuntimeError):
+        module(latents().double(), signal(1.0), torch.tensor([9.0]), prompt=text(2))
+    for timestep in (9.0, 8.0):
+        for prompt in (text(3), text(4)):
+            call(module, timestep, prompt=prompt)
+    assert [(one.branch, one.reason) for one in hook.decisions] == [
+        *(("positive", "first call"), ("negative", "first call")),
+        *(("positive", "distance"), ("negative", "distance")),
+    ]
+
+
 def test_no_name_can_look_like_another_branch() -> None:
     """Mutation: names are taken as they are; the branch named `a#1` takes the residual of the second call of `a`."""
     module, hook = subject()

@@ -102,6 +102,8 @@ def _guessed(last: Position, call: Call) -> Position:
         return begin(call, last)
     moment = call.moment
     same = _is_same_step(last, call)
+    if same and call.again and call.paired and call.branch is None:
+        return begin(call, last, is_doubted=True)  # one half of a pair failed, and this is not that call again
     rising = None if same or call.undirected else is_rising(last.moment, moment, resized=call.resized)
     if turns_back(last.moment, moment, rising, last.rising):
         return begin(call, last)

@@ -51,6 +51,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Blocks": {
         "style": "one stream, or a hidden and an encoder stream",
         "loops": "the lists of blocks, in the order in which the forward iterates them; at least one, each once",
+        "until": "the first submodule or method behind the blocks that reused steps call; without it, the blocks end "
+        "where the stream can be restored",
         "carried": "the arguments that enter the streams between blocks, such as the samples of a ControlNet: a reused "
         "step carries over what those of the last computed step made of the streams",
         "frozen": "why a reused step returns what the computed one did, whatever it is given",

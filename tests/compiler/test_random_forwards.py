@@ -37,7 +37,7 @@ from tests.compiler.split import (
 from tests.toys.toy import Call, Draw, spec_text
 
 T = TypeVar("T")
-EXAMPLES, MANY_EXAMPLES = 200, 5000
+EXAMPLES, MANY_EXAMPLES = 400, 10_000
 SEEDED = 200
 LEAST_COMPILED = 0.7
 _numbers = itertools.count()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tests.toys.parts import CrossModel, DualModel, SingleModel
+from tests.toys.parts import CrossModel, DualModel, SingleBlock, SingleModel
 from tests.toys.toy import Toys
 
 TOYS = Toys()
@@ -154,3 +154,23 @@ class SplitAtHead(SingleModel):
             hidden_states = block(hidden_states, temb)
         (hidden_states, *others) = (hidden_states * 2, temb, timestep)
         return self.proj_out(self.norm_out(hidden_states, others[0])), {"timestep": others[-1]}
+
+
+@TOYS.good(lambda draw: [draw.single()], spec={"until": "refine"}, later=True)
+class EndsWhereTheSpecSays(SingleModel):
+    """A module of the head's rebinds the stream and reads the condition.
+
+    Red if `until` is not heeded: then what refines is that of the last computed step.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.refine = SingleBlock()
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        hidden_states = torch.tanh(self.refine(hidden_states, temb))
+        return self.proj_out(self.norm_out(hidden_states, temb))

@@ -64,6 +64,7 @@ def spec_text(
     norm: str = "transformer_blocks.0.norm1",
     style: str = "single",
     loops: str = "transformer_blocks",
+    until: str = "",
     head: str = "norm_out",
     more: str = "",
 ) -> str:
@@ -76,6 +77,7 @@ def spec_text(
         "blocks:",
         f"  style: {style}",
         f"  loops: [{loops}]",
+        *([f"  until: {until}"] if until else []),
         f"head: {head}",
         *([more] if more else []),
         "probe:",

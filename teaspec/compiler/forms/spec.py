@@ -109,6 +109,8 @@ class Blocks(Form):
     Attributes:
         style: `dual` for a hidden and an encoder stream, `single` for one stream.
         loops: The lists of blocks, in the order in which the forward iterates them.
+        until: The first submodule or method behind the blocks that reused steps call; None where the compiler finds
+            out where the blocks end.
         carried: The arguments that enter the streams between blocks: a reused step carries over what those of the last
             computed step made of the streams.
         frozen: Why a reused step returns what the computed one did, whatever it is given; None where it does not.
@@ -116,6 +118,7 @@ class Blocks(Form):
 
     style: Literal["single", "dual"]
     loops: Sequence[DottedName]
+    until: DottedName | None = None
     carried: Annotated[Sequence[Identifier], AfterValidator(_carried)] = ()
     frozen: Text | None = None
 

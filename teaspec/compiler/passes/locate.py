@@ -73,7 +73,7 @@ class _Locator:
         names, streams = frozenset(name for name, _ in loops), self.spec.streams
         dual = self.spec.blocks.style == "dual"
         extent = Extent(self.source.model, self.body, names, first, last_loop, streams.hidden, streams.encoder, dual)
-        last = extent.end(head_index)
+        last = extent.end(head_index) if self.spec.blocks.until is None else self._until(last_loop, head_index) - 1
         self._streams(first, last)
         self._style(loops, first, last)
         signal = self._signal(first)
@@ -218,6 +218,22 @@ class _Locator:
             help_lines=did_you_mean(head, after),
         )  # fmt: skip
         return None, len(self.body)
+
+    def _until(self, last_loop: int, head_index: int) -> int:
+        """Index of the statement that the spec says the blocks end before."""
+        until = str(self.spec.blocks.until)
+        between = range(last_loop + 1, min(head_index + 1, len(self.body)))
+        for index in between:
+            if next(calls_of(self.body[index], until, self.self_name), None) is not None:
+                return index
+        after = self._called_in([self.body[index] for index in between])
+        labels = [self._label(n, "called after the blocks") for n in list(after.values())[:3]]
+        message = f"no call of `self.{until}` between the blocks and the head in `{self.forward.title}`"
+        self._mistake(
+            "unknown-until", message, ("blocks", "until"),
+            *(labels or [self._label(self.body[last_loop], "the blocks")]), help_lines=did_you_mean(until, after),
+        )  # fmt: skip
+        return last_loop + 1
 
     # Claims of the spec that the source can contradict
 

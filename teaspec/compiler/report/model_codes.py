@@ -45,6 +45,7 @@ MODEL_CODES = {
     "unknown-signal": "The name that the spec gives as `signal` is not bound when the blocks begin.",
     "unknown-stream": "The forward does not bind the name that the spec gives to a stream.",
     "unknown-syntax": "The forward is written in a syntax that this version of teaspec does not know.",
+    "unknown-until": "The forward does not call between its blocks and its head what the spec says they end before.",
     "unmappable-argument": "An argument that the norm needs is passed in a way that cannot be followed.",
     "yield-in-forward": "The forward yields or awaits.",
 }

@@ -198,8 +198,9 @@ def test_what_cannot_be_compared_is_another_timestep(timestep: Any) -> None:
     assert indexes([timestep, other]) == [(0, False), (0, False)]
 
 
-def test_tensors_on_other_devices_are_other_timesteps() -> None:
-    assert indexes([torch.tensor([1.0]), 1.0]) == [(0, False), (0, False)]
+def test_a_number_is_the_timestep_that_a_tensor_of_it_is() -> None:
+    """One pipeline passes numbers, the next one tensors: called again at a timestep, and in no later step."""
+    assert indexes([torch.tensor([1.0]), 1.0]) == [(0, False), (1, False)]
 
 
 def test_arguments_are_found_by_name_or_position() -> None:

@@ -98,6 +98,8 @@ def is_same(moment: Moment, last: Moment, *, exact: bool) -> bool:
         return moment.timestep is last.timestep
     if moment.value is last.value or moment.level != last.level:
         return moment.value is last.value
+    if isinstance(moment.value, torch.Tensor) != isinstance(last.value, torch.Tensor):
+        return moment.level is not None  # a number in one generation and a tensor in the next
     # Comparing two tensors on an accelerator waits for it, so where nothing is counted their means have to do.
     return (moment.level is not None and not exact) or same_value(moment.value, last.value)
 

@@ -102,14 +102,14 @@ def _guessed(last: Position, call: Call) -> Position:
         return begin(call, last)
     moment = call.moment
     same = _is_same_step(last, call)
-    if same and call.again and call.paired and call.branch is None:
+    if same and call.again and call.paired and call.branch is None and moment.is_known:
         return begin(call, last, is_doubted=True)  # one half of a pair failed, and this is not that call again
     rising = None if same or call.undirected else is_rising(last.moment, moment, resized=call.resized)
     if turns_back(last.moment, moment, rising, last.rising):
         return begin(call, last)
     if last.step == 0 and None not in (rising, last.usual) and rising != last.usual:
         # The direction may be another one from here on; a generation that was given up at its first step is as likely.
-        return begin(call, last, usual=None)
+        return begin(call, last, usual=rising)
     if last.unsure and not same and last.pattern != last.counts:
         # Nobody knows whose the states are. If this step has the calls of the last one, they are of one generation.
         return begin(call, last, rising=last.rising if rising is None else rising, pattern=last.counts)

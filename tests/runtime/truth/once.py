@@ -72,6 +72,18 @@ STORIES: dict[str, Story] = {
             )
         ),
     ),
+    "a generation further back with another prompt, and that one's prompt again": told(
+        Generation(steps=1, onward=1, prompt="same", resets=False),
+        Generation(steps=2, prompt="cond", resets=False),
+        Generation(steps=1, prompt="same", resets=False),
+    ),
+    # A number was another timestep than a tensor of the same value, and so a later step.
+    "the same once more, whose timestep is a number": told(
+        Generation(steps=1, naming="none", prompt="same", resets=False),
+        Generation(steps=1, naming="none", prompt="same", resets=False),
+        Generation(steps=1, naming="none", prompt="same", resets=False),
+        Generation(steps=1, naming="none", prompt="same", clock="number", resets=False),
+    ),
     # The second window, whose prompt was overwritten, began a generation that knew nothing of the first.
     "windows of another batch size, further along": told(
         Generation(steps=2, prompt="same", resets=False),

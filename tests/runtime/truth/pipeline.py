@@ -158,7 +158,8 @@ class Denoising:
         if self.made == 1 or witness.opening is not self.opening:
             witness.begin(self.opening)
             witness.held = plan.keeping == "objects"
-            witness.several = plan.windows > 1 or plan.skip is not None or plan.naming in ("none", "paired")
+            is_counted = plan.naming in ("none", "paired")
+            witness.several = is_counted or plan.windows > 1 or plan.skip is not None or plan.order is not None
         self.user.reached = place.level
         witness.go_to(place.level)
         if place.index or place.stage:

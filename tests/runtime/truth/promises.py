@@ -53,7 +53,7 @@ class Witness:
             they last turned back.
         opening: That of the running generation.
         complete: Steps of it of which all calls succeeded.
-        several: Whether a step of it calls a name several times.
+        several: Whether a step of it calls a name several times, or seems to, where timesteps repeat.
         held: Whether each of its steps was given the very same objects.
         given_up: Generations before it that had but one timestep, the same one.
         conditionings: By value, of all calls.
@@ -99,7 +99,8 @@ class Witness:
             return
         assert self.opening is not None
         if not self.opening.indexed and self._rises(level) not in (None, self._rises()):
-            self.levels = []  # to a hook another generation begins with it, of which there is no direction yet
+            # To a hook another generation begins with it, of which there is no direction yet, and no step is known.
+            self.levels, self.complete = [], 0
         self.levels.append(level)
 
     def forget(self) -> None:

@@ -66,8 +66,8 @@ def layouts_share_a_branch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(timeline, "_title", lambda name, number, layout: own(name, number, 0))
 
 
-# That names tell branches apart, and that the step behind an unsure one has to have its calls, shows too seldom here since
-# a call once more within a step is doubted: test_branches.py and test_timeline.py have it.
+# That names tell branches apart, and that the step behind an unsure one has to have its calls, shows too seldom here:
+# a call once more within a step is doubted anyway. test_branches.py and test_timeline.py have it.
 
 
 @mutation

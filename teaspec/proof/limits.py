@@ -17,7 +17,7 @@ except ImportError:  # there is none on Windows, and nothing in its place
 
 _ROOM = 4 << 30
 
-MAX_PARAMETERS = 10_000
+MAX_PARAMETERS = 4_000
 """Tensors, of which each block has some tens."""
 
 MAX_NUMBERS = 2**26

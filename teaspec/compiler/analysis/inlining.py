@@ -95,40 +95,38 @@ class _Writer:
     def _holds_loop(self, node: ast.AST, function: FunctionSource) -> bool:
         return any(find_loops(node, name, function, self.methods) for name in self.loops)
 
-    def _in_loops(self, node: ast.stmt, behind: Sequence[ast.stmt], targets: frozenset[str] = frozenset()) -> ast.stmt:
+    def _in_loops(self, node: ast.stmt, behind: Sequence[ast.stmt], loop: ast.For | None = None) -> ast.stmt:
         """A statement, in whose loops helpers are written out that are handed what the loop goes over."""
         if isinstance(node, ast.For):
-            targets, behind = frozenset(target_names(node.target)), [node, *behind]
+            loop, behind = node, [node, *behind]
         made = node
         for field in ("body", "orelse") if isinstance(node, (ast.For, ast.If, ast.With)) else ():
             suite = list(getattr(node, field, ()))
-            changed = self._suite(suite, behind, targets)
+            changed = self._suite(suite, behind, loop)
             if changed != suite:
                 made = copy.copy(made)
                 setattr(made, field, changed)
         return made
 
-    def _suite(self, suite: Sequence[ast.stmt], behind: Sequence[ast.stmt], targets: frozenset[str]) -> list[ast.stmt]:
+    def _suite(self, suite: Sequence[ast.stmt], behind: Sequence[ast.stmt], loop: ast.For | None) -> list[ast.stmt]:
         made: list[ast.stmt] = []
         for index, statement in enumerate(suite):
             later = [*suite[index + 1 :], *behind]
-            opened = self._opened(statement, later, lambda method, call: self._is_turn(method, call, targets))
-            made += [self._in_loops(statement, later, targets)] if opened is None else opened
+            opened = self._opened(statement, later, lambda method, call: self._is_turn(method, call, loop))
+            made += [self._in_loops(statement, later, loop)] if opened is None else opened
         return made
 
-    def _is_turn(self, method: FunctionSource, call: ast.Call, targets: frozenset[str]) -> bool:
+    def _is_turn(self, method: FunctionSource, call: ast.Call, loop: ast.For | None) -> bool:
         """Whether a method is handed a block, or finds one by a number that it is handed."""
+        targets = set() if loop is None else target_names(loop.target)
         given = {a.id for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Name)}
         names = {part.id for part in walk(call.func) if isinstance(part, ast.Name)}
-        if not given & targets or names & targets:  # in no loop, there are none
+        if loop is None or not given & targets or names & targets:
             return False
-        paths = (self_path(part, method.self_name) for part in walk(method.node) if isinstance(part, ast.Attribute))
         if not _binds_surely(method):
             return False  # in a later turn, an unbound name would hold what it held in an earlier one
-        looks_up = any(path in self.loops for path in paths)
-        loops = [n for n in walk(self.function.node) if isinstance(n, ast.For)]
-        over = {path for n in loops if target_names(n.target) == targets for path in iterated_lists(n, self.function)}
-        return looks_up or bool(over & set(self.loops))
+        paths = (self_path(part, method.self_name) for part in walk(method.node) if isinstance(part, ast.Attribute))
+        return any(path in self.loops for path in (*iterated_lists(loop, self.function), *paths))
 
     def _opened(
         self, statement: ast.stmt, behind: Sequence[ast.stmt], wanted: Callable[[FunctionSource, ast.Call], bool]

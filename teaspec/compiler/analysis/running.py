@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from teaspec.compiler.analysis.names import item_bindings, path_names, self_path, target_names
 from teaspec.compiler.analysis.walking import children, walk, walked
@@ -70,7 +70,10 @@ class _Items:
     def _runs(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Assign) and self._is_item(node.value):
             return False  # a name for it
-        for child, rest in _children(node):
+        call = node if isinstance(node, ast.Call) else None
+        given = call is not None and bool(call.args or call.keywords)
+        looked_at = call is not None and isinstance(call.func, ast.Name) and call.func.id in _LOOK
+        for child in children(node):
             reached = child
             while isinstance(reached, (ast.Attribute, ast.Subscript)) and not self._is_item(reached):
                 reached = reached.value
@@ -78,21 +81,13 @@ class _Items:
                 if self._runs(child):
                     return True
                 continue
-            is_called = isinstance(node, ast.Call) and child is node.func
+            is_called = call is not None and child is call.func
             whole = isinstance(child, ast.Attribute) and child.value is reached and child.attr in _RUN
-            if is_called and (reached is child or whole or (rest and self.by_parts)):
+            if is_called and (reached is child or whole or (given and self.by_parts)):
                 return True
-            looked_at = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _LOOK
             if reached is child and not is_called and not looked_at and not isinstance(node, ast.For):
                 return True
         return False
-
-
-def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
-    """The parts of a node; with whether it is a call that is given something."""
-    given = isinstance(node, ast.Call) and bool(node.args or node.keywords)
-    for child in children(node):
-        yield child, given
 
 
 _RUN = frozenset({"forward", "__call__"})

@@ -67,7 +67,7 @@ class _Locator:
             raise SpecError([elsewhere])
         indices = [index for index, statement in enumerate(self.body) if self._holds(statement, loops)]
         runs = [i for i in range(indices[0], len(self.body)) if self._runs_block(self.body[i])]
-        first, last_loop = indices[0], max(indices[-1], *runs, 0)
+        first, last_loop = indices[0], max([indices[-1], *runs])
         embed = self._embed(first)
         head, head_index = self._head(first, last_loop)
         names, streams = frozenset(name for name, _ in loops), self.spec.streams
@@ -210,30 +210,30 @@ class _Locator:
                 message = f"`self.{head}` is called before the block loops have ended"
                 self._mistake("head-before-blocks", message, ("head",), self._label(early[0], "called here"))
             return None, len(self.body)
-        after = self._called_in(self.body[last_loop + 1 :])
-        labels = [self._label(n, "called after the blocks") for n in list(after.values())[:3]]
         message = f"no call of `self.{head}` after the blocks in `{self.forward.title}`"
-        self._mistake(
-            "unknown-head", message, ("head",), *(labels or [self._label(self.body[first], "the blocks begin here")]),
-            help_lines=did_you_mean(head, after),
-        )  # fmt: skip
+        fallback = self._label(self.body[first], "the blocks begin here")
+        self._not_called("unknown-head", message, ("head",), head, self.body[last_loop + 1 :], fallback)
         return None, len(self.body)
 
     def _until(self, last_loop: int, head_index: int) -> int:
         """Index of the statement that the spec says the blocks end before."""
         until = str(self.spec.blocks.until)
-        between = range(last_loop + 1, min(head_index + 1, len(self.body)))
-        for index in between:
-            if next(calls_of(self.body[index], until, self.self_name), None) is not None:
+        between = self.body[last_loop + 1 : head_index + 1]
+        for index, statement in enumerate(between, last_loop + 1):
+            if next(calls_of(statement, until, self.self_name), None) is not None:
                 return index
-        after = self._called_in([self.body[index] for index in between])
-        labels = [self._label(n, "called after the blocks") for n in list(after.values())[:3]]
         message = f"no call of `self.{until}` between the blocks and the head in `{self.forward.title}`"
-        self._mistake(
-            "unknown-until", message, ("blocks", "until"),
-            *(labels or [self._label(self.body[last_loop], "the blocks")]), help_lines=did_you_mean(until, after),
-        )  # fmt: skip
+        fallback = self._label(self.body[last_loop], "the blocks")
+        self._not_called("unknown-until", message, ("blocks", "until"), until, between, fallback)
         return last_loop + 1
+
+    def _not_called(
+        self, code: str, message: str, where: tuple[str, ...], path: str, suite: Sequence[ast.stmt], fallback: Label
+    ) -> None:
+        """Notes that something is not called behind the blocks, with what is; or, where nothing is, another label."""
+        after = self._called_in(suite)
+        labels = [self._label(node, "called after the blocks") for node in list(after.values())[:3]]
+        self._mistake(code, message, where, *(labels or [fallback]), help_lines=did_you_mean(path, after))
 
     # Claims of the spec that the source can contradict
 

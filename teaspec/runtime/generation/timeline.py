@@ -118,11 +118,14 @@ def _guessed(last: Position, call: Call) -> Position:
     position = _next(last, call, same, rising=rising, usual=last.usual, is_counted=is_counted)
     if position.may_be_first:
         position = replace(position, images=_with_image(position.images, call))
-    if not position.may_be_first or not same:
+    if not same:
+        return position
+    kind = (_name(call, last.counts, last), call.layout)
+    if not position.may_be_first:
         # Once more within a step, as in no step before: a pass that is new, or the first call of another generation.
-        is_once_more = same and (_name(call, last.counts, last), call.layout) in last.counts
-        return replace(position, unsure=True) if is_once_more and position.seen is not last.seen else position
-    if position.counts == {**last.counts, (_name(call, last.counts, last), call.layout): 1}:
+        is_new = kind in last.counts and position.seen is not last.seen
+        return replace(position, unsure=True) if is_new else position
+    if position.counts == {**last.counts, kind: 1}:
         return position
     is_same_image = call.image is None or same_value(call.image, position.images[call.layout])
     is_numbered = call.branch is None and not call.paired
@@ -137,7 +140,7 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
     counts = last.counts if same else {}
     name = _name(call, counts, last)
     number = counts.get((name, call.layout), 0)
-    called = (name, call.layout, number)
+    like_it = (name, call.layout, number)
     layouts = last.layouts if call.layout in last.layouts else (*last.layouts, call.layout)
     order = last.order + 1 if same else 1
     if order > MOST or len(layouts) > MOST or len(last.seen) > MOST:
@@ -157,8 +160,8 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
         "rising": last.rising,
         "is_doubted": last.is_doubted,
         "twin": _title(name, 0, layouts.index(call.layout))[0] if name and number else None,
-        "seen": last.seen if called in last.seen else last.seen | {called},
-        "may_be_first": last.may_be_first if same else called not in last.seen,
+        "seen": last.seen if like_it in last.seen else last.seen | {like_it},
+        "may_be_first": last.may_be_first if same else like_it not in last.seen,
         "images": last.images if same else {},
         "unsure": last.unsure and same,
         "pattern": last.pattern if same else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from teaspec.runtime.contract.arguments import ArgumentFinder
@@ -50,14 +51,21 @@ class Signature:
 
     def latents(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Returns what a call denoises, None where it passes nothing of the kind."""
-        found = (self.arguments.find(name, args, kwargs) for name in self.varying)
-        return next((value for value in found if value is not None), None)
+        for name in self.varying:
+            value = self.arguments.find(name, args, kwargs)
+            if value is not None:
+                return value
+        return None
 
     def conditioning(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what a call passes besides its timestep and what is made anew at each step, by name."""
-        left_out = {*self.timestep, *self.varying}
-        passed = {**dict(zip(self.arguments.positions, args, strict=False)), **kwargs}
+        left_out = self._left_out
+        passed = {**dict(zip(self.arguments.positions, args, strict=False)), **kwargs} if args else kwargs
         return {name: value for name, value in passed.items() if name not in left_out}
+
+    @cached_property
+    def _left_out(self) -> frozenset[str]:
+        return frozenset((*self.timestep, *self.varying))
 
     def goes_past(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Returns whether an argument sends a call past the cache."""

@@ -13,7 +13,7 @@ from diffusers.hooks.hooks import CacheContext, StateManager
 from teaspec.runtime.generation.sessions import Sessions
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.timeline import PAIR
-from teaspec.runtime.host.groups import cfg_rank, is_paired
+from teaspec.runtime.host.groups import cfg_rank
 from teaspec.runtime.settings.config import DiffusionCacheConfig
 
 _named: ContextVar[str | None] = ContextVar("teaspec_branch", default=None)
@@ -92,20 +92,20 @@ class BranchStates(StateManager):
         return dict(self._sessions.current().states)
 
 
-def find_branch(module: Any, context: CacheContext | None, config: DiffusionCacheConfig) -> str | None:
+def find_branch(context: CacheContext | None, config: DiffusionCacheConfig, *, paired: bool) -> str | None:
     """Returns the name of the branch that a call belongs to, or None where calls have to be counted.
 
     Args:
-        module: The transformer.
         context: The running `cache_context`, or None.
         config: It may tell this process's rank in the CFG group.
+        paired: Whether the transformer is called for two branches.
     """
     name = _named.get()
     if name is not None:
         return name
     if context is not None:
         return str(context.name)
-    if is_paired(module):
+    if paired:
         rank = cfg_rank(config.cfg_rank, config.cfg_group)
         return None if rank is None else PAIR[min(rank, 1)]
     return None

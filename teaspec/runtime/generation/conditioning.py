@@ -40,6 +40,10 @@ class Comparison:
     where: tuple[str, ...] = ()
 
 
+SAME = Comparison()
+"""The very same objects, untouched."""
+
+
 @dataclass(frozen=True, eq=False)
 class Conditioning:
     """What a branch was given at its last step.
@@ -75,10 +79,11 @@ class Conditioning:
                 if value is not before and not same_value(value, before):
                     differing.append(path)
                 continue
-            watch.learn(_key(path), before)
-            if _is_same_memory(value, before):
+            is_left_alone = watch.learn(_key(path), before)
+            is_same_object = value is self.objects[path]()
+            if is_left_alone and (_lies_alike if is_same_object else _is_same_memory)(value, before):
                 continue
-            if value is not self.objects[path]():
+            if not is_same_object:
                 renewed.add(path)
             kept = before.find()
             if kept is None:
@@ -89,6 +94,8 @@ class Conditioning:
                 differing.append(path)
             elif isinstance(found, torch.Tensor):
                 unread.append(found.to(unread[0].device) if unread else found)
+        if not (differing or unknown or unread or renewed):
+            return SAME
         where = tuple(sorted({path.partition(".")[0] for path in (*differing, *unknown)}))
         if where or not unread:
             return Comparison(bool(where), not differing and bool(unknown), frozenset(renewed), where)
@@ -102,7 +109,7 @@ class Conditioning:
             comparison: What `compare` found.
             watch: Knows which tensors their owner writes to.
         """
-        if not comparison.renewed and all(count >= STEADY for count in self.steady.values()) and self.steady:
+        if not comparison.renewed and self.steady and min(self.steady.values()) >= STEADY:
             return self
         steady = {path: 0 if path in comparison.renewed else self.steady.get(path, 0) + 1 for path in self.objects}
         kept = keep(passed, watch) if comparison.renewed else self
@@ -154,16 +161,19 @@ def _key(path: str) -> str:
 
 def _is_same_memory(tensor: torch.Tensor, kept: Kept) -> bool:
     """Returns whether a tensor is what was kept, untouched, or a view of all of it, as `expand` makes at each step."""
+    return unchanged(tensor, kept.version) and tensor.device == kept.tensor.device and _lies_alike(tensor, kept)
+
+
+def _lies_alike(tensor: torch.Tensor, kept: Kept) -> bool:
+    """Returns whether a tensor lies where the kept one does: a tensor's `data` can be exchanged, unseen by versions."""
     other = kept.tensor  # held, so its memory belongs to nobody else
     return (
-        unchanged(tensor, kept.version)
-        and type(tensor) is torch.Tensor
+        type(tensor) is torch.Tensor
         and not tensor.is_meta
         and tensor.data_ptr() == other.data_ptr()
         and tensor.shape == other.shape
         and tensor.dtype == other.dtype
         and tensor.stride() == other.stride()
-        and tensor.device == other.device
     )
 
 

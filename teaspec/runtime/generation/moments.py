@@ -173,6 +173,9 @@ def _spread(timestep: torch.Tensor, latents: Any) -> bool | torch.Tensor:
         rows = len(latents) if isinstance(latents, (list, tuple)) else 1
     if rows < 2 or timestep.ndim == 0 or timestep.shape[0] != rows or timestep.stride(0) == 0:
         return False
+    if timestep.ndim == 1 and costs_nothing_to_read(timestep):  # a few numbers, soonest compared as such
+        first, *others = timestep.tolist()
+        return any(other != first for other in others)
     return (timestep != timestep[:1]).any()
 
 

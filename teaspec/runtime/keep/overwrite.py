@@ -81,7 +81,18 @@ class OverwriteWatch:
             return Kept(copy, None, copy)
         return Kept(tensor, version, None if key in self._left_alone else tensor.clone())
 
-    def learn(self, key: str, kept: Kept) -> None:
-        """Notes whether the tensor was overwritten since it was kept. Once overwritten, suspected for good."""
-        if kept.version is not None:
-            (self._left_alone if unchanged(kept.tensor, kept.version) else self._overwritten).add(key)
+    def learn(self, key: str, kept: Kept) -> bool:
+        """Notes whether the tensor was overwritten since it was kept. Once overwritten, suspected for good.
+
+        Args:
+            key: What the tensor is.
+            kept: The tensor as it was.
+
+        Returns:
+            Whether it is known to have been left alone.
+        """
+        if kept.version is None:
+            return False
+        is_left_alone = unchanged(kept.tensor, kept.version)
+        (self._left_alone if is_left_alone else self._overwritten).add(key)
+        return is_left_alone

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -79,13 +79,16 @@ def relative_l1(moved: torch.Tensor, magnitude: torch.Tensor, count: int | torch
     return moved / (magnitude + EPSILON * count)  # both means have the same count
 
 
-def read(*numbers: torch.Tensor | None) -> list[float | None]:
-    """Returns the values of tensors without dimensions, read in one go: an accelerator is waited for once."""
-    given = [number for number in numbers if number is not None]
+def read(*numbers: Any) -> list[Any]:
+    """Returns the values of tensors without dimensions, read in one go: an accelerator is waited for once.
+
+    What is no tensor is returned as it is.
+    """
+    given = [number for number in numbers if isinstance(number, torch.Tensor)]
     if not given:
-        return [None] * len(numbers)
+        return list(numbers)
     found = iter(torch.stack([number.to(given[0].device, torch.float32) for number in given]).tolist())
-    return [None if number is None else next(found) for number in numbers]
+    return [next(found) if isinstance(number, torch.Tensor) else number for number in numbers]
 
 
 @dataclass(frozen=True)

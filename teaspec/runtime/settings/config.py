@@ -44,9 +44,6 @@ class NotGiven(str):
 NO_TRANSFORMER_TYPE = NotGiven(DOCUMENTED_TRANSFORMER_TYPE)
 
 
-_GUARDS = tuple(field.name for field in fields(Guards))
-
-
 @dataclass
 class DiffusionCacheConfig:
     """Cache settings of a pipeline; they hold for each of its transformers.
@@ -170,7 +167,7 @@ class DiffusionCacheConfig:
     @property
     def guards(self) -> Guards:
         """What is computed in any case."""
-        return Guards(**{name: getattr(self, name) for name in _GUARDS})
+        return Guards(self.warmup_steps, self.cooldown_steps, self.start, self.end, self.max_consecutive_reuses)
 
     def to_teacache_config(self) -> TeaCacheConfig:
         """Returns the config for one transformer, its type left to be found out."""

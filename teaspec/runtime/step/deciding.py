@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from teaspec.runtime.contract.context import CacheContext
+from teaspec.runtime.contract.streams import Stream
 from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import Comparison
 from teaspec.runtime.generation.moments import is_by_token, is_resized
@@ -92,13 +93,14 @@ class Decider:
     watch: OverwriteWatch
     ranks: Ranks
 
-    def decide(self, session: Session, call: Call, context: CacheContext) -> Found:
+    def decide(self, session: Session, call: Call, context: CacheContext, streams: tuple[Stream, ...]) -> Found:
         """Decides about one call.
 
         Args:
             session: Where it belongs.
             call: The call.
             context: The call, cut.
+            streams: What enters and leaves its blocks.
 
         Raises:
             ValueError: If a setting needs the number of steps, and nobody knows it.
@@ -106,7 +108,7 @@ class Decider:
         last, is_alone = session.position, self.ranks.sequence is None
         if is_alone and is_resized(None if last is None else last.moment, call.moment):
             call = replace(call, resized=True)
-        guess, change = self._guess(session, call, context)
+        guess, change = self._guess(session, call, context, streams)
         early = guess.position
         level = call.moment.level if early is None else early.moment.level
         found = self.ranks.read(
@@ -138,7 +140,9 @@ class Decider:
         forced(self.config.guards, Place(0, index_of(position), guess.total, 0))
         return Found(Verdict("compute", why), position, begins=True, comparison=guess.comparison, total=guess.total)
 
-    def _guess(self, session: Session, call: Call, context: CacheContext) -> tuple[Guess, Change | None]:
+    def _guess(
+        self, session: Session, call: Call, context: CacheContext, streams: tuple[Stream, ...]
+    ) -> tuple[Guess, Change | None]:
         """Returns what is known before anything is read, and how much has changed, where that may decide."""
         early = self._place_early(session, call)
         state, comparison = self._find_state(session, call, early)
@@ -150,7 +154,7 @@ class Decider:
         reason = None if early is None else self._forced(session, early, state, total)
         change = None
         if reason is None:
-            reason, change = self._measure(state, context)
+            reason, change = self._measure(state, context, streams)
         return Guess(early, state, comparison, is_doubtful, reason, total), change
 
     def _go_on(self, session: Session, position: Position, found: Reading, guess: Guess) -> Found:
@@ -218,7 +222,9 @@ class Decider:
         reason = forced(self.config.guards, Place(seen, index_of(position), total, reused))
         return FIRST if state is None else reason
 
-    def _measure(self, state: TeaCacheState | None, context: CacheContext) -> tuple[str | None, Change | None]:
+    def _measure(
+        self, state: TeaCacheState | None, context: CacheContext, streams: tuple[Stream, ...]
+    ) -> tuple[str | None, Change | None]:
         """Returns why the step must be computed, or else how much has changed, not read yet."""
         if state is None or state.kept_input is None:
             return FIRST, None
@@ -226,7 +232,7 @@ class Decider:
         previous = state.kept_input.find()
         if previous is None:
             return "previous input overwritten", None
-        if not can_reuse(context, residuals_of(state)):
+        if not can_reuse(streams, residuals_of(state)):
             return "no residual", None
         with torch.no_grad():
             return None, Change.of(context.modulated_input, previous)

@@ -151,7 +151,7 @@ class TeaCacheHook(ModelHook):
             latents = self._signature.latents(args, kwargs)
             start = mark(latents)
             try:
-                call = self._identify(session, module, args, kwargs, run)
+                call = self._identify(session, module, args, kwargs, latents, run)
                 stepper = self._stepper(module, ranks)
                 output = self._extract(
                     module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
@@ -234,17 +234,22 @@ class TeaCacheHook(ModelHook):
                 )
 
     def _identify(
-        self, session: Session, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], run: Run | None
+        self,
+        session: Session,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        latents: Any,
+        run: Run | None,
     ) -> Call:
         context = self.state_manager.find_context()
         last = None if session.position is None else session.position.moment
         index = None if context is None else context.step_index
-        latents = self._signature.latents(args, kwargs)
-        names = self._signature.timestep
+        names, paired = self._signature.timestep, is_paired(module)
         return Call(
             moment=look(self._signature.arguments, names, args, kwargs, last, index, latents),
-            branch=find_branch(module, context, self.config),
-            paired=is_paired(module),
+            branch=find_branch(context, self.config, paired=paired),
+            paired=paired,
             again=session.attempt is not None and not session.attempt.is_repeated_by(args, kwargs),
             image=latents if isinstance(latents, torch.Tensor) else None,
             total=None if context is None else context.num_inference_steps,

@@ -111,12 +111,8 @@ class Ranks:
         """
         if self.sequence is None:
             measured = None if change is None else relative_l1(change.moved, change.magnitude, change.count)
-            numbers = (measured, level, differs, spread)
-            found = read(*(number if isinstance(number, torch.Tensor) else None for number in numbers))
-            values: list[Any] = [
-                now if isinstance(number, torch.Tensor) else number for number, now in zip(numbers, found, strict=True)
-            ]
-            return Reading(values[0], values[1], restarts, computes, bool(values[2]), bool(values[3]), switched)
+            distance, known, differs, spread = read(measured, level, differs, spread)
+            return Reading(distance, known, restarts, computes, bool(differs), bool(spread), switched)
         # Timesteps may be split like the sequence: ranks that saw other levels would begin generations alone.
         own = (0, 0, 0) if change is None else (change.moved, change.magnitude, change.count)
         times = (0, 0) if level is None else (level, 1)

@@ -9,7 +9,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from teaspec.runtime.contract.context import CacheContext
-from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, find_live, postprocess_arguments, streams_of
+from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, find_live, postprocess_arguments
 from teaspec.runtime.contract.validation import check_outputs
 from teaspec.runtime.generation.state import Layout, TeaCacheState
 from teaspec.runtime.host.compiled import part
@@ -34,10 +34,10 @@ class Outcome:
     origins: dict[str, Origin]
 
 
-def layout_of(context: CacheContext) -> Layout:
+def layout_of(context: CacheContext, streams: tuple[Stream, ...]) -> Layout:
     """Returns name, shape, dtype and device of everything that must stay as it is for a residual to fit."""
     named = [("modulated_input", context.modulated_input)]
-    named += [(stream.key, stream.entry) for stream in streams_of(context) if stream.entry is not None]
+    named += [(stream.key, stream.entry) for stream in streams if stream.entry is not None]
     return tuple((name, tensor.shape, tensor.dtype, tensor.device) for name, tensor in named)
 
 
@@ -51,16 +51,19 @@ def residuals_of(state: TeaCacheState) -> dict[str, Any]:
     return residuals
 
 
-def can_reuse(context: CacheContext, residuals: dict[str, Any]) -> bool:
+def can_reuse(streams: tuple[Stream, ...], residuals: dict[str, Any]) -> bool:
     """Returns whether there is a residual for each stream that needs one."""
-    return all(stream.key in residuals for stream in streams_of(context) if stream.required)
+    return all(stream.key in residuals for stream in streams if stream.required)
 
 
-def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage, split: Split) -> Outcome:
+def compute(
+    context: CacheContext, streams: tuple[Stream, ...], watch: OverwriteWatch, storage: Storage, split: Split
+) -> Outcome:
     """Runs the blocks and takes the residuals.
 
     Args:
         context: The call, cut.
+        streams: What enters and leaves its blocks.
         watch: Knows which streams the blocks overwrite.
         storage: Where the residuals are kept.
         split: How streams are shared out inside the blocks.
@@ -68,7 +71,6 @@ def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage, spli
     Raises:
         RuntimeError: If the blocks return something else than `CacheContext` documents.
     """
-    streams = streams_of(context)
     kept = {stream.key: watch.keep(stream.key, stream.entry) for stream in streams if stream.entry is not None}
     values = part(context.run_transformer_blocks)
     check_outputs(streams, values, exact=find_live(context) is not None, share=split.share)
@@ -89,18 +91,21 @@ def compute(context: CacheContext, watch: OverwriteWatch, storage: Storage, spli
     return Outcome(_finish(context, streams, values), stored, origins)
 
 
-def reuse(context: CacheContext, state: TeaCacheState, split: Split, ratio: float = 0.0) -> Outcome:
+def reuse(
+    context: CacheContext, streams: tuple[Stream, ...], state: TeaCacheState, split: Split, ratio: float = 0.0
+) -> Outcome:
     """Adds residuals in place of running the blocks.
 
     Args:
         context: The call, cut.
+        streams: What enters and leaves its blocks.
         state: The branch's state.
         split: How streams are shared out inside the blocks.
         ratio: How far ahead of the last computed step they are forecast; 0 takes them as they are.
     """
     residuals = residuals_of(state)
-    streams = tuple(stream for stream in streams_of(context) if stream.key in residuals)
-    values = tuple(_reused(stream, residuals[stream.key], state, split, ratio) for stream in streams)
+    streams = tuple([stream for stream in streams if stream.key in residuals])
+    values = tuple([_reused(stream, residuals[stream.key], state, split, ratio) for stream in streams])
     return Outcome(_finish(context, streams, values), residuals, state.origins)
 
 

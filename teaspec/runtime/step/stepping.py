@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from teaspec.runtime.contract.context import CacheContext
-from teaspec.runtime.contract.streams import ENCODER, HIDDEN, streams_of
+from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, streams_of
 from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import keep
 from teaspec.runtime.generation.moments import Moment
@@ -94,8 +94,9 @@ class Stepper:
         """
         # What decides is compared by the distance, also where it is an argument itself.
         passed = {path: value for path, value in call.passed.items() if value is not context.modulated_input}
-        call = replace(call, layout=layout_of(context), passed=passed)
-        found = Decider(self.config, self.rescale, self.watch, self.ranks).decide(session, call, context)
+        streams = streams_of(context)
+        call = replace(call, layout=layout_of(context, streams), passed=passed)
+        found = Decider(self.config, self.rescale, self.watch, self.ranks).decide(session, call, context, streams)
         if not found.begins:
             session.refuse_others(owner())
         position, verdict, together = found.position, found.verdict, None
@@ -106,7 +107,7 @@ class Stepper:
             if self.ranks.does_another_compute(computes) and not computes:
                 verdict = replace(verdict, choice="compute", reason="another branch", carried=0.0)
                 together = replace(together, choice="compute")
-        output, state = self._run(call, context, found, verdict)
+        output, state = self._run(call, context, streams, found, verdict)
         seen = 1 + (0 if found.begins else session.seen.get(position.base, 0))
         return output, Step(
             position=position,
@@ -122,7 +123,9 @@ class Stepper:
             where=() if found.comparison is None else found.comparison.where,
         )
 
-    def _run(self, call: Call, context: CacheContext, found: Found, verdict: Verdict) -> tuple[Any, TeaCacheState]:
+    def _run(
+        self, call: Call, context: CacheContext, streams: tuple[Stream, ...], found: Found, verdict: Verdict
+    ) -> tuple[Any, TeaCacheState]:
         state = TeaCacheState() if found.state is None else found.state
         if runs_compiled():
             self.watch.suspect(INPUT)
@@ -130,11 +133,11 @@ class Stepper:
         reuses = verdict.choice == "reuse"
         now = _time_of(found.position.moment, state.cnt)
         if reuses:
-            outcome = reuse(context, state, self.split, self._ratio(state, now))
+            outcome = reuse(context, streams, state, self.split, self._ratio(state, now))
             successor = state  # with the residuals that it has
         else:
-            earlier = self._earlier(state, context)
-            outcome = compute(context, self.watch, self.storage, self.split)
+            earlier = self._earlier(state, streams)
+            outcome = compute(context, streams, self.watch, self.storage, self.split)
             successor = replace(_with_residuals(state, outcome), computed_at=now, earlier=earlier)
         if found.state is None or found.comparison is None:
             conditioning = keep(call.passed, self.watch)
@@ -157,12 +160,12 @@ class Stepper:
             return 0.0
         return ratio_of(state.earlier.at, state.computed_at, now, self.config.residual_limit)
 
-    def _earlier(self, state: TeaCacheState, context: CacheContext) -> Computed:
+    def _earlier(self, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""
         if not self.config.residual_order:
             return Computed()
         known = residuals_of(state)  # and values carried over, which have no line
-        keys = [stream.key for stream in streams_of(context) if stream.entry is not None and stream.key in known]
+        keys = [stream.key for stream in streams if stream.entry is not None and stream.key in known]
         return Computed(state.computed_at, {key: known[key] for key in keys}, state.origins)
 
 

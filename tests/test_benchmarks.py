@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
+import gpu
 import pytest
 import torch
+from card.clock import share_between
+from card.models import PUBLISHED, TINY, build
 from comparison import methods as catalogue
 from comparison.measure import Comparison, Point, compare
 from comparison.show import as_markdown, draw
@@ -15,7 +19,7 @@ from hooked.models import MODELS, Size
 from hooked.spread import Spread
 from hooked.subject import Subject
 
-TINY = Size(side=4, layers=3, batch=2)
+SMALL = Size(side=4, layers=3, batch=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,7 +30,7 @@ def no_grad():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_parts_are_the_work_of_a_reused_step(model):
-    subject = Subject(model, TINY)
+    subject = Subject(model, SMALL)
     for call in subject.calls[:3]:
         reused = subject.reusing(**call)
     assert torch.equal(subject.parts(**subject.calls[2])[0], reused[0])
@@ -34,7 +38,7 @@ def test_parts_are_the_work_of_a_reused_step(model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_hooked_copies_compute_and_reuse(model):
-    subject = Subject(model, TINY)
+    subject = Subject(model, SMALL)
     cost = measure({model: subject}, rounds=2)[model]
     assert (cost.computed.count, cost.reused.count) == (2, 6)
     plain, computed = (run(**subject.calls[0])[0] for run in (subject.plain, subject.computing))
@@ -45,15 +49,64 @@ def test_hooked_copies_compute_and_reuse(model):
 
 
 def test_reused_steps_keep_few_operations_and_order_1_holds_one_residual_more():
-    subject = Subject("flux", TINY)
+    subject = Subject("flux", SMALL)
     assert 0 < subject.share_of_operations() < 0.2
-    residual = 4 * TINY.batch * TINY.side**2 * 6 * 64
+    residual = 4 * SMALL.batch * SMALL.side**2 * 6 * 64
     assert subject.bytes_held(1) - subject.bytes_held(0) == residual
 
 
 def test_the_interval_of_a_median():
     assert Spread.of(list(range(100))).surely == (40, 59)  # tables of binomial order statistics for n = 100
     assert Spread.of([3.0, 1.0]).surely == (1.0, 3.0)
+
+
+def test_the_benchmark_of_a_card_runs_at_tiny_sizes(tmp_path):
+    """Mutations seen red: REUSING made with NEVER; FirstBlockCache that is not applied."""
+    arguments = ["--tiny", "--minutes", "0", "--backend", "eager"]
+    gpu.main([*arguments, "--json", str(tmp_path / "gpu.json"), "--markdown", str(tmp_path / "gpu.md")])
+    tables = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["tables"]
+    assert [(one["model"], one["mode"]) for one in tables] == [
+        (model, mode) for model in PUBLISHED for mode in ("eager", "blocks compiled")
+    ]
+    for one in tables:
+        assert one["failures"] == {}
+        operations = {row["way"]: row["operations"] for row in one["rows"]}
+        plain = operations.pop("no cache")
+        assert len(operations) == 6
+        for way, counted in operations.items():
+            assert counted >= plain if way.endswith("computed") else counted < 0.6 * plain, (one["model"], way)
+        assert min(operations, key=operations.__getitem__) == "teaspec, reused"  # it runs no block, the others run one
+        held = {row["way"]: row["held"] for row in one["rows"]}
+        assert held["teaspec, computed"] == held["teaspec, reused"] > 0
+    assert "| teaspec, reused |" in (tmp_path / "gpu.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="says that there is no accelerator where there is none")
+def test_without_a_card_nothing_is_measured_in_its_name(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        gpu.main([])
+    assert "there is no accelerator here; --tiny runs on a CPU" in capsys.readouterr().err
+
+
+def test_what_no_kernel_covers_is_idle():
+    assert share_between([(0.0, 2.0), (1.0, 3.0), (6.0, 8.0), (7.0, 10.0)]) == 3 / 10
+    assert share_between([(5.0, 6.0), (0.0, 9.0)]) == 0.0  # one within another
+    assert share_between([]) is None
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_as_many_layers_are_made_as_fit(model):
+    """Mutation seen red: a unit's bytes counted once too little."""
+    kind = TINY[model]
+    weights = [
+        sum(weight.numel() * weight.element_size() for weight in kind.make(units).parameters())
+        for units in range(1, kind.units + 1)
+    ]
+    cpu = torch.device("cpu")
+    for units, room in enumerate(weights, start=1):
+        assert build(kind, cpu, torch.float32, room).blocks == units * kind.blocks
+        assert build(kind, cpu, torch.float32, room - 1).blocks == max(1, units - 1) * kind.blocks
+    assert build(kind, cpu, torch.float32, 10 * weights[-1]).blocks == kind.units * kind.blocks
 
 
 def point(method: str, cost: float, psnr: float | None) -> Point:

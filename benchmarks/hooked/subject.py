@@ -80,7 +80,7 @@ class Subject:
     def share_of_operations(self) -> float:
         """Operations of a reused step over those of a computed one, counted by torch."""
         self.reusing(**self.calls[0])
-        return _operations(self.reusing, self.calls[1]) / _operations(self.plain, self.calls[1])
+        return operations_of(self.reusing, self.calls[1]) / operations_of(self.plain, self.calls[1])
 
     def bytes_held(self, order: int) -> int:
         """Bytes that the hook keeps after two computed steps."""
@@ -116,7 +116,8 @@ def undisturbed() -> Iterator[None]:
         gc.enable()
 
 
-def _operations(run: Run, call: Call) -> int:
+def operations_of(run: Run, call: Call) -> int:
+    """Floating point operations of a call, as torch counts them."""
     with FlopCounterMode(display=False) as counter:
         run(**call)
     return int(counter.get_total_flops())

@@ -1,0 +1,1 @@
+"""Transformers at their real widths on an accelerator: what `gpu.py` measures."""

@@ -66,4 +66,4 @@ def _made(reading: Reading, live: set[str]) -> list[str]:
     """For loops that hand their result on under another name: what they bind anew and the head reads."""
     between = reading.body[reading.first : reading.last + 1]
     bound = effects_of(between, self_name=reading.forward.self_name).binds
-    return sorted(bound & live & reading.bound_before())
+    return sorted(reading.bound_before() & live & bound)

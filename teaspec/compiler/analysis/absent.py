@@ -8,6 +8,7 @@ from typing import Any
 
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import MethodName
 
 
 def none_names(module: Any) -> frozenset[str]:
@@ -17,7 +18,7 @@ def none_names(module: Any) -> frozenset[str]:
     return frozenset(name for name, value in held.items() if value is None and not hasattr(type(module), name))
 
 
-def absent_names(module: Any, methods: Mapping[str, ast.FunctionDef]) -> frozenset[str]:
+def absent_names(module: Any, methods: Mapping[MethodName, ast.FunctionDef]) -> frozenset[str]:
     """Those of them that stay None: no method but the constructor binds them.
 
     Args:

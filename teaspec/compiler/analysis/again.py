@@ -13,8 +13,9 @@ from teaspec.compiler.analysis.operations import ITERATORS
 from teaspec.compiler.analysis.parallel import joined, parts_of
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.places import Place, attributes_in, in_order
 
-Names = frozenset[str]
+Places = frozenset[Place]
 
 
 class NotAgainError(Exception):
@@ -37,12 +38,12 @@ class Again:
     Loops keep their turns, branches their tests; what they do besides is left out.
     """
 
-    def __init__(self, reader: Reader, changed: Names, function: Sequence[ast.stmt], state: BlockState) -> None:
+    def __init__(self, reader: Reader, changed: Places, function: Sequence[ast.stmt], state: BlockState) -> None:
         """For statements of a function.
 
         Args:
             reader: Reads effects in the function.
-            changed: Names whose objects the suite may change in place, and what it stores on the model.
+            changed: Places whose objects the suite may change in place, and what it stores on the model.
             function: The function's statements.
             state: Finds reads of what blocks leave on themselves.
         """
@@ -50,7 +51,7 @@ class Again:
         self.iterators = _iterators(function)
         self.nested = {n.name: n for s in function for n in walk(s) if isinstance(n, ast.FunctionDef)}
 
-    def cut(self, suite: Sequence[ast.stmt], wanted: Names) -> tuple[list[ast.stmt], Names]:
+    def cut(self, suite: Sequence[ast.stmt], wanted: Places) -> tuple[list[ast.stmt], Places]:
         """What the names need.
 
         Args:
@@ -70,7 +71,7 @@ class Again:
                 kept.append(left)
         return kept[::-1], wanted
 
-    def _statement(self, node: ast.stmt, wanted: Names) -> tuple[ast.stmt | None, Names]:
+    def _statement(self, node: ast.stmt, wanted: Places) -> tuple[ast.stmt | None, Places]:
         if isinstance(node, (ast.Break, ast.Continue, ast.Raise)):
             return node, wanted | self.reader.effects(node).reads
         effects = self.reader.effects(node)
@@ -92,14 +93,14 @@ class Again:
         self._check(node, effects)
         return node, (wanted - effects.kills) | effects.reads
 
-    def _branches(self, node: ast.If, wanted: Names) -> tuple[ast.stmt | None, Names]:
+    def _branches(self, node: ast.If, wanted: Places) -> tuple[ast.stmt | None, Places]:
         body, before_body = self.cut(node.body, wanted)
         orelse, before_else = self.cut(node.orelse, wanted)
         test = self._expression(node.test, node)
         left = ast.If(test=node.test, body=body or [ast.copy_location(ast.Pass(), node)], orelse=orelse)
         return ast.copy_location(left, node), ((before_body | before_else) - test.kills) | test.reads
 
-    def _for(self, node: ast.For, wanted: Names) -> tuple[ast.stmt, Names]:
+    def _for(self, node: ast.For, wanted: Places) -> tuple[ast.stmt, Places]:
         orelse, behind = self.cut(node.orelse, wanted)
         over = self._expression(node.iter, node)
         self._check_iterated(node.iter, node)
@@ -108,7 +109,7 @@ class Again:
         left = ast.For(target=node.target, iter=node.iter, body=body, orelse=orelse)
         return ast.copy_location(left, node), before | over.reads
 
-    def _while(self, node: ast.While, wanted: Names) -> tuple[ast.stmt, Names]:
+    def _while(self, node: ast.While, wanted: Places) -> tuple[ast.stmt, Places]:
         orelse, behind = self.cut(node.orelse, wanted)
         test = self._expression(node.test, node)
         body, before = self._turns(node.body, behind | wanted | test.reads, lambda names: names | test.reads)
@@ -116,8 +117,8 @@ class Again:
         return ast.copy_location(left, node), before | test.reads
 
     def _turns(
-        self, suite: Sequence[ast.stmt], wanted: Names, entered: Callable[[Names], Names]
-    ) -> tuple[list[ast.stmt], Names]:
+        self, suite: Sequence[ast.stmt], wanted: Places, entered: Callable[[Places], Places]
+    ) -> tuple[list[ast.stmt], Places]:
         """What stays of a loop's body: what the names need that are wanted behind it or in a later turn."""
         while True:
             body, before = self.cut(suite, wanted)
@@ -126,7 +127,7 @@ class Again:
                 return body or [ast.copy_location(ast.Pass(), suite[0])], wanted
             wanted = more
 
-    def _with(self, node: ast.With, wanted: Names) -> tuple[ast.stmt, Names]:
+    def _with(self, node: ast.With, wanted: Places) -> tuple[ast.stmt, Places]:
         for item in node.items:
             call = item.context_expr
             last = call.func.attr if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
@@ -150,7 +151,7 @@ class Again:
     def _check(self, node: ast.stmt, effects: Effects, *, returns: bool = False) -> None:
         if effects.random:
             raise NotAgainError(node, "it draws random numbers")
-        if effects.external or any(name.startswith("self.") and not name.endswith("()") for name in effects.binds):
+        if effects.external or attributes_in(effects.binds):
             raise NotAgainError(node, "it changes what is seen from outside")
         if effects.changes:
             raise NotAgainError(node, "it changes a value in place")
@@ -159,15 +160,15 @@ class Again:
         if any(isinstance(part, (ast.Try, ast.Match, ast.Import, ast.ImportFrom)) for part in walk(node)):
             raise NotAgainError(node, "it does more than bind a value")
         if effects.reads & self.changed:
-            name = sorted(effects.reads & self.changed)[0]
-            raise NotAgainError(node, f"it reads `{name}`, which the blocks may change in place")
+            read = in_order(effects.reads & self.changed)[0]
+            raise NotAgainError(node, f"it reads `{read}`, which the blocks may change in place")
         called = self.reader.called_children([node]) | self.reader.called_items(node)
         if called & self.reader.module.stateful_children:
             raise NotAgainError(node, "it calls a submodule that changes itself")
         if self.state.runs(node):
             raise NotAgainError(node, "it takes what a block returns, be it the shape of that")
-        for read, _ in self.state.reads(node):
-            raise NotAgainError(node, f"it reads `{read}`, which a block may leave on itself")
+        for left, _ in self.state.reads(node):
+            raise NotAgainError(node, f"it reads `{left}`, which a block may leave on itself")
         for part in outside_functions(node):
             if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and not self._is_pure(part.func.id):
                 raise NotAgainError(node, f"it calls `{part.func.id}`, which may do more than return a value")

@@ -13,6 +13,8 @@ from functools import reduce
 from itertools import zip_longest
 
 from teaspec.compiler.analysis.names import self_attribute, self_path
+from teaspec.compiler.forms.called import MethodName
+from teaspec.compiler.forms.places import Place
 from teaspec.compiler.forms.source import FunctionSource
 
 _DESCRIBING = frozenset({"shape", "dtype", "device", "ndim", "is_cuda", "requires_grad", "layout"})
@@ -75,7 +77,7 @@ def arguments_of(
     calls: Collection[ast.Call],
     statements: Sequence[ast.stmt],
     function: FunctionSource,
-    methods: Mapping[str, FunctionSource],
+    methods: Mapping[MethodName, FunctionSource],
 ) -> list[list[Argument]]:
     """What the arguments of calls are made of.
 
@@ -136,18 +138,18 @@ def _joined(made: Iterable[Made], first: Made = _NOTHING) -> Made:
 
 
 class _Tracer:
-    def __init__(self, methods: Mapping[str, FunctionSource], wanted: Collection[int]) -> None:
+    def __init__(self, methods: Mapping[MethodName, FunctionSource], wanted: Collection[int]) -> None:
         self.methods, self.wanted = methods, wanted
         self.found: list[list[Argument]] = []
         self._depth = 0
         self._self = "self"
-        self._known: dict[str, Made] = {}
+        self._known: dict[Place, Made] = {}
         self._returned: list[Made] = []
 
-    def run(self, statements: Sequence[ast.stmt], known: dict[str, Made], self_name: str) -> Made:
+    def run(self, statements: Sequence[ast.stmt], known: Mapping[str, Made], self_name: str) -> Made:
         """Reads statements; gives what they return."""
         outer = (self._known, self._self, self._returned)
-        self._known, self._self, self._returned = known, self_name, []
+        self._known, self._self, self._returned = dict[Place, Made](known.items()), self_name, []
         self._suite(statements)
         returned = self._returned
         self._known, self._self, self._returned = outer

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in, reached
 from teaspec.compiler.analysis.search import calls_of, mentions_of
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.paths import outer_paths
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, did_you_mean
@@ -29,9 +30,7 @@ def looked_up_by_name(module: ModuleSource) -> Place | None:
 
 def called_around(path: str, module: ModuleSource) -> tuple[str, Place] | None:
     """The submodule on the way down to a path that a forward calls, and where: its own forward is the place to look."""
-    parts = path.split(".")
-    for depth in range(1, len(parts)):
-        outer = ".".join(parts[:depth])
+    for outer in outer_paths(path)[:-1]:
         for function in reached(module):
             call = next(calls_of(function.node, outer, function.self_name), None)
             if call is not None:
@@ -41,8 +40,7 @@ def called_around(path: str, module: ModuleSource) -> tuple[str, Place] | None:
 
 def handed_on(path: str, function: FunctionSource) -> ast.AST | None:
     """Where a function hands on a submodule on the way down to a path, and does not call it."""
-    parts = path.split(".")
-    outer = [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
+    outer = outer_paths(path)[-2::-1]
     return next((node for one in outer for node in mentions_of(function.node, one, function.self_name)), None)
 
 

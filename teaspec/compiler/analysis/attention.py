@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader, parameter_names
-from teaspec.compiler.analysis.loops import method_name
+from teaspec.compiler.analysis.loops import method_named
 from teaspec.compiler.analysis.names import bound_names, calls_in_order, self_path, target_names
 from teaspec.compiler.analysis.spread import without_spreading
 from teaspec.compiler.analysis.truncate import settled
@@ -143,7 +143,7 @@ class AttentionCut:
             # A function that takes the submodule, too, calls it: `_chunked_feed_forward(self.ff, x)`.
             if held and any(self._has_weights(callee) for callee in (call.func, *given)):
                 return held[0]
-            method = self.module.methods.get(method_name(call.func, self.function) or "")
+            method = method_named(call.func, self.module.methods, self.function)
             if held and method is not None:
                 inside = self._inside(method, call, trail)
                 if inside is not None:

@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from teaspec.compiler.analysis.dataflow import Reader
-from teaspec.compiler.analysis.names import METHODS, callee_name, item_bindings, root_names, target_names
+from teaspec.compiler.analysis.names import called_name, item_bindings, root_names, target_names
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import CalledName
+from teaspec.compiler.forms.paths import is_within, owner_of
 from teaspec.compiler.forms.source import NormPath
 
 Read = tuple[str, "ast.AST | None"]
@@ -49,29 +51,33 @@ class BlockState:
         return any(self._runs(part) for part in walk(node) if isinstance(part, ast.Call))
 
     def _runs(self, call: ast.Call) -> bool:
-        name = callee_name(call.func, self.self_name)
-        if name in _OVER | _LOOK or name == "getattr":
+        called = called_name(call.func, self.self_name)
+        if called in _OVER | _LOOK or called == "getattr":
             return False
         parts = [call.func, *(a.value if isinstance(a, ast.Starred) else a for a in call.args)]
         parts += [keyword.value for keyword in call.keywords]
         if any(self._path(part, self.self_name, self.names) is not None for part in parts):
             return True
-        summary = self.module.summaries.get(name)
+        summary = None if called is None else self.module.summaries.get(called)
         return summary is not None and summary.node is not None and self._names_blocks(summary.node, frozenset())
 
-    def _names_blocks(self, function: ast.FunctionDef, seen: frozenset[str]) -> bool:
+    def _names_blocks(self, function: ast.FunctionDef, seen: frozenset[CalledName]) -> bool:
         """Whether a function names a list of blocks, or calls one that does."""
         this = next((a.arg for a in [*function.args.posonlyargs, *function.args.args]), "self")
         for node in walk(function):
             if isinstance(node, ast.Attribute) and self._path(node, this, {}) is not None:
                 return True
-            name = callee_name(node.func, this) if isinstance(node, ast.Call) else ""
-            summary = self.module.summaries.get(name) if name not in seen else None
-            if summary is not None and summary.node is not None and self._names_blocks(summary.node, seen | {name}):
+            called = called_name(node.func, this) if isinstance(node, ast.Call) else None
+            summary = None if called is None or called in seen else self.module.summaries.get(called)
+            if called is None or summary is None or summary.node is None:
+                continue
+            if self._names_blocks(summary.node, seen | {called}):
                 return True
         return False
 
-    def _reads(self, node: ast.AST, self_name: str, names: Mapping[str, str], seen: frozenset[str]) -> Iterator[Read]:
+    def _reads(
+        self, node: ast.AST, self_name: str, names: Mapping[str, str], seen: frozenset[CalledName]
+    ) -> Iterator[Read]:
         computing = {id(part.func) for part in walk(node) if isinstance(part, ast.Call) and self._computes(part)}
         for part in walk(node):
             if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Load) and id(part) not in computing:
@@ -81,7 +87,9 @@ class BlockState:
             elif isinstance(part, ast.Call):
                 yield from self._call(part, self_name, names, seen)
 
-    def _call(self, node: ast.Call, self_name: str, names: Mapping[str, str], seen: frozenset[str]) -> Iterator[Read]:
+    def _call(
+        self, node: ast.Call, self_name: str, names: Mapping[str, str], seen: frozenset[CalledName]
+    ) -> Iterator[Read]:
         arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         function = node.func.id if isinstance(node.func, ast.Name) else ""
         if function == "getattr" and len(node.args) > 1:
@@ -95,14 +103,16 @@ class BlockState:
                 inner = argument.value if isinstance(argument, ast.Starred) else argument
                 if self._path(inner, self_name, names) is not None:
                     yield ast.unparse(inner), None
-        name = callee_name(node.func, self_name)
-        summary = self.module.summaries.get(name)
-        if summary is not None and summary.node is not None and name not in seen and name.startswith(METHODS):
+        called = called_name(node.func, self_name)
+        if called is None or called in seen or isinstance(called, str):
+            return
+        summary = self.module.summaries.get(called)
+        if summary is not None and summary.node is not None:
             first = [*summary.node.args.posonlyargs, *summary.node.args.args][:1]
             this = first[0].arg if first else "self"
             inner_names = self._block_names(summary.node.body, this)
             for statement in summary.node.body:
-                yield from self._reads(statement, this, inner_names, seen | {name})
+                yield from self._reads(statement, this, inner_names, seen | {called})
 
     def _computes(self, call: ast.Call) -> bool:
         """Whether what is called, if it is in a block, computes from what it is given; a method may look up."""
@@ -115,7 +125,7 @@ class BlockState:
         """Whether an attribute of a block, or of something in it, holds the same in every call."""
         if f"{owner}.{attribute}" in self.module.children or attribute in _FIXED or attribute in _OF_A_LIST:
             return True
-        is_first_class = owner.rpartition(".")[0] == self.norm.loop
+        is_first_class = owner_of(owner) == self.norm.loop
         return is_first_class and attribute in self.made and attribute not in self.stored
 
     def _path(self, node: ast.expr, self_name: str, names: Mapping[str, str]) -> str | None:
@@ -138,7 +148,7 @@ class BlockState:
             return None
         start = [f"{names[node.id]}.0"] if node.id in names else []
         path = ".".join([*start, *reversed(keys)])
-        return path if any(path == loop or path.startswith(f"{loop}.") for loop in self.loops) else None
+        return path if any(is_within(path, loop) for loop in self.loops) else None
 
     def _block_names(self, statements: Sequence[ast.AST], self_name: str) -> dict[str, str]:
         """The local names that may hold a block, or a list of blocks, each with the list."""
@@ -162,7 +172,7 @@ class BlockState:
                 inner = [value.func.value]
             return next((found for part in inner if (found := self._leads_to(part, self_name, names))), "")
         path = self._path(value, self_name, names) or ""
-        return next((loop for loop in self.loops if path == loop or path.startswith(f"{loop}.")), "")
+        return next((loop for loop in self.loops if is_within(path, loop)), "")
 
 
 def _bindings(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:

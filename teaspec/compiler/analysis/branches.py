@@ -7,9 +7,9 @@ from the last computed step. `with torch.autocast(...): a; loop; b` becomes thre
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.analysis.calls import Summaries
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import walk
@@ -18,7 +18,7 @@ from teaspec.compiler.analysis.walking import walk
 def cut_branches(
     suite: Sequence[ast.stmt],
     holds_loop: Callable[[ast.stmt], bool],
-    summaries: Mapping[str, CallSummary],
+    summaries: Summaries,
     self_name: str,
 ) -> list[ast.stmt]:
     """Cut the `if` and `with` statements of a suite that hold block loops.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
-from teaspec.compiler.analysis.names import callee_name, root_names, self_attribute
+from teaspec.compiler.analysis.names import called_name, root_names, self_attribute
 from teaspec.compiler.analysis.operations import (
     BUFFERS,
     CHANGES,
@@ -19,47 +18,17 @@ from teaspec.compiler.analysis.operations import (
     RANDOM_IF,
 )
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import CalledName
+from teaspec.compiler.forms.summary import CallSummary
 
+Summaries = Mapping[CalledName, CallSummary]
+"""What is known of functions, by what they are called by."""
 
-@dataclass(frozen=True)
-class CallSummary:
-    """What is known of a function whose source could be read.
-
-    Attributes:
-        loads: Attributes of the model that it reads.
-        stores: Attributes of the model that it sets.
-        changes: Positions and names of parameters whose objects it may change in place.
-        random: It may draw random numbers.
-        external: It may do something else that is seen from outside.
-        fresh: What it returns never shares an object with what it is given.
-    """
-
-    loads: frozenset[str] = frozenset()
-    stores: frozenset[str] = frozenset()
-    changes: frozenset[int | str] = frozenset()
-    random: bool = False
-    external: bool = False
-    fresh: bool = False
-    node: ast.FunctionDef | None = field(default=None, repr=False, compare=False)
-    """The function itself, where it is one."""
-
-    def either(self, other: CallSummary) -> CallSummary:
-        """What is known of a function that is one of two."""
-        return CallSummary(
-            self.loads | other.loads,
-            self.stores | other.stores,
-            self.changes | other.changes,
-            self.random or other.random,
-            self.external or other.external,
-            self.fresh and other.fresh,
-        )
-
-
-Known = tuple[tuple[str, CallSummary], ...]
+Known = tuple[tuple[CalledName, CallSummary], ...]
 """The summaries of what a node calls, by name."""
 
 
-def known_in(node: ast.AST, summaries: Mapping[str, CallSummary], self_name: str) -> Known:
+def known_in(node: ast.AST, summaries: Summaries, self_name: str) -> Known:
     """What is known of the functions that a node calls: all that its effects depend on besides its own text."""
     if not summaries:
         return ()
@@ -67,13 +36,19 @@ def known_in(node: ast.AST, summaries: Mapping[str, CallSummary], self_name: str
 
 
 @lru_cache(maxsize=4096)
-def _called(node: ast.AST, self_name: str) -> tuple[str, ...]:
-    """The names by which summaries know what a node calls, each once."""
-    calls = (part for part in walk(node) if isinstance(part, ast.Call))
-    return tuple(dict.fromkeys(callee_name(call.func, self_name) for call in calls))
+def _called(node: ast.AST, self_name: str) -> tuple[CalledName, ...]:
+    """By what summaries know what a node calls, each once."""
+    called = (called_name(part.func, self_name) for part in walk(node) if isinstance(part, ast.Call))
+    return tuple(dict.fromkeys(one for one in called if one is not None))
 
 
-def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_name: str) -> set[str]:
+def summary_of(func: ast.expr, summaries: Summaries, self_name: str) -> CallSummary | None:
+    """What is known of the function that an expression names, None where nothing is."""
+    called = called_name(func, self_name)
+    return None if called is None else summaries.get(called)
+
+
+def changed_by_call(call: ast.Call, summaries: Summaries, self_name: str) -> set[str]:
     """The names whose objects a call may change in place, by torch's and Python's conventions.
 
     A method of a container that changes it, a name that ends in one underscore (torch's in-place functions), the
@@ -88,7 +63,7 @@ def changed_by_call(call: ast.Call, summaries: Mapping[str, CallSummary], self_n
     if in_place or last in CHANGES_FIRST:
         changed |= {name for argument in call.args[:1] for name in root_names(argument)}
     changed |= _told_to_change(call, last)
-    summary = summaries.get(callee_name(call.func, self_name))
+    summary = summary_of(call.func, summaries, self_name)
     if summary is not None and summary.changes:
         for position, argument in enumerate(call.args):
             if position in summary.changes or isinstance(argument, ast.Starred):

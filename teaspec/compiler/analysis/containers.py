@@ -7,10 +7,10 @@ what it holds, and no other name is the same container; so none of the names tha
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 
-from teaspec.compiler.analysis.calls import CallSummary, Known, changed_by_call, known_in
+from teaspec.compiler.analysis.calls import Known, Summaries, changed_by_call, known_in
 from teaspec.compiler.analysis.names import parameters_of, self_attribute
 from teaspec.compiler.analysis.operations import FILLS, FRESH, LOOKS, ONLY_LOOKS
 from teaspec.compiler.analysis.walking import children, walk, walked
@@ -20,7 +20,7 @@ _MAKERS = frozenset({"list", "dict", "set"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
-def own_containers(function: ast.FunctionDef, summaries: Mapping[str, CallSummary], self_name: str) -> frozenset[str]:
+def own_containers(function: ast.FunctionDef, summaries: Summaries, self_name: str) -> frozenset[str]:
     """The names of a function that only ever hold a container which no other name holds.
 
     Every binding is a display or a copy (or a slice of the container itself), and every use fills the container, takes
@@ -88,7 +88,7 @@ def _is_new(value: ast.expr | None) -> bool:
 
 
 class _Uses:
-    def __init__(self, function: ast.FunctionDef, summaries: Mapping[str, CallSummary], self_name: str) -> None:
+    def __init__(self, function: ast.FunctionDef, summaries: Summaries, self_name: str) -> None:
         self.parents = {child: node for node in walked(function) for child in children(node)}
         self.summaries, self.self_name = summaries, self_name
         self.bound: set[str] = set()

@@ -16,6 +16,8 @@ from teaspec.compiler.analysis.sharing import sharing
 from teaspec.compiler.analysis.trace import Tracer
 from teaspec.compiler.analysis.trace_values import State, ValueTracer, World
 from teaspec.compiler.analysis.views import view_pairs, views_in
+from teaspec.compiler.forms.paths import first_of
+from teaspec.compiler.forms.places import Attribute, Place, attributes_in, local_names
 from teaspec.compiler.forms.program import LiveValue
 
 
@@ -103,7 +105,7 @@ class _Crossing:
         self.assigned_behind = definitely_assigned([*self.before, *self.effects], self.parameters)
         self.views = view_pairs([*cut.prelude, *cut.blocks])
         self.arguments = set(self.parameters).difference(*(one.kills for one in self.before))
-        self.changed = views_in(self.views, {name for one in self.effects for name in one.changes})
+        self.changed = views_in(self.views, local_names(place for one in self.effects for place in one.changes))
         self.entry = self._entry()
         self.behind = self._traced(cut.blocks)
         everything = [*cut.prelude, *cut.blocks, *cut.rest]
@@ -115,10 +117,10 @@ class _Crossing:
         self.again = Again(self.reader, self._changed(), everything, cut.state)
 
     def found(self) -> Crossing:
-        read = self.reader.effects(self.cut.rest).reads if self.cut.rest else frozenset()
+        read = local_names(self.reader.effects(self.cut.rest).reads) if self.cut.rest else set[str]()
         wanted: set[str] = set()
         live: set[str] = set()
-        for name in sorted(n for n in read & (self.bound | self.changed) if "." not in n):
+        for name in sorted(read & (self.bound | self.changed)):
             if self._is_untouched(name) or self._is_of_caller(name):
                 continue
             if self._is_made_again(name):
@@ -192,7 +194,7 @@ class _Crossing:
         rest = self.reader.effects(self.cut.rest)
         if name not in self.aliases.changed(rest.changes):
             return False
-        others = (self.aliases.closure({name}) & rest.reads) - {name, self.cut.hidden, self.cut.encoder}
+        others = local_names(self.aliases.closure({name}) & rest.reads) - {name, self.cut.hidden, self.cut.encoder}
         return any(self.behind.get(other, FIXED).level is Level.BLOCKS for other in others)
 
     def _is_of_caller(self, name: str) -> bool:
@@ -207,11 +209,11 @@ class _Crossing:
             raise self._stale(name, "the blocks change it in place")
         return True
 
-    def _changed(self) -> frozenset[str]:
+    def _changed(self) -> frozenset[Place]:
         """All that the blocks may change in place or store on the model, but for submodules."""
-        changes = self.aliases_in_blocks.changed({name for one in self.effects for name in one.changes})
-        stores = {name for name in self.bound if name.startswith("self.") and not name.endswith("()")}
-        return (changes | stores) - {f"self.{path}" for path in self.reader.module.children}
+        changes = self.aliases_in_blocks.changed({place for one in self.effects for place in one.changes})
+        submodules = {Attribute(first_of(path)) for path in self.reader.module.children}
+        return (changes | attributes_in(self.bound)) - submodules
 
     # What crosses, and what is run again
 
@@ -238,14 +240,14 @@ class _Crossing:
         return [self.cut.blocks[index] for index in left]
 
     def _apart(
-        self, recomputed: list[ast.stmt], needed: frozenset[str], live: set[str], others: frozenset[str]
+        self, recomputed: list[ast.stmt], needed: frozenset[Place], live: set[str], others: set[str]
     ) -> tuple[list[ast.stmt], dict[str, str]]:
         """Names of their own for values that the recomputed statements use and that mean something else behind them."""
         effects = self.reader.effects(recomputed)
         clashing = ((effects.binds | effects.reads) & live) | (effects.binds & others)
         names: dict[str, str] = {}
         used = set(self.cut.taken) | self.reader.locals
-        for name in sorted(name for name in clashing if "." not in name):
+        for name in sorted(local_names(clashing)):
             number = 1
             while f"{name}_v{number}" in used:
                 number += 1

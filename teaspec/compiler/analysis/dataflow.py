@@ -13,6 +13,7 @@ from teaspec.compiler.analysis.loops import item_names
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.places import Attribute, Local, Place, Submodule, local_names
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 PARAMETER = -1
@@ -50,7 +51,7 @@ class Reader:
     def of(cls, module: ModuleSource, function: FunctionSource) -> Reader:
         """A reader for a function of a module."""
         bound = effects_of(function.node.body, module.summaries, function.self_name).binds
-        names = frozenset(parameter_names(function.node.args)) | {name for name in bound if "." not in name}
+        names = frozenset(parameter_names(function.node.args)) | local_names(bound)
         own = own_containers(function.node, module.summaries, function.self_name)
         return cls(module, function, names, own, item_names(function, module.children))
 
@@ -78,7 +79,7 @@ class Reader:
             effects,
             reads=self._ours(effects.reads),
             # A submodule may keep state, so two statements that call the same one stay in their order.
-            binds=effects.binds | {f"self.{path}()" for path in called},
+            binds=effects.binds | {Submodule(path) for path in called},
             changes=self._ours(effects.changes),
             captures=self._ours(effects.captures),
             aliases=pairs,
@@ -102,40 +103,40 @@ class Reader:
         names = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
         return frozenset(self.items[name] for name in names & self.items.keys())
 
-    def _known(self, name: str) -> bool:
-        return name in self.locals or name.startswith("self.")
+    def _known(self, place: Place) -> bool:
+        return place in self.locals or isinstance(place, Attribute)
 
-    def _ours(self, names: frozenset[str]) -> frozenset[str]:
-        return frozenset(name for name in names if self._known(name))
+    def _ours(self, places: frozenset[Place]) -> frozenset[Place]:
+        return frozenset(place for place in places if self._known(place))
 
 
 class Aliases:
-    """Which names may share an object, at any time in the function (flow-insensitive, so never too few)."""
+    """Which places may share an object, at any time in the function (flow-insensitive, so never too few)."""
 
     def __init__(self, effects: Iterable[Effects], containers: frozenset[str] = frozenset()) -> None:
         """Joins the alias pairs of all statements; `containers` are the function's own."""
         self._containers = containers
-        self._parent: dict[str, str] = {}
+        self._parent: dict[Place, Place] = {}
         for one in effects:
             for a, b in one.aliases:
                 self._parent[self._root(a)] = self._root(b)
 
-    def _root(self, name: str) -> str:
-        while (parent := self._parent.get(name, name)) != name:
-            name = parent
-        return name
+    def _root(self, place: Place) -> Place:
+        while (parent := self._parent.get(place, place)) != place:
+            place = parent
+        return place
 
-    def closure(self, names: Iterable[str]) -> frozenset[str]:
-        """The names and all that may share an object with one of them."""
-        roots = {self._root(name) for name in names}
+    def closure(self, places: Iterable[Place]) -> frozenset[Place]:
+        """The places and all that may share an object with one of them."""
+        roots = {self._root(place) for place in places}
         if not roots:
             return frozenset()
-        return frozenset(n for n in {*self._parent, *roots, *names} if self._root(n) in roots)
+        return frozenset(p for p in {*self._parent, *roots, *places} if self._root(p) in roots)
 
-    def changed(self, names: Iterable[str]) -> frozenset[str]:
-        """The names whose values may be changed by changing the objects of some in place."""
-        filled = self._containers.intersection(names)
-        return filled | self.closure({*names} - filled)
+    def changed(self, places: Iterable[Place]) -> frozenset[Place]:
+        """The places whose values may be changed by changing the objects of some in place."""
+        filled = self._containers.intersection(places)
+        return filled | self.closure({*places} - filled)
 
 
 @dataclass(frozen=True)
@@ -143,31 +144,31 @@ class Definitions:
     """Reaching definitions of a straight run of statements.
 
     Attributes:
-        before: For each statement, the definitions of each name that may reach it (indexes; PARAMETER for parameters).
+        before: For each statement, the definitions of each place that may reach it (indexes; PARAMETER for parameters).
         end: The same behind the last statement.
     """
 
-    before: tuple[dict[str, frozenset[int]], ...]
-    end: dict[str, frozenset[int]]
+    before: tuple[dict[Place, frozenset[int]], ...]
+    end: dict[Place, frozenset[int]]
 
     @classmethod
     def of(cls, effects: Sequence[Effects], parameters: Iterable[str], aliases: Aliases) -> Definitions:
-        """Compute them. A change in place counts as a further definition of every name that may share the object."""
-        current = {name: frozenset({PARAMETER}) for name in parameters}
+        """Compute them. A change in place counts as a further definition of every place that may share the object."""
+        current: dict[Place, frozenset[int]] = {name: frozenset({PARAMETER}) for name in parameters}
         before = []
         for index, one in enumerate(effects):
             before.append(dict(current))
             own = frozenset({index})
-            for name in one.binds | aliases.changed(one.changes):
-                replaced = name in one.kills and name not in one.changes
-                current[name] = own if replaced else current.get(name, frozenset()) | own
+            for place in one.binds | aliases.changed(one.changes):
+                replaced = place in one.kills and place not in one.changes
+                current[place] = own if replaced else current.get(place, frozenset()) | own
         return cls(tuple(before), current)
 
 
-def definitely_assigned(effects: Iterable[Effects], parameters: Iterable[str]) -> frozenset[str]:
+def definitely_assigned(effects: Iterable[Effects], parameters: Iterable[str]) -> frozenset[Local]:
     """The names that are bound on every way behind the statements."""
     assigned = set(parameters)
     for one in effects:
         assigned |= one.kills
         assigned -= one.unbinds
-    return frozenset(name for name in assigned if "." not in name)
+    return frozenset(assigned)

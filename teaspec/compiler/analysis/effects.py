@@ -1,15 +1,17 @@
-"""What one statement does to the names of the function it stands in.
+"""What one statement does to the places that the function it stands in keeps values in.
 
 Everything here is conservative in the direction that keeps code exact: a read, a binding or a change that *may* happen
 is reported; a name counts as definitely bound (`kills`) only where every normal way through the statement binds it.
 
-Attributes of the model are names too: `self.scale` is reported as the name `self.scale`, so that a store to it and a
-read of it are ordered like those of any local.
+Attributes of the model are places too, so that a store to one and a read of it are ordered like those of any local
+name.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from teaspec.compiler.forms.places import Local, Place
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,12 @@ class Effects:
     """The effects of a statement or of a run of statements.
 
     Attributes:
-        reads: Names whose value from before the statement may be read.
-        binds: Names that may be bound to another value (or unbound, by `del`).
+        reads: Places whose value from before the statement may be read.
+        binds: Places that may be bound to another value (or unbound, by `del`).
         kills: Names that are bound on every normal way through.
-        changes: Names whose object may be changed in place.
-        captures: Names that a lambda, generator or nested function may read later than the statement runs.
-        aliases: Pairs of names that may share an object afterwards.
+        changes: Places whose object may be changed in place.
+        captures: Places that a lambda, generator or nested function may read later than the statement runs.
+        aliases: Pairs of places that may share an object afterwards.
         unbinds: Names that may be unbound (`del`, the name of an `except`).
         scoped: Every name bound anywhere inside, comprehension targets and parameters of nested functions included.
         external: It may do something that is seen from outside: a bare call, a store on the model.
@@ -31,14 +33,14 @@ class Effects:
         returns: It may return from the function.
     """
 
-    reads: frozenset[str] = frozenset()
-    binds: frozenset[str] = frozenset()
-    kills: frozenset[str] = frozenset()
-    changes: frozenset[str] = frozenset()
-    captures: frozenset[str] = frozenset()
-    aliases: frozenset[tuple[str, str]] = frozenset()
-    unbinds: frozenset[str] = frozenset()
-    scoped: frozenset[str] = frozenset()
+    reads: frozenset[Place] = frozenset()
+    binds: frozenset[Place] = frozenset()
+    kills: frozenset[Local] = frozenset()
+    changes: frozenset[Place] = frozenset()
+    captures: frozenset[Place] = frozenset()
+    aliases: frozenset[tuple[Place, Place]] = frozenset()
+    unbinds: frozenset[Local] = frozenset()
+    scoped: frozenset[Local] = frozenset()
     external: bool = False
     random: bool = False
     raises: bool = False
@@ -72,7 +74,7 @@ NOTHING = Effects()
 """What does nothing, to begin with. Whoever has none gives this one, so that nothing is joined with it."""
 
 
-def _merged(a: Effects, b: Effects, *, reads: frozenset[str], kills: frozenset[str], ends: bool) -> Effects:
+def _merged(a: Effects, b: Effects, *, reads: frozenset[Place], kills: frozenset[Local], ends: bool) -> Effects:
     """The union of two effects in every field but those in which their order matters."""
     # Written out, since this is what the compiler does most.
     return Effects(

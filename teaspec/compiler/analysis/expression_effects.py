@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from teaspec.compiler.analysis.calls import CallSummary, changed_by_call, draws_random
+from teaspec.compiler.analysis.calls import Summaries, changed_by_call, draws_random, summary_of
 from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.names import (
     alias_sources,
     bound_names,
-    callee_name,
     parameters_of,
     root_names,
     self_attribute,
@@ -22,6 +21,8 @@ from teaspec.compiler.analysis.names import (
 from teaspec.compiler.analysis.parallel import parts_of
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.places import Place
+from teaspec.compiler.forms.summary import CallSummary
 
 
 class ExpressionReader:
@@ -32,7 +33,7 @@ class ExpressionReader:
         self_name: The name of the module in the function.
     """
 
-    def __init__(self, summaries: Mapping[str, CallSummary], self_name: str) -> None:
+    def __init__(self, summaries: Summaries, self_name: str) -> None:
         """A reader for expressions of one function."""
         self.summaries = summaries
         self.self_name = self_name
@@ -125,15 +126,14 @@ class ExpressionReader:
                 total = total.then(self._in_listcomp(inner))  # consumed by the call: nothing reads it later
             else:
                 total = total.then(self.expression(inner))
-        summary = self.summaries.get(callee_name(node.func, self.self_name), CallSummary())
+        summary = summary_of(node.func, self.summaries, self.self_name) or CallSummary()
         changed = frozenset(changed_by_call(node, self.summaries, self.self_name))
-        stores = frozenset(f"self.{name}" for name in summary.stores)
         return total.then(
             Effects(
-                reads=frozenset(f"self.{name}" for name in summary.loads),
-                binds=stores,
+                reads=summary.loads,
+                binds=summary.stores,
                 changes=changed - {self.self_name},
-                external=bool(stores) or summary.external,
+                external=bool(summary.stores) or summary.external,
                 random=draws_random(node, self.self_name) or summary.random,
             )
         )
@@ -154,9 +154,9 @@ class ExpressionReader:
         together = sorted(name for target in targets for name in target_names(target))
         return effects.then(Effects(aliases=frozenset(pairwise(together))))
 
-    def _sources(self, value: ast.expr) -> set[str]:
+    def _sources(self, value: ast.expr) -> set[Place]:
         if isinstance(value, ast.Call):
-            summary = self.summaries.get(callee_name(value.func, self.self_name))
+            summary = summary_of(value.func, self.summaries, self.self_name)
             if summary is not None and summary.fresh:
                 return set()
         return alias_sources(value, self.self_name)

@@ -13,6 +13,7 @@ from teaspec.compiler.analysis.names import parameters_of, root_names, target_na
 from teaspec.compiler.analysis.operations import RESHAPES
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.places import Place, local_names
 from teaspec.compiler.forms.source import ModuleSource
 
 
@@ -79,16 +80,16 @@ class Extent:
         if self.dual:
             made = made - {self.encoder}  # which a reused step restores, too
         turns = {n for part in walk(statement) if isinstance(part, ast.For) for n in target_names(part.target)}
-        others = {name for name in effects.reads if "." not in name} - {self.hidden, self.model.forward.self_name}
+        others = local_names(effects.reads) - {self.hidden, self.model.forward.self_name}
         others -= turns | ({"enumerate", "len", "range", "reversed", "zip"} if turns else set())
         return effects.binds - turns == {self.hidden} and bool(others) and others <= given - made
 
-    def _checks(self, statement: ast.stmt, used_up: frozenset[str]) -> bool:
+    def _checks(self, statement: ast.stmt, used_up: frozenset[Place]) -> bool:
         """Whether a statement only makes sure of something about what the blocks use up."""
         effects = self._effects([statement])
         return effects.raises and not effects.binds and bool(effects.reads & used_up)
 
-    def _used_up(self) -> frozenset[str]:
+    def _used_up(self) -> frozenset[Place]:
         """The arguments, and containers of the forward's own, that the blocks change in place, beside the streams."""
         forward = self.model.forward
         arguments = frozenset(parameters_of(forward.node.args)) - self._effects(self.body[: self.first]).binds
@@ -99,7 +100,7 @@ class Extent:
     def _effects(self, statements: Sequence[ast.stmt]) -> Effects:
         return effects_of(statements, self.model.summaries, self.model.forward.self_name)
 
-    def _binds(self, statement: ast.stmt) -> frozenset[str]:
+    def _binds(self, statement: ast.stmt) -> frozenset[Place]:
         return self._effects([statement]).binds
 
     def _reshapes(self, statement: ast.stmt) -> bool:

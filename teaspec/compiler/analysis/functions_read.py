@@ -11,8 +11,9 @@ from typing import Any
 
 from teaspec.compiler.analysis.definitions import find_readable
 from teaspec.compiler.analysis.method_source import overridden_functions
+from teaspec.compiler.forms.called import Overridden
 from teaspec.compiler.forms.functions import FindReplaced, FunctionsRead, MethodsRead, find_method, find_replaced
-from teaspec.compiler.forms.source import ModelSource
+from teaspec.compiler.forms.source import ModelSource, ModuleSource
 
 
 def functions_read(source: ModelSource, module: Any, find: FindReplaced = find_replaced) -> FunctionsRead:
@@ -25,21 +26,25 @@ def functions_read(source: ModelSource, module: Any, find: FindReplaced = find_r
     """
     norm, path = source.norm, (*source.norm.loop.split("."), source.norm.index)
     modules_read = [module]
-    modules = [MethodsRead.of(module, (), frozenset(source.model.methods), find)]
+    modules = [MethodsRead.of(module, (), _own_methods(source.model), find)]
     for frame, step in zip(norm.frames, norm.steps, strict=True):
-        modules.append(MethodsRead.of(module, path, frozenset(frame.methods), find))
+        modules.append(MethodsRead.of(module, path, _own_methods(frame), find))
         modules_read.append(module.get_submodule(".".join(path)))
         path = (*path, *step.split("."))
     plain: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     for read in (source.model, *norm.frames):
-        above = {source.file.module for name, source in read.methods.items() if "." in name}
+        above = {source.file.module for name, source in read.methods.items() if isinstance(name, Overridden)}
         for space in (vars(sys.modules[name]) for name in sorted({read.forward.file.module, *above})):
-            plain.append((space, {name: space.get(name) for name in read.summaries if "." not in name}))
+            plain.append((space, {name: space.get(name) for name in read.summaries if isinstance(name, str)}))
     for owner, read in zip(modules_read, (source.model, *norm.frames), strict=True):
         overridden = overridden_functions(type(owner), read.methods)
         plain += [(vars(base), {name: vars(base)[name]}) for base, name in overridden]
     classes = dict.fromkeys(type(child) for child in module.modules() if forward_of(child) is not None)
     return FunctionsRead(tuple(modules), tuple((cls, cls.forward) for cls in classes), tuple(plain), find)
+
+
+def _own_methods(module: ModuleSource) -> frozenset[str]:
+    return frozenset(name for name in module.methods if isinstance(name, str))
 
 
 def forward_of(module: Any) -> ast.FunctionDef | None:

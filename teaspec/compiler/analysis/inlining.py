@@ -10,16 +10,18 @@ from dataclasses import replace
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
 from teaspec.compiler.analysis.dataflow import definitely_assigned, parameter_names
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, method_name
-from teaspec.compiler.analysis.names import callee_name, outside_functions, self_path, super_attribute, target_names
+from teaspec.compiler.analysis.names import called_name, outside_functions, self_path, super_attribute, target_names
 from teaspec.compiler.analysis.rewrite import renamed
 from teaspec.compiler.analysis.search import unanalysable, without_docstring
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import CalledName, MethodName
+from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 
 
 def written_out(
-    function: FunctionSource, methods: Mapping[str, FunctionSource], loops: Sequence[str]
+    function: FunctionSource, methods: Mapping[MethodName, FunctionSource], loops: Sequence[str]
 ) -> FunctionSource:
     """Write out the methods that a function's statements assign or return the result of, and that hold a block loop.
 
@@ -38,8 +40,8 @@ def written_out(
 
 
 def handed_above(
-    function: FunctionSource, methods: Mapping[str, FunctionSource], loops: Sequence[str]
-) -> tuple[str, FunctionSource] | None:
+    function: FunctionSource, methods: Mapping[MethodName, FunctionSource], loops: Sequence[str]
+) -> tuple[CalledName, FunctionSource] | None:
     """Find the overridden method that holds the block loops, where a function has none and returns what that gives.
 
     Args:
@@ -53,13 +55,13 @@ def handed_above(
     found = [site for name in loops for site in find_loops(function.node, name, function, methods)]
     returned = [node.value.func for node in walk(function.node)
                 if isinstance(node, ast.Return) and isinstance(node.value, ast.Call)]  # fmt: skip
-    called = {callee_name(f, function.self_name): method_name(f, function) for f in returned if super_attribute(f)}
+    called = {called_name(f, function.self_name): method_name(f, function) for f in returned if super_attribute(f)}
     if len(called) != 1 or any(site.function.node is function.node for site in found):
         return None
-    (name, key), *_ = called.items()
-    method = methods.get(key or "")
+    (above, key), *_ = called.items()
+    method = None if key is None else methods.get(key)
     holds = method is not None and any(find_loops(method.node, name, method, methods) for name in loops)
-    return (name, method) if method is not None and holds else None
+    return (above, method) if above is not None and method is not None and holds else None
 
 
 def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
@@ -71,7 +73,9 @@ def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:
 class _Writer:
     """Writes out what holds a block loop, and in a block loop what is handed the block or its number."""
 
-    def __init__(self, function: FunctionSource, methods: Mapping[str, FunctionSource], loops: Sequence[str]) -> None:
+    def __init__(
+        self, function: FunctionSource, methods: Mapping[MethodName, FunctionSource], loops: Sequence[str]
+    ) -> None:
         self.function, self.methods, self.loops = function, methods, loops
         self.helpers: list[WrittenOut] = []
 
@@ -135,9 +139,9 @@ class _Writer:
         if not isinstance(statement, (ast.Assign, ast.Return)) or not isinstance(statement.value, ast.Call):
             return None
         call = statement.value
-        name = method_name(call.func, self.function) or ""
-        method = self.methods.get(name)
-        if method is None or not wanted(method, call):
+        name = method_name(call.func, self.function)
+        method = None if name is None else self.methods.get(name)
+        if name is None or method is None or not wanted(method, call):
             return None
         ends = isinstance(statement, ast.Return)
         if not _is_plain(name, method, self.methods, ends=ends) or not _means_the_same(method, self.function):
@@ -155,7 +159,9 @@ class _Writer:
         return _statements(statement, method, given, names)
 
 
-def _is_plain(name: str, method: FunctionSource, methods: Mapping[str, FunctionSource], *, ends: bool) -> bool:
+def _is_plain(
+    name: MethodName, method: FunctionSource, methods: Mapping[MethodName, FunctionSource], *, ends: bool
+) -> bool:
     """Whether a method runs from its first statement to a `return` at its end, with names that Python's scopes show.
 
     Where the function `ends` with it, the method may return in its midst, too.
@@ -182,7 +188,12 @@ _BIND_OTHERWISE = (
 )  # fmt: skip
 
 
-def _leads_to(method: FunctionSource, name: str, methods: Mapping[str, FunctionSource], seen: frozenset[str]) -> bool:
+def _leads_to(
+    method: FunctionSource,
+    name: MethodName,
+    methods: Mapping[MethodName, FunctionSource],
+    seen: frozenset[MethodName],
+) -> bool:
     called = {called for called, _ in called_methods(method.node, methods, method)} - seen
     return name in called or any(_leads_to(methods[other], name, methods, seen | called) for other in called)
 
@@ -201,7 +212,7 @@ def _means_the_same(method: FunctionSource, function: FunctionSource) -> bool:
 def _binds_surely(method: FunctionSource) -> bool:
     """Whether every name that a method binds is bound whatever way it takes."""
     each = [effects_of(part, self_name=method.self_name) for part in method.node.body]
-    bound = {name for one in each for name in one.binds if "." not in name}
+    bound = local_names(place for one in each for place in one.binds)
     return bound <= definitely_assigned(each, parameter_names(method.node.args))
 
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from teaspec.compiler.analysis.block_state import BlockState
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader
-from teaspec.compiler.analysis.names import bound_names, callee_name, outside_functions, path_names, self_path
+from teaspec.compiler.analysis.names import bound_names, called_name, outside_functions, path_names, self_path
 from teaspec.compiler.analysis.operations import CHANGES
+from teaspec.compiler.forms.paths import first_of
+from teaspec.compiler.forms.places import Attribute, attributes_in, local_names
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ def left_behind(
     stored = _stored(reader, list(_reached(blocks, known)))
     statements = list(_reached(postlude, known))
     for statement in statements:
-        for name in sorted(reader.effects(statement).reads & stored.keys()):
-            return LeftBehind(name, statement, stored[name])
+        for attribute in sorted(attributes_in(reader.effects(statement).reads) & stored.keys()):
+            return LeftBehind(str(attribute), statement, stored[attribute])
     for statement in statements:
         for read, left in state.reads(statement):
             return LeftBehind(read, statement, left or blocks[0])
-    return next((LeftBehind(name, None, statement) for name, statement in stored.items()), None)
+    return next((LeftBehind(str(left), None, statement) for left, statement in stored.items()), None)
 
 
 def _of_a_reused_call(reader: Reader, bypass: Sequence[str]) -> Known:
@@ -92,28 +94,28 @@ def _heads(statement: ast.stmt) -> list[ast.expr] | None:
     return [item.context_expr for item in statement.items] if isinstance(statement, ast.With) else None
 
 
-def _stored(reader: Reader, blocks: Sequence[ast.stmt]) -> dict[str, ast.stmt]:
+def _stored(reader: Reader, blocks: Sequence[ast.stmt]) -> dict[Attribute, ast.stmt]:
     """The attributes of the model that statements set or change in place, each with the last that does so."""
     known = path_names(reader.function.node, reader.function.self_name)
-    found: dict[str, ast.stmt] = {}
+    found: dict[Attribute, ast.stmt] = {}
     for statement in blocks:
         effects = reader.effects(statement)
-        held = {f"self.{known[name].partition('.')[0]}" for name in effects.changes if name in known}
-        names = {*effects.binds, *held, *_changed_attributes(statement, reader)}
-        found |= {n: statement for n in names if n.startswith("self.") and not n.endswith("()")}
+        held = {Attribute(first_of(known[name])) for name in local_names(effects.changes) & known.keys()}
+        attributes = {*attributes_in(effects.binds), *held, *_changed_attributes(statement, reader)}
+        found |= dict.fromkeys(attributes, statement)
     return found
 
 
-def _changed_attributes(statement: ast.stmt, reader: Reader) -> Iterator[str]:
+def _changed_attributes(statement: ast.stmt, reader: Reader) -> Iterator[Attribute]:
     """`self.losses.append(x)`, `self.buffer[0] = x`, `update(self.losses)`."""
     self_name = reader.function.self_name
     bare = statement.value if isinstance(statement, ast.Expr) else None
     for node in outside_functions(statement):
         if not isinstance(node, ast.Call):
             continue
-        if callee_name(node.func, "") in _SETTERS or getattr(node.func, "attr", "") in _SETTERS:
+        if called_name(node.func, "") in _SETTERS or getattr(node.func, "attr", "") in _SETTERS:
             names = [part.value for part in node.args if isinstance(part, ast.Constant)]
-            yield from (f"self.{name}" for name in names[:1] if isinstance(name, str))
+            yield from (Attribute(name) for name in names[:1] if isinstance(name, str))
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
         last = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         changed = [receiver] if receiver is not None and (last in CHANGES or last.endswith("_")) else []
@@ -121,7 +123,7 @@ def _changed_attributes(statement: ast.stmt, reader: Reader) -> Iterator[str]:
         for part in changed:
             path = self_path(part, self_name) if part is not None else None
             if path is not None and path not in reader.module.children:
-                yield f"self.{path.partition('.')[0]}"
+                yield Attribute(first_of(path))
 
 
 _SETTERS = frozenset({"setattr", "register_buffer", "register_parameter"})

@@ -18,6 +18,8 @@ from teaspec.compiler.analysis.names import (
 )
 from teaspec.compiler.analysis.running import runs_in_loop
 from teaspec.compiler.analysis.walking import children, walk, walked
+from teaspec.compiler.forms.called import MethodName
+from teaspec.compiler.forms.paths import last_of, owner_of
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 
 
@@ -51,9 +53,8 @@ def iterated_lists(loop: ast.For, function: FunctionSource) -> dict[str, ast.exp
         )
         if path is not None:
             found.setdefault(path, node)  # type: ignore[arg-type]
-            for method in (".items", ".values", ".keys"):
-                if path.endswith(method):
-                    found.setdefault(path[: -len(method)], node)  # type: ignore[arg-type]
+            if owner_of(path) and last_of(path) in {"items", "values", "keys"}:
+                found.setdefault(owner_of(path), node)  # type: ignore[arg-type]
     return found
 
 
@@ -113,15 +114,23 @@ def _iterated(function: ast.FunctionDef, self_name: str) -> tuple[tuple[str, str
     )  # fmt: skip
 
 
-def method_name(func: ast.AST, function: FunctionSource) -> str | None:
+def method_name(func: ast.AST, function: FunctionSource) -> MethodName | None:
     """What a module's methods have one under that an expression names, if it names one: `self.f`, `super().f`."""
     above = super_attribute(func)
     return function.supers.get(above) if above is not None else self_path(func, function.self_name)
 
 
+def method_named(
+    func: ast.AST, methods: Mapping[MethodName, FunctionSource], function: FunctionSource
+) -> FunctionSource | None:
+    """The method of a module that an expression names, if it names one."""
+    name = method_name(func, function)
+    return None if name is None else methods.get(name)
+
+
 def called_methods(
-    node: ast.AST, methods: Mapping[str, FunctionSource], function: FunctionSource
-) -> Iterator[tuple[str, FunctionSource]]:
+    node: ast.AST, methods: Mapping[MethodName, FunctionSource], function: FunctionSource
+) -> Iterator[tuple[MethodName, FunctionSource]]:
     """The module's own methods that a node of a function calls, or hands on to be called; each with its name."""
     for part in walk(node):
         name = method_name(part, function) if isinstance(part, ast.Attribute) else None
@@ -141,8 +150,8 @@ def reached(module: ModuleSource) -> list[FunctionSource]:
 def loops_in(
     node: ast.AST,
     function: FunctionSource,
-    methods: Mapping[str, FunctionSource],
-    seen: frozenset[str] = frozenset(),
+    methods: Mapping[MethodName, FunctionSource],
+    seen: frozenset[MethodName] = frozenset(),
 ) -> Iterator[LoopSite]:
     """Every loop over something below the module, in a node and in the methods that it calls."""
     for part in walk(node):
@@ -156,7 +165,7 @@ def loops_in(
 
 
 def find_loops(
-    node: ast.AST, name: str, function: FunctionSource, methods: Mapping[str, FunctionSource]
+    node: ast.AST, name: str, function: FunctionSource, methods: Mapping[MethodName, FunctionSource]
 ) -> list[LoopSite]:
     """The loops over the list `name` that run its blocks, in a node and in the methods that it calls."""
     return [

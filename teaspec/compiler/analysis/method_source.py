@@ -20,8 +20,10 @@ from teaspec.compiler.analysis.definitions import (
 from teaspec.compiler.analysis.folding import folded
 from teaspec.compiler.analysis.names import self_path, super_attribute
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import MethodName, Overridden
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.functions import FindReplaced, HeldBackError, NotAMethodError, method_of
+from teaspec.compiler.forms.paths import first_of, last_of
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError
@@ -46,7 +48,7 @@ def function_source(spec: Spec, module: Any, name: str, where: Path, find: FindR
 
 def _source_of(spec: Spec, given: Any, title: str, where: Path) -> FunctionSource:
     function = inspect.unwrap(given)
-    name = title.rpartition(".")[2]
+    name = last_of(title)
     if not isinstance(function, FunctionType):
         raise refusal(spec, "no-source", f"`{title}` is not a Python function", where)
     if function.__name__ != name and not _holds_landmarks(spec, function):
@@ -79,8 +81,8 @@ def _source_of(spec: Spec, given: Any, title: str, where: Path) -> FunctionSourc
 
 
 def with_overridden(
-    spec: Spec, cls: type, methods: Mapping[str, FunctionSource], where: Path
-) -> dict[str, FunctionSource]:
+    spec: Spec, cls: type, methods: Mapping[MethodName, FunctionSource], where: Path
+) -> dict[MethodName, FunctionSource]:
     """Add the methods that others override and call by `super()`, as far as they can be read.
 
     Args:
@@ -90,16 +92,16 @@ def with_overridden(
         where: What part of the spec leads to it.
 
     Returns:
-        The methods, each with what it calls by `super()`; overridden ones under their class's name and their own.
+        The methods, each with what it calls by `super()`, and those.
     """
     found = dict(methods)
     waiting = list(methods)
     for name in waiting:
-        source, supers = found[name], dict[str, str]()
+        source, supers = found[name], dict[str, Overridden]()
         for owner, called in _called_above(cls, source):
-            above = f"{owner.__qualname__}.{called}"
+            above = Overridden(owner.__qualname__, called)
             try:
-                overridden = _source_of(spec, vars(owner)[called], above, where)
+                overridden = _source_of(spec, vars(owner)[called], f"{owner.__qualname__}.{called}", where)
             except SpecError:
                 continue  # not readable: calls to it stay opaque calls
             if found.setdefault(above, overridden).node is overridden.node:
@@ -109,7 +111,7 @@ def with_overridden(
     return found
 
 
-def overridden_functions(cls: type, methods: Mapping[str, FunctionSource]) -> list[tuple[type, str]]:
+def overridden_functions(cls: type, methods: Mapping[MethodName, FunctionSource]) -> list[tuple[type, str]]:
     """The classes whose methods are called by `super()` in the methods of a class, each with the method."""
     return [place for source in methods.values() for place in _called_above(cls, source)]
 
@@ -128,7 +130,7 @@ def _called_above(cls: type, source: FunctionSource) -> list[tuple[type, str]]:
     # What torch.nn.Module brings is no part of a forward.
     return [
         (owner, name) for owner, name in found
-        if isinstance(vars(owner).get(name), FunctionType) and owner.__module__.partition(".")[0] != "torch"
+        if isinstance(vars(owner).get(name), FunctionType) and first_of(owner.__module__) != "torch"
     ]  # fmt: skip
 
 

@@ -9,16 +9,16 @@ from functools import lru_cache
 
 from teaspec.compiler.analysis.operations import FRESH, NUMBERS, PLAIN_ATTRIBUTES
 from teaspec.compiler.analysis.walking import children, walk, walked
+from teaspec.compiler.forms.called import Above, CalledName, Method
+from teaspec.compiler.forms.places import Attribute, Place
 
 NO_NAMES: Mapping[str, str] = {}
-METHODS = ("self.", "super().")
-"""What names of methods begin with in summaries."""
 
 
-def self_attribute(node: ast.expr, self_name: str = "self") -> str | None:
-    """`self.<name>` for an attribute directly on the model (always spelt `self.`), else None."""
+def self_attribute(node: ast.expr, self_name: str = "self") -> Attribute | None:
+    """The attribute of the model that an expression is, else None."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == self_name:
-        return f"self.{node.attr}"
+        return Attribute(node.attr)
     return None
 
 
@@ -29,12 +29,15 @@ def super_attribute(node: ast.AST) -> str | None:
     return node.attr if is_super and isinstance(node, ast.Attribute) else None
 
 
-def callee_name(func: ast.expr, self_name: str) -> str:
-    """What summaries know a called function by: its plain name, `self.<name>` or `super().<name>`; "" for any other."""
+def called_name(func: ast.expr, self_name: str) -> CalledName | None:
+    """What summaries know a called function by; None for what has no such name."""
     if isinstance(func, ast.Name):
         return func.id
     above = super_attribute(func)
-    return f"super().{above}" if above else self_attribute(func, self_name) or ""
+    if above is not None:
+        return Above(above)
+    attribute = self_attribute(func, self_name)
+    return Method(attribute.name) if attribute is not None else None
 
 
 def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] = NO_NAMES) -> str | None:
@@ -116,8 +119,8 @@ def root_names(node: ast.expr) -> set[str]:
     return {n.id for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
-def alias_sources(value: ast.expr, self_name: str = "self") -> set[str]:
-    """The names whose objects (or parts of them) `value` may be or hold; attributes of the model as `self.<name>`.
+def alias_sources(value: ast.expr, self_name: str = "self") -> set[Place]:
+    """The places whose objects (or parts of them) `value` may be or hold.
 
     Arithmetic other than `+`, `*` and `|` (which join and repeat containers), comparisons and literals make new
     objects, and a shape, dtype or device is nobody's to change; anything else may hand on what goes into it, a

@@ -16,13 +16,21 @@ from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.direct import DirectCalls
 from teaspec.compiler.analysis.entering import stream_parameters
 from teaspec.compiler.analysis.first_turn import FirstTurn, bind_first_item, first_turn, other_beginning
-from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, loops_in, method_name
+from teaspec.compiler.analysis.loops import (
+    called_methods,
+    find_loops,
+    iterated_lists,
+    loops_in,
+    method_name,
+    method_named,
+)
 from teaspec.compiler.analysis.names import bound_names, calls_in_order, self_path
 from teaspec.compiler.analysis.search import simple_statements
 from teaspec.compiler.analysis.slice_effects import NormSliceError
 from teaspec.compiler.analysis.slice_functions import SliceFunctions
 from teaspec.compiler.analysis.truncate import truncate
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import MethodName
 from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource
 
@@ -116,7 +124,7 @@ class _Slicer:
         direct = {n: m for statement in body for n, m in called_methods(statement, frame.methods, function)}
         path = next((name for name, method in direct.items() if method.node is inside.node), None)
         if path is None:
-            path = next((n for n, m in sorted(direct.items()) if self._leads_to(frame, m, inside)), None)
+            path = next((n for n, m in sorted(direct.items(), key=_spelt) if self._leads_to(frame, m, inside)), None)
             if path is None:
                 message = f"`{function.title}` does not lead to `{inside.title}`"
                 raise NormSliceError("norm-not-always-reached", message, function, function.node)
@@ -125,7 +133,11 @@ class _Slicer:
         return self._up_to_call(name, frame, function, body, path, inner)
 
     def _leads_to(
-        self, frame: ModuleSource, method: FunctionSource, inside: FunctionSource, seen: frozenset[str] = frozenset()
+        self,
+        frame: ModuleSource,
+        method: FunctionSource,
+        inside: FunctionSource,
+        seen: frozenset[MethodName] = frozenset(),
     ) -> bool:
         called = {n: m for n, m in called_methods(method.node, frame.methods, method) if n not in seen}
         return any(m.node is inside.node for m in called.values()) or any(
@@ -205,7 +217,7 @@ class _Slicer:
         """The slice of a method of the model that is handed the block, in the place of the call of it."""
         model = self.source.model
         for call in calls_in_order(node):
-            method = model.methods.get(method_name(call.func, function) or "")
+            method = method_named(call.func, model.methods, function)
             if method is None or not any(map(is_block, [*call.args, *(k.value for k in call.keywords)])):
                 continue
             names = [a.arg for a in [*method.node.args.posonlyargs, *method.node.args.args]][1:]
@@ -245,7 +257,7 @@ class _Slicer:
         module: ModuleSource,
         function: FunctionSource,
         body: Sequence[ast.stmt],
-        path: str,
+        path: MethodName,
         inner: Function,
     ) -> Function:
         """What a function does up to its call of `self.<path>`, a submodule or a method, entered as `inner`."""
@@ -267,6 +279,10 @@ class _Slicer:
 
         suite, ends = truncate(body, leaf, _into_no_loop, lambda test: decided(test, known))
         return self.functions.made(name, module, function, suite, ends, leads)
+
+
+def _spelt(method: tuple[MethodName, FunctionSource]) -> str:
+    return str(method[0])
 
 
 def _into_no_loop(loop: ast.For) -> list[ast.stmt] | None:

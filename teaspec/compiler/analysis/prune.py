@@ -10,8 +10,9 @@ from teaspec.compiler.analysis.dataflow import Aliases, Reader
 from teaspec.compiler.analysis.effects import Effects
 from teaspec.compiler.analysis.names import outside_functions
 from teaspec.compiler.analysis.parallel import joined, parts_of
+from teaspec.compiler.forms.places import Place
 
-Names = frozenset[str]
+Places = frozenset[Place]
 
 
 def prune(
@@ -19,7 +20,7 @@ def prune(
     reader: Reader,
     must_stay: Callable[[Effects], bool],
     aliases: Aliases | None = None,
-) -> tuple[list[ast.stmt], Names]:
+) -> tuple[list[ast.stmt], Places]:
     """Drop what cannot reach a `return` of the suite.
 
     Args:
@@ -42,7 +43,7 @@ class _Pruner:
         self.aliases = aliases
         self.must_stay = must_stay
 
-    def suite(self, suite: Sequence[ast.stmt], live: Names) -> tuple[list[ast.stmt], Names]:
+    def suite(self, suite: Sequence[ast.stmt], live: Places) -> tuple[list[ast.stmt], Places]:
         kept: list[ast.stmt] = []
         for statement in reversed(suite):
             left, live = self.statement(statement, live)
@@ -50,7 +51,7 @@ class _Pruner:
                 kept.append(left)
         return kept[::-1], live
 
-    def statement(self, node: ast.stmt, live: Names) -> tuple[ast.stmt | None, Names]:
+    def statement(self, node: ast.stmt, live: Places) -> tuple[ast.stmt | None, Places]:
         if isinstance(node, ast.If):
             return self._branches(node, live)
         if isinstance(node, ast.With) and self._has_return(node):
@@ -67,13 +68,13 @@ class _Pruner:
             effects = self.reader.effects(node)
         return node, (live - effects.kills) | effects.reads
 
-    def _matters(self, effects: Effects, live: Names) -> bool:
+    def _matters(self, effects: Effects, live: Places) -> bool:
         # What shares an object with a wanted value may be changed through another name.
         changed = self.aliases.changed(effects.changes)
         stays = self.must_stay(replace(effects, changes=changed))
         return effects.returns or stays or bool((effects.binds | changed) & live)
 
-    def _branches(self, node: ast.If, live: Names) -> tuple[ast.stmt | None, Names]:
+    def _branches(self, node: ast.If, live: Places) -> tuple[ast.stmt | None, Places]:
         body, live_body = self.suite(node.body, live)
         orelse, live_else = self.suite(node.orelse, live)
         only_raises = all(isinstance(s, ast.Raise) for s in [*body, *orelse])
@@ -84,7 +85,7 @@ class _Pruner:
         left = ast.If(test=node.test, body=body or [ast.copy_location(ast.Pass(), node)], orelse=orelse)
         return ast.copy_location(left, node), (live_body | live_else) - test.kills | test.reads
 
-    def _with(self, node: ast.With, live: Names) -> tuple[ast.stmt | None, Names]:
+    def _with(self, node: ast.With, live: Places) -> tuple[ast.stmt | None, Places]:
         body, live_body = self.suite(node.body, live)
         left = ast.copy_location(ast.With(items=node.items, body=body), node)
         heads = self.reader.effects(ast.copy_location(ast.With(items=node.items, body=[ast.Pass()]), node))

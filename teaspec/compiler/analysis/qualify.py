@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from teaspec.compiler.analysis.names import target_names
 from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.forms.paths import last_of
+from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -92,7 +94,7 @@ class _Qualifier(ast.NodeTransformer):
             return ast.copy_location(ast.Name(given, node.ctx), node)
         if name not in file.names and hasattr(builtins, name):
             return node
-        return self._attribute(self.imports.module(file.module, file.module.rpartition(".")[2]), name, node)
+        return self._attribute(self.imports.module(file.module, last_of(file.module)), name, node)
 
     def _attribute(self, owner: str, name: str, node: ast.Name) -> ast.expr:
         made = ast.Attribute(ast.copy_location(ast.Name(owner, ast.Load()), node), name, node.ctx)
@@ -104,7 +106,7 @@ class _Qualifier(ast.NodeTransformer):
             closure: ast.expr = ast.Name(self.imports.closure(self.source), ast.Load())
             return ast.Attribute(closure, "__class__", ast.Load())
         module = self.source.file.module
-        found: ast.expr = ast.Name(self.imports.module(module, module.rpartition(".")[2]), ast.Load())
+        found: ast.expr = ast.Name(self.imports.module(module, last_of(module)), ast.Load())
         for part in path.split("."):
             found = ast.Attribute(found, part, ast.Load())
         return found
@@ -115,7 +117,7 @@ class _Qualifier(ast.NodeTransformer):
 
     def _mangled(self, name: str) -> str:
         owner = self.source.owner.lstrip("_")
-        private = name.startswith("__") and not name.endswith("__") and "." not in name
+        private = name.startswith("__") and not name.endswith("__")
         return f"_{owner}{name}" if private and owner else name
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -184,7 +186,7 @@ class _Qualifier(ast.NodeTransformer):
 
 def _bound(body: list[ast.stmt]) -> frozenset[str]:
     """The names that a suite binds. It is about to be changed, which nothing is that was read; so a copy is read."""
-    return effects_of(copy.deepcopy(body)).binds
+    return frozenset(local_names(effects_of(copy.deepcopy(body)).binds))
 
 
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:
@@ -209,7 +211,7 @@ def bare_arguments(
             return default
         if not owner:
             return ast.Constant(None)  # set when the text is loaded: no import reaches a class made in a function
-        given = imports.module(source.file.module, source.file.module.rpartition(".")[2])
+        given = imports.module(source.file.module, last_of(source.file.module))
         function = ast.parse(f"{given}.{source.owner_path}.{source.node.name}", mode="eval").body
         return ast.Call(ast.Name(default_of, ast.Load()), [function, ast.Constant(name)], [])
 

@@ -13,6 +13,7 @@ from teaspec.compiler.analysis.names import outside_functions
 from teaspec.compiler.analysis.nested import only_called_in
 from teaspec.compiler.analysis.views import views_of
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError
@@ -56,7 +57,7 @@ class Refusals:
             postlude: The postlude.
         """
         for statement in postlude:
-            changed = views_of([*before, *postlude], set(reader.effects(statement).changes)) & carried
+            changed = views_of([*before, *postlude], local_names(reader.effects(statement).changes)) & carried
             if changed:
                 name = sorted(changed)[0]
                 message = f"the postlude changes `{name}` in place, which reused steps take over from an earlier step"
@@ -76,7 +77,7 @@ class Refusals:
         for index, one in enumerate(effects):
             for later in range(index + 1, len(body)):
                 here, there = (place.get(id(body[i]), "postlude") for i in (index, later))
-                rebound = one.captures & effects[later].binds if here != there else frozenset()
+                rebound = local_names(one.captures & effects[later].binds) if here != there else set[str]()
                 beside = [s for s in body if place.get(id(s), "postlude") == here]
                 for name in sorted(rebound):
                     if only_called_in(beside, body, body[index], name):

@@ -6,8 +6,9 @@ import ast
 import copy
 from collections.abc import Mapping
 
-from teaspec.compiler.analysis.names import callee_name, outside_functions
+from teaspec.compiler.analysis.names import called_name, outside_functions
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import CalledName
 
 
 class _Renamer(ast.NodeTransformer):
@@ -29,7 +30,7 @@ def renamed(statement: ast.stmt, names: Mapping[str, str]) -> ast.stmt:
 
 
 class _Returns(ast.NodeTransformer):
-    def __init__(self, finished: str, dispatched: str, target: str, self_name: str) -> None:
+    def __init__(self, finished: str, dispatched: CalledName | None, target: str, self_name: str) -> None:
         self.finished, self.dispatched, self.target, self.self_name = finished, dispatched, target, self_name
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -40,7 +41,7 @@ class _Returns(ast.NodeTransformer):
 
     def visit_Return(self, node: ast.Return) -> ast.Return:
         value = node.value or ast.copy_location(ast.Constant(None), node)
-        if self.dispatched and is_dispatch(value, self.dispatched, self.self_name):
+        if self.dispatched is not None and is_dispatch(value, self.dispatched, self.self_name):
             assert isinstance(value, ast.Call)
             this = ast.Name(self.self_name, ast.Load())
             made = ast.Call(ast.Name(self.target, ast.Load()), [this, *value.args], value.keywords)
@@ -49,18 +50,18 @@ class _Returns(ast.NodeTransformer):
         return ast.copy_location(ast.Return(ast.copy_location(made, value)), node)
 
 
-def is_dispatch(value: ast.expr | None, method: str, self_name: str) -> bool:
+def is_dispatch(value: ast.expr | None, method: CalledName | None, self_name: str) -> bool:
     """Whether an expression is a call of a method: `self.<name>(...)` or `super().<name>(...)`."""
-    return isinstance(value, ast.Call) and callee_name(value.func, self_name) == method
+    return method is not None and isinstance(value, ast.Call) and called_name(value.func, self_name) == method
 
 
 def returning_finished(statement: ast.stmt, finished: str) -> ast.stmt:
     """A statement whose `return x` says that the call is over before the blocks: `return Finished(x)`."""
-    return dispatching(statement, finished, "", "", "self")
+    return dispatching(statement, finished, None, "", "self")
 
 
-def dispatching(statement: ast.stmt, finished: str, method: str, target: str, self_name: str) -> ast.stmt:
-    """The same, but `return <method>(...)` goes on in `target(self, ...)`; `method` is `self.f` or `super().f`."""
+def dispatching(statement: ast.stmt, finished: str, method: CalledName | None, target: str, self_name: str) -> ast.stmt:
+    """The same, but `return <method>(...)` goes on in `target(self, ...)`."""
     if not any(isinstance(node, ast.Return) for node in outside_functions(statement)):
         return statement
     result: ast.stmt = _Returns(finished, method, target, self_name).visit(copy.deepcopy(statement))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.places import Place
 
 
 def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -40,9 +41,9 @@ def mentions_of(node: ast.AST, path: str, self_name: str) -> Iterator[ast.AST]:
             yield part
 
 
-def made_of(names: Iterable[str], suite: Sequence[ast.stmt], self_name: str) -> set[str]:
-    """The names, and those that a suite makes of them: a loop over passes hands on what its block loop made."""
-    made = set(names)
+def made_of(names: Iterable[Place], suite: Sequence[ast.stmt], self_name: str) -> set[Place]:
+    """The places, and those that a suite makes of them: a loop over passes hands on what its block loop made."""
+    made = set[Place](names)
     for statement in simple_statements(suite):
         effects = effects_of(statement, self_name=self_name)
         made |= effects.binds if effects.reads & made else set()

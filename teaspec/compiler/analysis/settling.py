@@ -10,6 +10,7 @@ from teaspec.compiler.analysis.calls import draws_random
 from teaspec.compiler.analysis.names import outside_functions, parameters_of, root_names, self_path
 from teaspec.compiler.analysis.operations import PLAIN_ATTRIBUTES
 from teaspec.compiler.analysis.walking import children
+from teaspec.compiler.forms.paths import is_within, last_of, owner_of
 
 _CONVERSIONS = frozenset("to type type_as float half bfloat16 double cpu cuda contiguous detach".split())
 """Methods that make of a tensor what they have made of it before."""
@@ -87,7 +88,7 @@ class _Method:
                 given = _given(node.value) if isinstance(node.value, ast.Call) else []
                 paths = {self_path(part, self.self_name) for part in given}
                 if (gets - {self.self_name}) & asked:
-                    found |= {path for path, _ in self._stored([node]) if path in paths and path.endswith(".data")}
+                    found |= {path for path, _ in self._stored([node]) if path in paths and _is_data(path)}
         return found
 
     def _is_fast(self, path: str, value: ast.expr) -> bool:
@@ -101,7 +102,7 @@ class _Method:
         """Whether an expression is made of literals, of the form of what is given, of attributes that stay."""
         path = self_path(value, self.self_name)
         if path is not None:
-            return not any(_within(path, one) or _within(one, path) for one in self.paths)
+            return not any(is_within(path, one) or is_within(one, path) for one in self.paths)
         if isinstance(value, ast.Attribute):
             return value.attr in PLAIN_ATTRIBUTES or self._is_form(value.value)
         if isinstance(value, ast.Name):
@@ -115,7 +116,7 @@ class _Method:
     # What is read
 
     def _reads_in_time(self) -> bool:
-        fast = {path for path in self.paths if path.endswith(".data")}
+        fast = {path for path in self.paths if _is_data(path)}
         for statement in self.body:
             stored = {path for path, _ in self._stored([statement])}
             if isinstance(statement, ast.If) and self._read(statement.test) & (stored - fast):
@@ -138,7 +139,7 @@ class _Method:
         """The stored attributes that are read in a node."""
         loads = [n for n in outside_functions(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)]
         read = {path for part in loads if (path := self_path(part, self.self_name)) is not None}
-        return {stored for stored in self.paths if any(_within(path, stored) for path in read)}
+        return {stored for stored in self.paths if any(is_within(path, stored) for path in read)}
 
 
 def _inside(suite: Iterable[ast.AST]) -> Iterable[ast.AST]:
@@ -149,8 +150,9 @@ def _given(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
-def _within(path: str, other: str) -> bool:
-    return path == other or path.startswith(f"{other}.")
+def _is_data(path: str) -> bool:
+    """Whether a path is that of the data of a parameter, `weight.data`."""
+    return owner_of(path) != "" and last_of(path) == "data"
 
 
 _MADE_OF_PARTS = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from teaspec.compiler.analysis.dataflow import PARAMETER, Aliases, Definitions, definitely_assigned
 from teaspec.compiler.analysis.effects import Effects
+from teaspec.compiler.forms.places import Place, attributes_in, local_names
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Sinking:
 
 def split_prelude(
     effects: Sequence[Effects],
-    needed: frozenset[str],
-    read_behind: frozenset[str],
+    needed: frozenset[Place],
+    read_behind: frozenset[Place],
     parameters: Sequence[str],
     taken: frozenset[str],
     containers: frozenset[str] = frozenset(),
@@ -70,7 +71,7 @@ def split_prelude(
 
     def has_to_stay(index: int) -> bool:
         one = effects[index]
-        seen_outside = bool(changed[index] & outside) or any(name.startswith("self.") for name in changed[index])
+        seen_outside = bool(changed[index] & outside) or bool(attributes_in(changed[index]))
         return one.external or one.random or one.raises or one.returns or seen_outside
 
     kept = {index for index in range(len(effects)) if has_to_stay(index)}
@@ -100,10 +101,10 @@ def _add_dependencies(kept: set[int], effects: Sequence[Effects], definitions: D
 def _find_conflict(
     kept: set[int],
     effects: Sequence[Effects],
-    changed: Sequence[frozenset[str]],
+    changed: Sequence[frozenset[Place]],
     definitions: Definitions,
     parameters: Sequence[str],
-    read_behind: frozenset[str],
+    read_behind: frozenset[Place],
 ) -> int | None:
     """A sunk statement that must not move below a kept one that follows it."""
     for index in range(len(effects)):
@@ -116,22 +117,22 @@ def _find_conflict(
             # Both bind a name: it matters who does so last, but only to somebody who reads it afterwards.
             read_later = read_behind.union(*(e.reads for i, e in enumerate(effects) if i > later and i not in kept))
             if (
-                any("." in name or name in read_later for name in other.binds & one.binds)
+                any(not isinstance(place, str) or place in read_later for place in other.binds & one.binds)
                 or changed[later] & touched
                 or changed[index] & (other.reads | other.binds)
                 or other.binds & one.captures
             ):
                 return index
             if any(
-                not _can_be_saved(name, index, later, kept, effects, definitions, parameters)
-                for name in other.binds & one.reads
+                not _can_be_saved(place, index, later, kept, effects, definitions, parameters)
+                for place in other.binds & one.reads
             ):
                 return index
     return None
 
 
 def _can_be_saved(
-    name: str,
+    place: Place,
     index: int,
     later: int,
     kept: set[int],
@@ -139,19 +140,19 @@ def _can_be_saved(
     definitions: Definitions,
     parameters: Sequence[str],
 ) -> bool:
-    if "." in name or name in effects[index].scoped:
+    if not isinstance(place, str) or place in effects[index].scoped:
         return False
-    made_by = definitions.before[index].get(name, frozenset())
+    made_by = definitions.before[index].get(place, frozenset())
     if not made_by <= kept | {PARAMETER}:
         return False
-    first = min(k for k in kept if k > index and name in effects[k].binds)
-    return name in definitely_assigned([effects[k] for k in sorted(kept) if k < first], parameters)
+    first = min(k for k in kept if k > index and place in effects[k].binds)
+    return place in definitely_assigned([effects[k] for k in sorted(kept) if k < first], parameters)
 
 
 def _saves(kept: set[int], sunk: Sequence[int], effects: Sequence[Effects], taken: frozenset[str]) -> tuple[Save, ...]:
     users: dict[tuple[str, int], set[int]] = {}
     for index in sunk:
-        for name in sorted(effects[index].reads):
+        for name in sorted(local_names(effects[index].reads)):
             binding = [k for k in sorted(kept) if k > index and name in effects[k].binds]
             if binding:
                 users.setdefault((name, binding[0]), set()).add(index)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from teaspec.compiler.analysis.dataflow import Aliases, Reader, parameter_names
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.places import Place, attributes_in
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -43,7 +44,7 @@ def copies(reader: Reader, body: Sequence[ast.stmt]) -> list[ast.stmt]:
     """
     total = reader.effects(body)
     made: list[ast.stmt] = []
-    for name in sorted(total.changes & total.reads & reader.containers):
+    for name in sorted(reader.containers & total.changes & total.reads):
         copied = ast.Call(ast.Attribute(ast.Name(name, ast.Load()), "copy", ast.Load()), [], [])
         made.append(ast.Assign(targets=[ast.Name(name, ast.Store())], value=copied))
     return [ast.fix_missing_locations(ast.copy_location(statement, body[0])) for statement in made]
@@ -60,7 +61,7 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
     every = [reader.effects(statement) for statement in body]
     aliases = Aliases(every, reader.containers)
     arguments = set(parameter_names(source.node.args)) - reader.containers
-    made_here: set[str] = set()
+    made_here: set[Place] = set()
     computed: set[str] = set()
     for statement, effects in zip(body, every, strict=True):
         if isinstance(statement, ast.AugAssign) and getattr(statement.target, "id", None) in computed:
@@ -72,7 +73,7 @@ def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.st
         _refuse_foreign_contexts(source, statement)
         changed = aliases.changed(effects.changes)
         outside = (changed - made_here) | (changed & arguments)
-        stores = any(name.startswith("self.") and not name.endswith("()") for name in effects.binds)
+        stores = attributes_in(effects.binds)
         stateful = reader.called_children([statement]) & reader.module.unsettled_children
         if effects.random or outside or stores or stateful:
             what = "draw random numbers" if effects.random else "change values that the forward goes on to use"

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from teaspec.compiler.analysis.calls import CallSummary, Known, changed_by_call, known_in
+from teaspec.compiler.analysis.calls import Known, Summaries, changed_by_call, known_in
 from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader
-from teaspec.compiler.analysis.names import alias_sources, callee_name, root_names, target_names
+from teaspec.compiler.analysis.names import alias_sources, called_name, root_names, target_names
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.places import Place
 
-NO_SUMMARIES: Mapping[str, CallSummary] = {}
+NO_SUMMARIES: Summaries = {}
 
 
 def effects_of(
     statements: ast.stmt | Iterable[ast.stmt],
-    summaries: Mapping[str, CallSummary] = NO_SUMMARIES,
+    summaries: Summaries = NO_SUMMARIES,
     self_name: str = "self",
 ) -> Effects:
     """The effects of a statement, or of statements that run one after another.
 
     Args:
         statements: One statement or a suite.
-        summaries: What is known of functions that the statements call: `self.method` and plain function names.
+        summaries: What is known of functions that the statements call: by what they are called by.
         self_name: The name of the function's first parameter, the model.
     """
     reader = StatementReader(summaries, self_name)
@@ -82,7 +83,7 @@ class StatementReader(ExpressionReader):
         }
         if changed and receiver is not None and isinstance(receiver, ast.Name) and receiver.id in changed:
             return Effects(aliases=frozenset(added))
-        if callee_name(call.func, self.self_name) in self.summaries:
+        if called_name(call.func, self.self_name) in self.summaries:
             return Effects(external=True)  # what it changes was read from its source
         everything = {n for arg in [*call.args, *(k.value for k in call.keywords)] for n in root_names(arg)}
         if isinstance(call.func, ast.Attribute):
@@ -132,7 +133,7 @@ class StatementReader(ExpressionReader):
         body = targets.then(self._shared(target_names(node.target), node.iter)).then(self.suite(node.body))
         return self.expression(node.iter).then(body.maybe()).then(self.suite(node.orelse).maybe())
 
-    def _shared(self, names: Iterable[str], value: ast.expr) -> Effects:
+    def _shared(self, names: Iterable[Place], value: ast.expr) -> Effects:
         """Names are bound to a value, or to what it holds."""
         sources = alias_sources(value, self.self_name)
         return Effects(aliases=frozenset((name, source) for name in names for source in sources if name != source))

@@ -6,38 +6,41 @@ import ast
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, reduce
 
-from teaspec.compiler.analysis.calls import CallSummary, Known, changed_by_call, draws_random, known_in
+from teaspec.compiler.analysis.calls import Known, Summaries, changed_by_call, draws_random, known_in
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.names import METHODS, root_names, self_attribute
+from teaspec.compiler.analysis.names import root_names, self_attribute
 from teaspec.compiler.analysis.settling import settles
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
 from teaspec.compiler.analysis.walking import walk, walked
+from teaspec.compiler.forms.called import Above, CalledName, Method, MethodName, Overridden
+from teaspec.compiler.forms.places import Attribute, attributes_in
+from teaspec.compiler.forms.summary import CallSummary
 
 
 def summaries_of(
-    methods: Mapping[str, ast.FunctionDef], functions: Mapping[str, Sequence[ast.FunctionDef]]
-) -> dict[str, CallSummary]:
-    """Summarise methods (under `self.<name>`) and plain functions (under their name).
+    methods: Mapping[MethodName, ast.FunctionDef], functions: Mapping[str, Sequence[ast.FunctionDef]]
+) -> dict[CalledName, CallSummary]:
+    """Summarise methods and plain functions.
 
-    Functions that call one another are summarised together until nothing changes. Methods that others override come
-    under `super().<name>`, all of one name as one; so do functions of several files.
+    Functions that call one another are summarised together until nothing changes. Methods that others override are
+    summarised by their name alone, all of one name as one; so are functions of several files.
     """
-    nodes = {name: list(same) for name, same in functions.items()}
+    nodes: dict[CalledName, list[ast.FunctionDef]] = {name: list(same) for name, same in functions.items()}
     for name, node in methods.items():
-        above = name.rpartition(".")[2] if "." in name else ""
-        nodes.setdefault(f"super().{above}" if above else f"self.{name}", []).append(node)
-    summaries = {name: CallSummary() for name in nodes}
+        nodes.setdefault(Above(name.name) if isinstance(name, Overridden) else Method(name), []).append(node)
+    summaries = {called: CallSummary() for called in nodes}
     changed = True
     while changed:
         changed = False
-        for name, same in nodes.items():
-            summary = reduce(CallSummary.either, (_summary_of(n, name.startswith(METHODS), summaries) for n in same))
-            changed = changed or summary != summaries[name]
-            summaries[name] = summary  # which may be equal to an earlier one but for the function that it holds
+        for called, same in nodes.items():
+            is_method = not isinstance(called, str)
+            summary = reduce(CallSummary.either, (_summary_of(node, is_method, summaries) for node in same))
+            changed = changed or summary != summaries[called]
+            summaries[called] = summary  # which may be equal to an earlier one but for the function that it holds
     return summaries
 
 
-def _summary_of(node: ast.FunctionDef, is_method: bool, summaries: Mapping[str, CallSummary]) -> CallSummary:
+def _summary_of(node: ast.FunctionDef, is_method: bool, summaries: Summaries) -> CallSummary:
     parameters = [a.arg for a in [*node.args.posonlyargs, *node.args.args]]
     self_name = parameters[0] if is_method and parameters else "self"
     return _summary(node, is_method, self_name, known_in(node, summaries, self_name))
@@ -58,11 +61,11 @@ def _summary(node: ast.FunctionDef, is_method: bool, self_name: str, given: Know
         if name in effects.changes:
             changed |= {position, name}
     changed |= {a.arg for a in node.args.kwonlyargs if a.arg in effects.changes}
-    attributes = {name[5:] for name in effects.reads if name.startswith("self.")} if is_method else set()
-    stores = {name[5:] for name in effects.binds if name.startswith("self.")} if is_method else set()
+    loads = attributes_in(effects.reads) if is_method else set()
+    stores = attributes_in(effects.binds) if is_method else set()
     stores |= _changed_attributes(node, effects, known, self_name) if is_method else set()
     return CallSummary(
-        loads=frozenset(attributes),
+        loads=frozenset(loads),
         stores=frozenset(stores),
         changes=frozenset(changed),
         random=effects.random,
@@ -71,15 +74,13 @@ def _summary(node: ast.FunctionDef, is_method: bool, self_name: str, given: Know
     )
 
 
-def _changed_attributes(
-    node: ast.FunctionDef, effects: Effects, known: Mapping[str, CallSummary], self_name: str
-) -> set[str]:
+def _changed_attributes(node: ast.FunctionDef, effects: Effects, known: Summaries, self_name: str) -> set[Attribute]:
     """The attributes of the model whose objects a method changes in place, itself or under a name of its own."""
-    changed = {b[5:] for a, b in effects.aliases if a in effects.changes and b.startswith("self.")}
+    changed = attributes_in(b for a, b in effects.aliases if a in effects.changes)
     for call in (part for part in walked(node) if isinstance(part, ast.Call)):
         if self_name in changed_by_call(call, known, self_name):
-            paths = (self_attribute(part, self_name) for part in walk(call) if isinstance(part, ast.expr))
-            changed |= {path[5:] for path in paths if path is not None}
+            named = (self_attribute(part, self_name) for part in walk(call) if isinstance(part, ast.expr))
+            changed |= {attribute for attribute in named if attribute is not None}
     return changed
 
 
@@ -92,7 +93,7 @@ def stores_in(node: ast.FunctionDef) -> bool:
     if unknown_syntax(node):
         return True
     effects = effects_of(node.body, {}, self_name)
-    return _changes_in_place(node, effects, self_name) or any(n.startswith("self.") for n in effects.binds)
+    return _changes_in_place(node, effects, self_name) or bool(attributes_in(effects.binds))
 
 
 def settles_in(node: ast.FunctionDef) -> bool:
@@ -105,7 +106,7 @@ def settles_in(node: ast.FunctionDef) -> bool:
 
 
 def _changes_in_place(node: ast.FunctionDef, effects: Effects, self_name: str) -> bool:
-    aliases = {a for pair in effects.aliases for a in pair if a.startswith("self.")}
+    aliases = attributes_in(place for pair in effects.aliases for place in pair)
     in_place = any(
         isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr.endswith("_")
         and not part.func.attr.endswith("__") and self_name in root_names(part.func.value)

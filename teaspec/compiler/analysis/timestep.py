@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from teaspec.compiler.analysis.argument_flow import Argument, Made, arguments_of, bound
-from teaspec.compiler.analysis.names import callee_name, parameters_of
+from teaspec.compiler.analysis.names import called_name, parameters_of
 from teaspec.compiler.analysis.search import calls_of, simple_statements
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.forms.called import CalledName, MethodName
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 
 CONVENTIONAL = ("timestep", "timesteps", "t", "time", "sigma", "sigmas")
@@ -60,12 +61,12 @@ def _handed_on(
     given: Iterable[Sequence[Argument]],
     forward: FunctionSource,
     entry: FunctionSource,
-    method: str,
-    methods: Mapping[str, FunctionSource],
+    method: CalledName | None,
+    methods: Mapping[MethodName, FunctionSource],
 ) -> list[list[Argument]]:
     """Arguments that are made of a method's parameters, as made of those of the forward that hands on to the method."""
     nodes = (node for node in walk(entry.node) if isinstance(node, ast.Call))
-    calls = [node for node in nodes if callee_name(node.func, entry.self_name) == method]
+    calls = [node for node in nodes if called_name(node.func, entry.self_name) == method]
     known: dict[str, Made] = {}
     for arguments in arguments_of(calls, entry.node.body, entry, methods):
         for name, made in bound(forward.node.args, arguments).items():

@@ -6,12 +6,14 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from teaspec.compiler.analysis.names import METHODS, callee_name, outside_functions, parameters_of
+from teaspec.compiler.analysis.names import called_name, outside_functions, parameters_of
 from teaspec.compiler.analysis.origins import FIXED, Level, Origin, chosen, computed, displayed, holding, joined
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.trace_values import State, ValueTracer, World
 from teaspec.compiler.analysis.views import Pairs, view_pairs, views_in
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.called import CalledName
+from teaspec.compiler.forms.places import local_names
 
 _DEPTH = 4
 _TURNS = 6
@@ -109,7 +111,7 @@ class Tracer(ValueTracer):
     def _changes(self, node: ast.stmt, origin: Origin) -> None:
         """The objects that a statement changes in place, under all names that plainly are theirs."""
         effects = effects_of(node, self.world.summaries, self.self_name)
-        stored = {n for n in effects.changes if n in self.state}
+        stored = local_names(effects.changes) & self.state.keys()
         bare = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
         for name in views_in(self.views, stored) & self.state.keys():
             # A block that is called for its effect changes what it likes; where it leaves a value alone, that is the
@@ -223,14 +225,13 @@ class Tracer(ValueTracer):
     # Functions whose source is known
 
     def _inside(self, node: ast.Call) -> Origin | None:
-        name = callee_name(node.func, self.self_name)
-        summary = self.world.summaries.get(name)
-        function = summary.node if summary is not None and name not in self.state else self.nested.get(name)
-        around = dict(self.state) if name in self.nested and name in self.state else {}
+        called = called_name(node.func, self.self_name)
+        function = self._function_of(called)
         if function is None or self.depth >= _DEPTH or _is_generator(function):
             return None
+        around = dict(self.state) if called in self.nested and called in self.state else {}
         static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list)
-        is_method = name.startswith(METHODS) and not static
+        is_method = not isinstance(called, str) and not static
         every = [*function.args.posonlyargs, *function.args.args]
         this = every[0].arg if is_method and every else ""
         state = self._bound(function, node, skip=int(is_method))
@@ -242,6 +243,13 @@ class Tracer(ValueTracer):
         if not inner.run(function.body):
             inner.returned.append((FIXED, inner.control))
         return chosen((origin for origin, _ in inner.returned), max(level for _, level in inner.returned))
+
+    def _function_of(self, called: CalledName | None) -> ast.FunctionDef | None:
+        """The function that is called, where its source is known."""
+        summary = None if called is None else self.world.summaries.get(called)
+        if summary is not None and called not in self.state:
+            return summary.node
+        return self.nested.get(called) if isinstance(called, str) else None
 
     def _bound(self, function: ast.FunctionDef, call: ast.Call, skip: int) -> State | None:
         """What a function's parameters are bound to by a call; None where the call does not show it."""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.analysis.calls import Summaries
 from teaspec.compiler.analysis.names import root_names, self_attribute, self_path, target_names
 from teaspec.compiler.analysis.operations import ITERATORS, PLAIN_ATTRIBUTES
 from teaspec.compiler.analysis.origins import FIXED, Level, Origin, computed, displayed, holding, joined
 from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.forms.paths import first_of, is_within, owner_of
 
 State = dict[str, Origin]
 
@@ -30,13 +31,13 @@ class World:
 
     loops: frozenset[str]
     stateful: frozenset[str]
-    summaries: Mapping[str, CallSummary]
+    summaries: Summaries
     modules: Mapping[str, str]
     attributes: State = field(default_factory=dict)
 
     def is_blocks(self, path: str) -> bool:
         """Whether a path below the model is a list of blocks, or leads into one."""
-        return any(path == loop or path.startswith(f"{loop}.") for loop in self.loops)
+        return any(is_within(path, loop) for loop in self.loops)
 
 
 class ValueTracer:
@@ -96,8 +97,8 @@ class ValueTracer:
     def _attribute(self, node: ast.Attribute) -> Origin:
         path = self_path(node, self.self_name)
         if path is not None:
-            origin = self.world.attributes.get(path.partition(".")[0], FIXED)
-            is_state = "." in path and path.rpartition(".")[0] in self.world.stateful
+            origin = self.world.attributes.get(first_of(path), FIXED)
+            is_state = owner_of(path) in self.world.stateful
             if self.world.is_blocks(path):
                 return Origin(frozenset({Level.BLOCKS if is_state else origin.level}), block=True)
             return origin
@@ -237,7 +238,7 @@ class ValueTracer:
             if root in self.state:  # a method of a value
                 receiver = self.value(node.func.value)
                 return holding([receiver.apart, *given]) if receiver.container else made
-            of_torch = self.world.modules.get(root, "").partition(".")[0] in _KNOWN_MODULES
+            of_torch = first_of(self.world.modules.get(root, "")) in _KNOWN_MODULES
             if of_torch and root != self.self_name:
                 return made
             if node.func.attr[:1].isupper() and root != self.self_name:

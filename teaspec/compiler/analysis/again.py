@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from teaspec.compiler.analysis.block_state import BlockState
 from teaspec.compiler.analysis.dataflow import Reader
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.names import outside_functions, root_names, target_names
+from teaspec.compiler.analysis.names import last_name, outside_functions, root_names, target_names
 from teaspec.compiler.analysis.operations import ITERATORS
 from teaspec.compiler.analysis.parallel import joined, parts_of
 from teaspec.compiler.analysis.statement_effects import effects_of
@@ -222,7 +222,7 @@ def _iterators(function: Sequence[ast.stmt]) -> set[str]:
 
 def _is_once(value: ast.expr) -> bool:
     if isinstance(value, ast.Call):
-        name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
+        name = last_name(value.func)
         return name in ITERATORS
     return any(isinstance(part, ast.GeneratorExp) for part in (value, *children(value)))
 

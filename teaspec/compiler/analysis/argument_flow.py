@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import zip_longest
 
-from teaspec.compiler.analysis.names import self_attribute, self_path
+from teaspec.compiler.analysis.names import last_name, self_attribute, self_path
 from teaspec.compiler.forms.called import MethodName
 from teaspec.compiler.forms.places import Place
 from teaspec.compiler.forms.source import FunctionSource
@@ -297,7 +297,7 @@ class _Tracer:
         path = self_path(function, self._self)
         if path is not None and path in self.methods and self._depth < _MAX_DEPTH:
             return self._method(self.methods[path], arguments)
-        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        name = last_name(function)
         receiver = self._value(function.value) if isinstance(function, ast.Attribute) else _NOTHING
         if path is None and name in _DESCRIBING_CALLS:
             return _NOTHING

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Sequence
 
 from teaspec.compiler.analysis.calls import Summaries
-from teaspec.compiler.analysis.names import self_path
+from teaspec.compiler.analysis.names import last_name, self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import walk
 
@@ -66,7 +66,7 @@ def _is_entered_again(statement: ast.With, self_name: str) -> bool:
         call = item.context_expr
         if item.optional_vars is not None or not isinstance(call, ast.Call):
             return False
-        last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        last = last_name(call.func)
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         plain = all(_is_plain(part) for part in given) and last in _CONTEXTS
         if not plain or self_path(call.func, self_name) is not None or effects_of(ast.Expr(call)).reads & bound:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from functools import lru_cache
 
-from teaspec.compiler.analysis.names import called_name, root_names, self_attribute
+from teaspec.compiler.analysis.names import called_name, last_name, root_names, self_attribute
 from teaspec.compiler.analysis.operations import (
     BUFFERS,
     CHANGES,
@@ -55,7 +55,7 @@ def changed_by_call(call: ast.Call, summaries: Summaries, self_name: str) -> set
     keyword `out=`, functions that are told to work in place, `next(iterator)`; for functions with a summary, the
     parameters that it changes.
     """
-    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    last = last_name(call.func)
     in_place = last.endswith("_") and not last.endswith("__")
     changed: set[str] = set()
     if isinstance(call.func, ast.Attribute) and (in_place or last in CHANGES):
@@ -95,7 +95,7 @@ def draws_random(call: ast.Call, self_name: str) -> bool:
 
     Submodules are judged where they are resolved.
     """
-    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    last = last_name(call.func)
     asked = [keyword.value for keyword in call.keywords if keyword.arg in RANDOM_IF]
     asked += call.args[RANDOM_AT[last] :][:1] if last in RANDOM_AT else []
     if any(not _is_nought(value) for value in asked):

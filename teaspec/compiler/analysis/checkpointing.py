@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 
+from teaspec.compiler.analysis.names import last_name
+
 _CHECKPOINTING = frozenset("use_reentrant preserve_rng_state context_fn determinism_check debug early_stop".split())
 """What gradient checkpointing takes for itself, beside what it hands on."""
 
 
 def is_checkpointing(func: ast.expr) -> bool:
     """Whether a function has the word in its name."""
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    return "checkpoint" in name
+    return "checkpoint" in last_name(func)
 
 
 def checkpointed(call: ast.Call) -> ast.Call:

@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from teaspec.compiler.analysis.walking import children
+from teaspec.compiler.forms.paths import names_of, owner_of
 from teaspec.compiler.forms.source import SourceFile
 
 
@@ -24,11 +25,11 @@ def wrappers_of(function: Any) -> Iterator[Any]:
 
 def owner_path(module: ModuleType, function: FunctionType) -> str | None:
     """How the class of a method is reached from its module; None where no import leads to it."""
-    path = function.__qualname__.rpartition(".")[0]
+    path = owner_of(function.__qualname__)
     if not path or "<locals>" in path:
         return None
     found: Any = module
-    for part in path.split("."):
+    for part in names_of(path):
         found = getattr(found, part, None)
     own = vars(found).get(function.__name__) if isinstance(found, type) else None
     return path if own is not None and inspect.unwrap(own) is function else None
@@ -88,7 +89,7 @@ def source_file(module: ModuleType, path: str) -> SourceFile:
         for name, value in namespace.items()
         if isinstance(value, ModuleType) and sys.modules.get(value.__name__) is value
     }
-    parts = module.__name__.split(".")
+    parts = names_of(module.__name__)
     shown = "/".join([*parts[:-1], path.replace("\\", "/").rpartition("/")[2]])
     lines = tuple(line.rstrip("\n") for line in linecache.getlines(path))
     return SourceFile(path, shown, module.__name__, lines, modules, frozenset(namespace))

@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from teaspec.compiler.analysis.checkpointing import checkpointed, is_checkpointing
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader
-from teaspec.compiler.analysis.names import bound_names, calls_in_order, outside_functions, parameters_of, self_path
+from teaspec.compiler.analysis.names import (
+    bound_names,
+    calls_in_order,
+    last_name,
+    outside_functions,
+    parameters_of,
+    self_path,
+)
 from teaspec.compiler.analysis.spread import preceding
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import walk
@@ -127,7 +134,7 @@ class DirectCalls:
 
     def _made(self, call: ast.Call, scope: Scope) -> object:
         """The function that a call gives: a partial one, or what a wrapper returns."""
-        last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        last = last_name(call.func)
         args, keywords = self._arguments(call, scope)
         if last == "partial" and args:
             return Partial(self._callee(args[0], TOP) or args[0], tuple(args[1:]), tuple(keywords))

@@ -13,6 +13,7 @@ from teaspec.compiler.analysis.definitions import find_readable
 from teaspec.compiler.analysis.method_source import overridden_functions
 from teaspec.compiler.forms.called import Overridden
 from teaspec.compiler.forms.functions import FindReplaced, FunctionsRead, MethodsRead, find_method, find_replaced
+from teaspec.compiler.forms.paths import is_within, names_of
 from teaspec.compiler.forms.source import ModelSource, ModuleSource
 
 
@@ -24,13 +25,13 @@ def functions_read(source: ModelSource, module: Any, find: FindReplaced = find_r
         module: The live instance that it was read from.
         find: Gave the forwards that were set on modules in place of their classes'.
     """
-    norm, path = source.norm, (*source.norm.loop.split("."), source.norm.index)
+    norm, path = source.norm, (*names_of(source.norm.loop), source.norm.index)
     modules_read = [module]
     modules = [MethodsRead.of(module, (), _own_methods(source.model), find)]
     for frame, step in zip(norm.frames, norm.steps, strict=True):
         modules.append(MethodsRead.of(module, path, _own_methods(frame), find))
         modules_read.append(module.get_submodule(".".join(path)))
-        path = (*path, *step.split("."))
+        path = (*path, *names_of(step))
     plain: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     for read in (source.model, *norm.frames):
         above = {source.file.module for name, source in read.methods.items() if isinstance(name, Overridden)}
@@ -55,5 +56,5 @@ def forward_of(module: Any) -> ast.FunctionDef | None:
     """
     given = find_method(module, "forward", find_replaced)
     forward = inspect.unwrap(given) if callable(given) else None
-    is_of_torch = type(module).__module__.startswith("torch.nn") and given is type(module).forward
+    is_of_torch = is_within(type(module).__module__, "torch.nn") and given is type(module).forward
     return find_readable(forward) if isinstance(forward, FunctionType) and not is_of_torch else None

@@ -10,7 +10,14 @@ from dataclasses import replace
 from teaspec.compiler.analysis.arguments import UnmappableArgumentError, argument_for
 from teaspec.compiler.analysis.dataflow import definitely_assigned, parameter_names
 from teaspec.compiler.analysis.loops import called_methods, find_loops, iterated_lists, method_name
-from teaspec.compiler.analysis.names import called_name, outside_functions, self_path, super_attribute, target_names
+from teaspec.compiler.analysis.names import (
+    called_name,
+    last_name,
+    outside_functions,
+    self_path,
+    super_attribute,
+    target_names,
+)
 from teaspec.compiler.analysis.rewrite import renamed
 from teaspec.compiler.analysis.search import unanalysable, without_docstring
 from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
@@ -218,7 +225,7 @@ def _binds_surely(method: FunctionSource) -> bool:
 
 def _is_private(method: FunctionSource) -> bool:
     """Whether a method uses names that Python spells differently in each class."""
-    names = (getattr(node, "attr", getattr(node, "id", "")) for node in walk(method.node))
+    names = (last_name(node) for node in walk(method.node) if isinstance(node, ast.expr))
     return any(name.startswith("__") and not name.endswith("__") for name in names)
 
 

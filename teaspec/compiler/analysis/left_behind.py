@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from teaspec.compiler.analysis.block_state import BlockState
 from teaspec.compiler.analysis.constants import Known, decided
 from teaspec.compiler.analysis.dataflow import Reader
-from teaspec.compiler.analysis.names import bound_names, called_name, outside_functions, path_names, self_path
+from teaspec.compiler.analysis.names import bound_names, last_name, outside_functions, path_names, self_path
 from teaspec.compiler.analysis.operations import CHANGES
 from teaspec.compiler.forms.paths import first_of
 from teaspec.compiler.forms.places import Attribute, attributes_in, local_names
@@ -113,7 +113,7 @@ def _changed_attributes(statement: ast.stmt, reader: Reader) -> Iterator[Attribu
     for node in outside_functions(statement):
         if not isinstance(node, ast.Call):
             continue
-        if called_name(node.func, "") in _SETTERS or getattr(node.func, "attr", "") in _SETTERS:
+        if last_name(node.func) in _SETTERS:
             names = [part.value for part in node.args if isinstance(part, ast.Constant)]
             yield from (Attribute(name) for name in names[:1] if isinstance(name, str))
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None

@@ -23,7 +23,7 @@ from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.called import MethodName, Overridden
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.functions import FindReplaced, HeldBackError, NotAMethodError, method_of
-from teaspec.compiler.forms.paths import first_of, last_of
+from teaspec.compiler.forms.paths import first_of, last_of, names_of
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError
@@ -159,7 +159,7 @@ def _holds_landmarks(spec: Spec, function: FunctionType) -> bool:
     parameters = [] if node is None else [*node.args.posonlyargs, *node.args.args]
     if node is None or not parameters:
         return False
-    landmarks = {*spec.blocks.loops, *spec.norm.split("."), spec.forward} - {"forward"}
+    landmarks = {*spec.blocks.loops, *names_of(spec.norm), spec.forward} - {"forward"}
     attributes = (part for part in walk(node) if isinstance(part, ast.Attribute))
     return any(self_path(part, parameters[0].arg) in landmarks for part in attributes)
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from teaspec.compiler.analysis.operations import FRESH, NUMBERS, PLAIN_ATTRIBUTES
 from teaspec.compiler.analysis.walking import children, walk, walked
 from teaspec.compiler.forms.called import Above, CalledName, Method
+from teaspec.compiler.forms.paths import first_of
 from teaspec.compiler.forms.places import Attribute, Place
 
 NO_NAMES: Mapping[str, str] = {}
@@ -83,6 +84,18 @@ def path_names(function: ast.FunctionDef, self_name: str) -> dict[str, str]:
         if path is not None:
             found[name] = path
     return found
+
+
+def last_name(func: ast.expr) -> str:
+    """The last name of what is called: `f` of `f(...)` and of `a.b.f(...)`; "" for what has none."""
+    if isinstance(func, ast.Attribute):
+        return func.attr
+    return func.id if isinstance(func, ast.Name) else ""
+
+
+def imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The names that an import binds: of `import a.b`, the first."""
+    return [alias.asname or first_of(alias.name) for alias in node.names]
 
 
 def target_names(target: ast.expr) -> set[str]:
@@ -200,7 +213,7 @@ def bound_names(body: Iterable[ast.stmt]) -> set[str]:
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 found.add(node.name)
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+                found |= set(imported_names(node))
             elif (isinstance(node, ast.ExceptHandler) and node.name) or (
                 isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name
             ):

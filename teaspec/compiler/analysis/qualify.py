@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from teaspec.compiler.analysis.names import target_names
 from teaspec.compiler.analysis.statement_effects import effects_of
-from teaspec.compiler.forms.paths import last_of
+from teaspec.compiler.forms.paths import last_of, names_of
 from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource
 
@@ -107,7 +107,7 @@ class _Qualifier(ast.NodeTransformer):
             return ast.Attribute(closure, "__class__", ast.Load())
         module = self.source.file.module
         found: ast.expr = ast.Name(self.imports.module(module, last_of(module)), ast.Load())
-        for part in path.split("."):
+        for part in names_of(path):
             found = ast.Attribute(found, part, ast.Load())
         return found
 

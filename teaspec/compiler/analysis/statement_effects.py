@@ -11,7 +11,7 @@ from typing import Any
 from teaspec.compiler.analysis.calls import Known, Summaries, changed_by_call, known_in
 from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader
-from teaspec.compiler.analysis.names import alias_sources, called_name, root_names, target_names
+from teaspec.compiler.analysis.names import alias_sources, called_name, imported_names, root_names, target_names
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.forms.places import Place
@@ -185,7 +185,7 @@ class StatementReader(ExpressionReader):
         return total.then(Effects(binds=bound, scoped=bound))
 
     def _on_import(self, node: ast.Import | ast.ImportFrom) -> Effects:
-        names = frozenset((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        names = frozenset(imported_names(node))
         return Effects(binds=names, kills=names, scoped=names)
 
     def _on_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Effects:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from teaspec.compiler.analysis.names import called_name, outside_functions, parameters_of
+from teaspec.compiler.analysis.names import called_name, imported_names, outside_functions, parameters_of
 from teaspec.compiler.analysis.origins import FIXED, Level, Origin, chosen, computed, displayed, holding, joined
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.trace_values import State, ValueTracer, World
@@ -72,7 +72,7 @@ class Tracer(ValueTracer):
                 if isinstance(target, ast.Name):
                     self.state.pop(target.id, None)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            self.state.update({(a.asname or a.name).split(".")[0]: FIXED for a in node.names})
+            self.state.update(dict.fromkeys(imported_names(node), FIXED))
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             self.state[node.name] = self.captured(node)
             if isinstance(node, ast.FunctionDef):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from teaspec.compiler.analysis.calls import Summaries
-from teaspec.compiler.analysis.names import root_names, self_attribute, self_path, target_names
+from teaspec.compiler.analysis.names import last_name, root_names, self_attribute, self_path, target_names
 from teaspec.compiler.analysis.operations import ITERATORS, PLAIN_ATTRIBUTES
 from teaspec.compiler.analysis.origins import FIXED, Level, Origin, computed, displayed, holding, joined
 from teaspec.compiler.analysis.walking import children, walk
@@ -225,7 +225,7 @@ class ValueTracer:
     def _of_block(self, node: ast.Call, callee: Origin, given: list[Origin]) -> Origin:
         """What a block returns; or a function that runs one, which may return other things beside that."""
         made = Origin(frozenset({Level.BLOCKS}))
-        last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        last = last_name(node.func)
         if (callee.block and callee.inside is None) or "checkpoint" in last:
             return made
         levels = {computed([origin]).level for origin in given if not origin.block}

@@ -23,7 +23,12 @@ def is_within(path: str, outer: str) -> bool:
     return path == outer or path.startswith(f"{outer}.")
 
 
+def names_of(path: str) -> list[str]:
+    """The names that a path consists of."""
+    return path.split(".")
+
+
 def outer_paths(path: str) -> list[str]:
     """The paths that lead to a path, from its first name to the path itself."""
-    names = path.split(".")
+    names = names_of(path)
     return [".".join(names[:depth]) for depth in range(1, len(names) + 1)]

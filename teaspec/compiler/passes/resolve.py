@@ -34,7 +34,7 @@ from teaspec.compiler.forms.functions import (
     FindReplaced,
     find_replaced,
 )
-from teaspec.compiler.forms.paths import first_of, outer_paths
+from teaspec.compiler.forms.paths import first_of, names_of, outer_paths
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.forms.summary import CallSummary
@@ -106,10 +106,10 @@ _LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Sequential)
 def _norm_path_modules(
     spec: Spec, module: torch.nn.Module
 ) -> tuple[str, str, tuple[torch.nn.Module, ...], tuple[str, ...]]:
-    named = max((name for name in spec.blocks.loops if spec.norm.startswith(name + ".")), key=len, default="")
-    parts = spec.norm.split(".")
+    named = max({*spec.blocks.loops} & {*outer_paths(spec.norm)[:-1]}, key=len, default="")
+    parts = names_of(spec.norm)
     container, depth = module, 0
-    while depth < len(parts) - 2 and (depth < len(named.split(".")) if named else not isinstance(container, _LISTS)):
+    while depth < len(parts) - 2 and (depth < len(names_of(named)) if named else not isinstance(container, _LISTS)):
         container = _descend(spec, container, [parts[depth]], depth > 0)
         depth += 1
     loop, index, steps = ".".join(parts[:depth]), parts[depth], tuple(parts[depth + 1 :])
@@ -120,13 +120,13 @@ def _norm_path_modules(
         raise refusal(spec, "unknown-norm-path", message, ("norm",), help_lines)
     frames, called, path = [items[index]], list[str](), ""
     for step in steps[:-1]:
-        found = _descend(spec, frames[-1], [*path.split("."), step] if path else [step])
+        found = _descend(spec, frames[-1], [*names_of(path), step] if path else [step])
         path = f"{path}.{step}".lstrip(".")
         # Nobody calls a module without a forward of its own: who holds it calls what it holds.
         if type(found).forward is not torch.nn.Module.forward:
             frames, called, path = [*frames, found], [*called, path], ""
     path = f"{path}.{steps[-1]}".lstrip(".")
-    _descend(spec, frames[-1], path.split("."))
+    _descend(spec, frames[-1], names_of(path))
     return loop, index, tuple(frames), (*called, path)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from teaspec.compiler.analysis import operations
-from teaspec.compiler.analysis.names import alias_sources
+from teaspec.compiler.analysis.aliases import alias_sources
 from tests.compiler.aten import aten, is_public
 from tests.compiler.memory import shares
 

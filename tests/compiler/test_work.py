@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import teaspec.compiler
-from teaspec.compiler.analysis import calls, containers, loops, names, statement_effects, summaries, views, walking
+from teaspec.compiler.analysis import calls, containers, items, names, statement_effects, summaries, views, walking
 from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.pipeline import compile_anew, load_spec
@@ -27,7 +27,7 @@ from tests.toys.parts import SingleModel
 from tests.toys.toy import Toy
 
 REMEMBERED = (
-    (calls, "_called"), (containers, "_own"), (loops, "_iterated"), (names, "path_names"), (statement_effects, "_read"),
+    (calls, "_called"), (containers, "_own"), (items, "_iterated"), (names, "path_names"), (statement_effects, "_read"),
     (statement_effects, "unknown_syntax"), (summaries, "_summary"), (views, "_pairs"), (walking, "walked"),
 )  # fmt: skip
 """What is kept of a tree beyond the pass that asked, by the identity of its root."""

@@ -1,6 +1,6 @@
 """Point 9: who shares an object with whom, by operations that only look as if they made a new one.
 
-Each toy is red with `alias_sources` (analysis/names.py) without its line on `UAdd`, with `INPLACE`
+Each toy is red with `alias_sources` (analysis/aliases.py) without its line on `UAdd`, with `INPLACE`
 (analysis/operations.py) empty, or with `_in_pattern` (analysis/statement_effects.py) without the keys of mappings, as
 its docstring says.
 """

@@ -9,7 +9,7 @@ from functools import reduce
 
 from teaspec.compiler.analysis.containers import own_containers
 from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.loops import item_names
+from teaspec.compiler.analysis.items import item_names
 from teaspec.compiler.analysis.names import self_path
 from teaspec.compiler.analysis.statement_effects import effects_of
 from teaspec.compiler.analysis.walking import walk

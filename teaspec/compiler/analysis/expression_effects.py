@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from teaspec.compiler.analysis.aliases import alias_sources
 from teaspec.compiler.analysis.calls import Summaries, changed_by_call, draws_random, summary_of
 from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.names import (
-    alias_sources,
     bound_names,
     parameters_of,
     root_names,

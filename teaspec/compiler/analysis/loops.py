@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from teaspec.compiler.analysis.names import (
-    item_bindings,
-    parameters_of,
     path_names,
     self_path,
     super_attribute,
-    target_names,
 )
 from teaspec.compiler.analysis.running import runs_in_loop
-from teaspec.compiler.analysis.walking import children, walk, walked
+from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.forms.called import MethodName
 from teaspec.compiler.forms.paths import last_of, owner_of
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
@@ -87,31 +82,6 @@ def counters(target: ast.expr, iterable: ast.expr) -> set[str]:
         return first | counters(target.elts[1], iterable.args[0])
     pairs = zip(target.elts, iterable.args, strict=False) if function == "zip" else ()
     return {name for element, argument in pairs for name in counters(element, argument)}
-
-
-def item_names(function: FunctionSource, children: Collection[str]) -> dict[str, str]:
-    """The local names that loops bind to items of lists of submodules, and nothing else does; each with the path."""
-    items = _iterated(function.node, function.self_name)
-    return {name: path for name, path in items if path in children}
-
-
-@lru_cache(maxsize=256)
-def _iterated(function: ast.FunctionDef, self_name: str) -> tuple[tuple[str, str], ...]:
-    """The local names that loops bind to items of one thing below the module, and nothing else does; with its path."""
-    known, found = path_names(function, self_name), dict[str, set[str | None]]()
-    for loop in walked(function):
-        if isinstance(loop, ast.For):
-            for target, over in item_bindings(loop.target, loop.iter):
-                path = known.get(over.id) if isinstance(over, ast.Name) else self_path(over, self_name, known)
-                for name in target_names(target):
-                    found.setdefault(name, set()).add(path if isinstance(target, ast.Name) else None)
-    stores = Counter(n.id for n in walked(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    given = parameters_of(function.args)
-    loops = Counter(name for n in walked(function) if isinstance(n, ast.For) for name in target_names(n.target))
-    return tuple(
-        (name, path) for name, paths in found.items() for path in paths
-        if path is not None and len(paths) == 1 and stores[name] == loops[name] and name not in given
-    )  # fmt: skip
 
 
 def method_name(func: ast.AST, function: FunctionSource) -> MethodName | None:

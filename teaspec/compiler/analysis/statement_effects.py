@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from teaspec.compiler.analysis.aliases import alias_sources
 from teaspec.compiler.analysis.calls import Known, Summaries, changed_by_call, known_in
 from teaspec.compiler.analysis.effects import NOTHING, Effects
 from teaspec.compiler.analysis.expression_effects import EXPRESSIONS, ExpressionReader
-from teaspec.compiler.analysis.names import alias_sources, called_name, imported_names, root_names, target_names
+from teaspec.compiler.analysis.names import called_name, imported_names, root_names, target_names
 from teaspec.compiler.analysis.syntax import UnknownSyntaxError
 from teaspec.compiler.analysis.walking import children, walk
 from teaspec.compiler.forms.places import Place

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from teaspec.compiler import load_spec
-from teaspec.compiler.analysis.inlining import written_out
-from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
-from teaspec.compiler.analysis.names import parameters_of, self_path
-from teaspec.compiler.analysis.parallel import split_parallel
-from teaspec.compiler.analysis.search import simple_statements, without_docstring
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.search import simple_statements, without_docstring
+from teaspec.compiler.analysis.loops.loops import LoopSite, find_loops, iterated_lists, loops_in
+from teaspec.compiler.analysis.syntax.names import parameters_of, self_path
+from teaspec.compiler.analysis.syntax.parallel import split_parallel
+from teaspec.compiler.analysis.writing.inlining import written_out
 from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 from teaspec.compiler.passes.resolve import module_source

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from teaspec.compiler.analysis.search import simple_statements
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.search import simple_statements
 from teaspec.draft.reading import Reading, follows_from, names_in, ordered_targets
 
 HIDDEN, ENCODER = "hidden_states", "encoder_hidden_states"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from teaspec.compiler import CompiledExtractor, Spec
+from teaspec.compiler.analysis.syntax.positions import places_of
 from teaspec.compiler.forms.landmarks import Landmark
-from teaspec.compiler.forms.program import Function, LiveValue, Place, Program, Statement, places_of
+from teaspec.compiler.forms.program import Function, LiveValue, Place, Program, Statement
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.explain.listing import Line, Listing, make_listing
 from teaspec.explain.parts import BLOCKS, NORM, PARTS, POSTLUDE, PRELUDE, SUNK, Part

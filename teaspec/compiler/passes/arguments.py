@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from teaspec.compiler.analysis.dataflow import parameter_names
-from teaspec.compiler.analysis.timestep import conventional_parameters, timestep_parameters
+from teaspec.compiler.analysis.flow.dataflow import parameter_names
+from teaspec.compiler.analysis.signal.timestep import conventional_parameters, timestep_parameters
 from teaspec.compiler.forms.arguments import CallArguments
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.landmarks import Landmarks

@@ -14,10 +14,10 @@ from pathlib import PurePosixPath
 
 import jinja2
 
-from teaspec.compiler.analysis.dataflow import parameter_names
-from teaspec.compiler.analysis.qualify import Imports, bare_arguments, qualified
-from teaspec.compiler.analysis.statement_effects import effects_of
-from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.dataflow import parameter_names
+from teaspec.compiler.analysis.syntax.walking import children, walk
+from teaspec.compiler.analysis.writing.qualify import Imports, bare_arguments, qualified
 from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.program import Function, LiveValue, Program
 from teaspec.compiler.forms.source import FunctionSource

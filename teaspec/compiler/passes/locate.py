@@ -6,14 +6,8 @@ import ast
 from collections.abc import Sequence
 from typing import Literal
 
-from teaspec.compiler.analysis.astray import called_around, handed_on, loops_elsewhere, no_loop
-from teaspec.compiler.analysis.branches import cut_branches
-from teaspec.compiler.analysis.extent import Extent
-from teaspec.compiler.analysis.loops import LoopSite, find_loops, reached
-from teaspec.compiler.analysis.names import parameters_of, self_path
-from teaspec.compiler.analysis.parallel import split_parallel
-from teaspec.compiler.analysis.running import runs_item
-from teaspec.compiler.analysis.search import (
+from teaspec.compiler.analysis.effects.statements import effects_of, unknown_syntax
+from teaspec.compiler.analysis.flow.search import (
     calls_of,
     made_of,
     mentions_of,
@@ -21,9 +15,15 @@ from teaspec.compiler.analysis.search import (
     unanalysable,
     without_docstring,
 )
-from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
-from teaspec.compiler.analysis.stream_kinds import container_kind
-from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.analysis.loops.astray import called_around, handed_on, loops_elsewhere, no_loop
+from teaspec.compiler.analysis.loops.branches import cut_branches
+from teaspec.compiler.analysis.loops.extent import Extent
+from teaspec.compiler.analysis.loops.loops import LoopSite, find_loops, reached
+from teaspec.compiler.analysis.loops.running import runs_item
+from teaspec.compiler.analysis.loops.stream_kinds import container_kind
+from teaspec.compiler.analysis.syntax.names import parameters_of, self_path
+from teaspec.compiler.analysis.syntax.parallel import split_parallel
+from teaspec.compiler.analysis.syntax.walking import walk
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
 from teaspec.compiler.forms.places import Place, in_order, local_names
 from teaspec.compiler.forms.source import ModelSource

@@ -15,20 +15,20 @@ from typing import Any
 
 import torch
 
-from teaspec.compiler.analysis.absent import absent_names, none_names
-from teaspec.compiler.analysis.astray import looked_up_by_name
-from teaspec.compiler.analysis.definitions import (
+from teaspec.compiler.analysis.effects.summaries import draws_in, settles_in, stores_in, summaries_of
+from teaspec.compiler.analysis.loops.astray import looked_up_by_name
+from teaspec.compiler.analysis.source.absent import absent_names, none_names
+from teaspec.compiler.analysis.source.definitions import (
     find_readable,
     syntax_tree,
 )
-from teaspec.compiler.analysis.functions_read import forward_of
-from teaspec.compiler.analysis.method_source import (
+from teaspec.compiler.analysis.source.functions_read import forward_of
+from teaspec.compiler.analysis.source.methods import (
     function_label,
     function_source,
     refusal,
     with_overridden,
 )
-from teaspec.compiler.analysis.summaries import draws_in, settles_in, stores_in, summaries_of
 from teaspec.compiler.forms.called import CalledName, Method, MethodName, Overridden
 from teaspec.compiler.forms.functions import (
     FindReplaced,

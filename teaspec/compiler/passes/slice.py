@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from teaspec.compiler.analysis.block_state import BlockState
-from teaspec.compiler.analysis.crossing import Crossing, Cut, StaleValueError, crossing_values
-from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assigned, parameter_names
-from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.left_behind import left_behind
-from teaspec.compiler.analysis.norm_slice import norm_functions
-from teaspec.compiler.analysis.prune import prune
-from teaspec.compiler.analysis.refusals import Refusals
-from teaspec.compiler.analysis.rewrite import (
+from teaspec.compiler.analysis.cut.block_state import BlockState
+from teaspec.compiler.analysis.cut.crossing import Crossing, Cut, StaleValueError, crossing_values
+from teaspec.compiler.analysis.cut.left_behind import left_behind
+from teaspec.compiler.analysis.cut.refusals import Refusals
+from teaspec.compiler.analysis.cut.sinking import Sinking, split_prelude
+from teaspec.compiler.analysis.effects.effects import Effects
+from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader, definitely_assigned, parameter_names
+from teaspec.compiler.analysis.flow.prune import prune
+from teaspec.compiler.analysis.signal.norm_slice import norm_functions
+from teaspec.compiler.analysis.signal.slice_effects import NormSliceError
+from teaspec.compiler.analysis.syntax.positions import places_of
+from teaspec.compiler.analysis.syntax.rewrite import (
     dispatching,
     is_dispatch,
     marking_unbound,
@@ -21,12 +24,10 @@ from teaspec.compiler.analysis.rewrite import (
     returning_finished,
     unbinding_marked,
 )
-from teaspec.compiler.analysis.sinking import Sinking, split_prelude
-from teaspec.compiler.analysis.slice_effects import NormSliceError
-from teaspec.compiler.analysis.walking import walk, walked
+from teaspec.compiler.analysis.syntax.walking import walk, walked
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.places import Place, attributes_in, local_names
-from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement, places_of
+from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 

@@ -13,10 +13,10 @@ from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, did_you_mean
 
-Place = tuple[FunctionSource, ast.AST]
+Site = tuple[FunctionSource, ast.AST]
 
 
-def looked_up_by_name(module: ModuleSource) -> Place | None:
+def looked_up_by_name(module: ModuleSource) -> Site | None:
     """Where a forward looks up submodules by a name that it makes: `getattr(self, f"block_{i}")`."""
     for function in reached(module):
         for node in walk(function.node):
@@ -28,7 +28,7 @@ def looked_up_by_name(module: ModuleSource) -> Place | None:
     return None
 
 
-def called_around(path: str, module: ModuleSource) -> tuple[str, Place] | None:
+def called_around(path: str, module: ModuleSource) -> tuple[str, Site] | None:
     """The submodule on the way down to a path that a forward calls, and where: its own forward is the place to look."""
     for outer in outer_paths(path)[:-1]:
         for function in reached(module):

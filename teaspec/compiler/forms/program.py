@@ -15,7 +15,7 @@ from teaspec.compiler.forms.arguments import CallArguments
 from teaspec.compiler.forms.landmarks import Landmark
 from teaspec.compiler.forms.source import FunctionSource
 
-Position = tuple[int, int]
+Start = tuple[int, int]
 """Where a statement begins in its file: the line, and the offset in bytes as `ast` counts it."""
 
 
@@ -26,12 +26,12 @@ class Statement:
     Attributes:
         text: Its text, on one line.
         line: Its line in the model's file.
-        positions: Where it begins and where those of the statements within it do that went the same way.
+        starts: Where it begins and where those of the statements within it do that went the same way.
     """
 
     text: str
     line: int
-    positions: frozenset[Position] = field(default=frozenset(), repr=False)
+    starts: frozenset[Start] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)

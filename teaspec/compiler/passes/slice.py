@@ -15,7 +15,6 @@ from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader, definitely_
 from teaspec.compiler.analysis.flow.prune import prune
 from teaspec.compiler.analysis.signal.norm_slice import norm_functions
 from teaspec.compiler.analysis.signal.slice_effects import NormSliceError
-from teaspec.compiler.analysis.syntax.positions import positions_of
 from teaspec.compiler.analysis.syntax.rewrite import (
     dispatching,
     is_dispatch,
@@ -24,6 +23,7 @@ from teaspec.compiler.analysis.syntax.rewrite import (
     returning_finished,
     unbinding_marked,
 )
+from teaspec.compiler.analysis.syntax.starts import starts_of
 from teaspec.compiler.analysis.syntax.walking import walk, walked
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.places import Place, attributes_in, local_names
@@ -267,7 +267,7 @@ class _Slicer:
         return [n for n in self.parameters if n in wanted] + sorted(n for n in wanted if n not in self.parameters)
 
     def _statements(self, statements: Iterable[ast.stmt]) -> tuple[Statement, ...]:
-        return tuple(Statement(ast.unparse(s).split("\n")[0], s.lineno, positions_of([s])) for s in statements)
+        return tuple(Statement(ast.unparse(s).split("\n")[0], s.lineno, starts_of([s])) for s in statements)
 
     def _dropped(self, postlude: Sequence[ast.stmt]) -> list[ast.stmt]:
         lines = {s.lineno for s in postlude}

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterable
 
 from teaspec.compiler.analysis.syntax.walking import walk
-from teaspec.compiler.forms.program import Position
+from teaspec.compiler.forms.program import Start
 
 
-def positions_of(statements: Iterable[ast.AST]) -> frozenset[Position]:
-    """The positions of statements and of those within them.
+def starts_of(statements: Iterable[ast.AST]) -> frozenset[Start]:
+    """Where statements, and those within them, begin.
 
     Args:
         statements: Statements that stand in the model's source, or stand for one that does.

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teaspec.compiler.analysis.functions_read import functions_read
-from teaspec.compiler.analysis.spelling import as_written_out
+from teaspec.compiler.analysis.source.functions_read import functions_read
+from teaspec.compiler.analysis.writing.spelling import as_written_out
 from teaspec.compiler.cache import ExtractorCache
 from teaspec.compiler.forms.extractor import CompiledExtractor
 from teaspec.compiler.forms.functions import FindReplaced, find_replaced

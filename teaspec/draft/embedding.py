@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from teaspec.compiler.analysis.search import simple_statements
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.search import simple_statements
 from teaspec.draft.reading import Reading, follows_from, names_in, ordered_targets, self_calls
 
 

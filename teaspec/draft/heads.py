@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from teaspec.compiler.analysis.search import simple_statements
+from teaspec.compiler.analysis.flow.search import simple_statements
 from teaspec.draft.reading import Reading, follows_from, self_calls, values_in
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from teaspec.compiler.analysis.names import parameters_of
-from teaspec.compiler.analysis.search import simple_statements, without_docstring
+from teaspec.compiler.analysis.flow.search import simple_statements, without_docstring
+from teaspec.compiler.analysis.syntax.names import parameters_of
 from teaspec.compiler.report import SpecError
 from teaspec.draft.blocks import first_block
 from teaspec.draft.reading import Reading, follows_from, names_in, self_calls, source_of

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from teaspec.compiler import load_spec
-from teaspec.compiler.analysis.inlining import written_out
-from teaspec.compiler.analysis.loops import LoopSite, find_loops, iterated_lists, loops_in
-from teaspec.compiler.analysis.names import parameters_of, self_path
-from teaspec.compiler.analysis.parallel import split_parallel
-from teaspec.compiler.analysis.search import simple_statements, without_docstring
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.search import simple_statements, without_docstring
+from teaspec.compiler.analysis.loops.loops import LoopSite, find_loops, iterated_lists, loops_in
+from teaspec.compiler.analysis.syntax.names import parameters_of, self_path
+from teaspec.compiler.analysis.syntax.parallel import split_parallel
+from teaspec.compiler.analysis.writing.inlining import written_out
+from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 from teaspec.compiler.passes.resolve import module_source
 
@@ -70,11 +71,11 @@ class Reading:
     def bound_before(self) -> set[str]:
         """The names that have a value where the blocks begin."""
         bound = effects_of(self.before, self_name=self.forward.self_name).binds
-        return {*self.parameters, *(name for name in bound if "." not in name)}
+        return {*self.parameters, *local_names(bound)}
 
     def read_behind(self) -> set[str]:
         """The names whose value the statements behind the blocks read."""
-        return set(effects_of(self.behind, self_name=self.forward.self_name).reads)
+        return local_names(effects_of(self.behind, self_name=self.forward.self_name).reads)
 
 
 def source_of(model: str, module: nn.Module, method: str = "forward") -> ModuleSource:
@@ -139,7 +140,7 @@ def follows_from(names: Iterable[str], suite: Sequence[ast.stmt], self_name: str
     for statement in simple_statements(suite):
         if values_in(statement) & made:
             effects = effects_of(statement, self_name=self_name)
-            made |= {name for name in (*effects.binds, *effects.changes) if "." not in name}
+            made |= local_names((*effects.binds, *effects.changes))
     return made
 
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from teaspec.compiler.analysis.search import simple_statements
-from teaspec.compiler.analysis.statement_effects import effects_of
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.search import simple_statements
 from teaspec.draft.reading import Reading, follows_from, names_in, ordered_targets
 
 HIDDEN, ENCODER = "hidden_states", "encoder_hidden_states"
@@ -66,4 +66,4 @@ def _made(reading: Reading, live: set[str]) -> list[str]:
     """For loops that hand their result on under another name: what they bind anew and the head reads."""
     between = reading.body[reading.first : reading.last + 1]
     bound = effects_of(between, self_name=reading.forward.self_name).binds
-    return sorted(bound & live & reading.bound_before())
+    return sorted(reading.bound_before() & live & bound)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from teaspec.compiler import CompiledExtractor, Spec
+from teaspec.compiler.analysis.syntax.starts import starts_of
 from teaspec.compiler.forms.landmarks import Landmark
-from teaspec.compiler.forms.program import Function, LiveValue, Place, Program, Statement, places_of
+from teaspec.compiler.forms.program import Function, LiveValue, Program, Start, Statement
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.explain.listing import Line, Listing, make_listing
 from teaspec.explain.parts import BLOCKS, NORM, PARTS, POSTLUDE, PRELUDE, SUNK, Part
@@ -100,7 +101,7 @@ def explain(spec: Spec, extractor: CompiledExtractor) -> Explanation:
     """
     program = extractor.program
     source = program.extract.source
-    forward = make_listing(source, _places(program), program.landmarks)
+    forward = make_listing(source, _starts(program), program.landmarks)
     slices = tuple(_slices(program))
     lines = [line for line in forward.all_lines if line.kind == "code" and BLOCKS in line.parts]
     counted = forward.counted
@@ -124,7 +125,7 @@ def explain(spec: Spec, extractor: CompiledExtractor) -> Explanation:
     )
 
 
-def _places(program: Program) -> list[tuple[Part, frozenset[Place]]]:
+def _starts(program: Program) -> list[tuple[Part, frozenset[Start]]]:
     own = [function for function in program.norm_functions if function.source.node is program.extract.source.node]
     return [
         (PRELUDE, _all(program.prelude)),
@@ -135,15 +136,15 @@ def _places(program: Program) -> list[tuple[Part, frozenset[Place]]]:
     ]
 
 
-def _all(statements: Sequence[Statement]) -> frozenset[Place]:
-    return frozenset().union(*(statement.places for statement in statements))
+def _all(statements: Sequence[Statement]) -> frozenset[Start]:
+    return frozenset().union(*(statement.starts for statement in statements))
 
 
-def _made(function: Function, program: Program) -> frozenset[Place]:
-    """The places of a slice's statements. That it enters the next function is none of them where blocks are called."""
+def _made(function: Function, program: Program) -> frozenset[Start]:
+    """Where a slice's statements stand. That it enters the next function is none of them where blocks are called."""
     names = {other.name for other in program.norm_functions}
     is_model = function.source.owner == program.extract.source.owner
-    return places_of(statement for statement in function.body if not (is_model and _enters(statement, names)))
+    return starts_of(statement for statement in function.body if not (is_model and _enters(statement, names)))
 
 
 def _enters(statement: ast.stmt, names: set[str]) -> bool:
@@ -155,15 +156,15 @@ def _enters(statement: ast.stmt, names: set[str]) -> bool:
 def _slices(program: Program) -> Iterator[Listing]:
     forward = program.extract.source
     written_out = {id(one.method.node) for one in forward.written_out}
-    shown: dict[int, tuple[FunctionSource, frozenset[Place]]] = {}
+    shown: dict[int, tuple[FunctionSource, frozenset[Start]]] = {}
     for function in reversed(program.norm_functions):
         node = function.source.node
         if node is forward.node or id(node) in written_out:
             continue
-        _, places = shown.get(id(node), (function.source, frozenset()))
-        shown[id(node)] = (function.source, places | _made(function, program))
-    for source, places in shown.values():
-        listing = make_listing(source, [(NORM, places)], program.landmarks)
+        _, starts = shown.get(id(node), (function.source, frozenset()))
+        shown[id(node)] = (function.source, starts | _made(function, program))
+    for source, starts in shown.values():
+        listing = make_listing(source, [(NORM, starts)], program.landmarks)
         yield _in_blocks(listing, _received(program, source))
 
 
@@ -192,7 +193,7 @@ def _entry(program: Program) -> Listing | None:
     if program.dispatch is None:
         return None
     source = program.dispatch.source
-    return make_listing(source, [(PRELUDE, places_of(source.node.body))], program.landmarks)
+    return make_listing(source, [(PRELUDE, starts_of(source.node.body))], program.landmarks)
 
 
 def _crossing(spec: Spec, program: Program) -> Crossing:

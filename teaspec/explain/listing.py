@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from teaspec.compiler.forms.landmarks import Landmark
-from teaspec.compiler.forms.program import Place
+from teaspec.compiler.forms.program import Start
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.explain.parts import BLOCKS, DROPPED, Part
 from teaspec.explain.statements import FunctionText, SourceStatement, read_function
@@ -93,33 +93,33 @@ class Listing:
                 yield from line.helper.all_lines
 
 
-Places = Sequence[tuple[Part, frozenset[Place]]]
-"""For each part, the places of the statements that go to it."""
+Starts = Sequence[tuple[Part, frozenset[Start]]]
+"""For each part, where the statements begin that go to it."""
 
 
-def make_listing(source: FunctionSource, places: Places, landmarks: Sequence[Landmark]) -> Listing:
+def make_listing(source: FunctionSource, starts: Starts, landmarks: Sequence[Landmark]) -> Listing:
     """Lists a function.
 
     Args:
         source: The function.
-        places: Where its statements and those of its helpers go.
+        starts: Where its statements and those of its helpers go.
         landmarks: All landmarks; those that stand elsewhere are left out.
     """
     helpers = {(one.call.lineno, one.call.col_offset): one.method for one in source.written_out}
-    return _Maker(source, places, landmarks, helpers, is_helper=False).listing()
+    return _Maker(source, starts, landmarks, helpers, is_helper=False).listing()
 
 
 class _Maker:
     def __init__(
         self,
         source: FunctionSource,
-        places: Places,
+        starts: Starts,
         landmarks: Sequence[Landmark],
-        helpers: Mapping[Place, FunctionSource],
+        helpers: Mapping[Start, FunctionSource],
         *,
         is_helper: bool,
     ) -> None:
-        self.source, self.places, self.landmarks, self.helpers = source, places, landmarks, helpers
+        self.source, self.starts, self.landmarks, self.helpers = source, starts, landmarks, helpers
         self.is_helper = is_helper
         self.text = read_function(source)
         self.counted: list[tuple[tuple[Part, ...], bool]] = []
@@ -127,26 +127,26 @@ class _Maker:
     def listing(self) -> Listing:
         owner: dict[int, SourceStatement] = {}
         begins: dict[int, list[SourceStatement]] = {}
-        parts: dict[Place, tuple[Part, ...]] = {}
+        parts: dict[Start, tuple[Part, ...]] = {}
         for statement in self.text.statements:
             owner.update(dict.fromkeys(range(statement.line, statement.end + 1), statement))
             begins.setdefault(statement.line, []).append(statement)
-            parts[statement.place] = self._parts(statement)
-            if statement.place not in self.helpers and parts[statement.place]:
-                self.counted.append((parts[statement.place], _on_reuse(statement, parts[statement.place])))
+            parts[statement.start] = self._parts(statement)
+            if statement.start not in self.helpers and parts[statement.start]:
+                self.counted.append((parts[statement.start], _on_reuse(statement, parts[statement.start])))
         lines: list[Line] = []
         for number in range(self.text.first, self.text.last + 1):
             here = begins.get(number) or [s for s in (owner.get(number),) if s is not None]
-            going = {part for statement in here for part in parts[statement.place]}
-            ordered = tuple(part for part, _ in self.places if part in going)
+            going = {part for statement in here for part in parts[statement.start]}
+            ordered = tuple(part for part, _ in self.starts if part in going)
             ordered += (DROPPED,) if DROPPED in going else ()
             lines.append(self._line(number, owner.get(number), ordered, number in begins))
         return Listing(self.source.title, self.source.file.shown, tuple(_joined(lines)), tuple(self.counted))
 
     def _parts(self, statement: SourceStatement) -> tuple[Part, ...]:
-        found = tuple(part for part, places in self.places if statement.place in places)
+        found = tuple(part for part, starts in self.starts if statement.start in starts)
         is_return = self.is_helper and statement.end == self.text.last  # it may hand back what has its name already
-        return found or (() if statement.place in self.helpers or is_return else (DROPPED,))
+        return found or (() if statement.start in self.helpers or is_return else (DROPPED,))
 
     def _line(self, number: int, owner: SourceStatement | None, parts: tuple[Part, ...], begins: bool) -> Line:
         text = self.source.file.line(number)
@@ -154,10 +154,10 @@ class _Maker:
         if kind in ("comment", "blank"):
             return Line(number, text, kind)
         helper = None
-        if owner is not None and owner.place in self.helpers:
+        if owner is not None and owner.start in self.helpers:
             kind = "call"
             if number == owner.end:
-                maker = _Maker(self.helpers[owner.place], self.places, self.landmarks, self.helpers, is_helper=True)
+                maker = _Maker(self.helpers[owner.start], self.starts, self.landmarks, self.helpers, is_helper=True)
                 helper = maker.listing()
                 self.counted += helper.counted
         parts = () if kind == "call" else parts

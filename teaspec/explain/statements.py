@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from teaspec.compiler.forms.program import Place
+from teaspec.compiler.forms.program import Start
 from teaspec.compiler.forms.source import FunctionSource
 
 
@@ -15,13 +15,13 @@ class SourceStatement:
     """A statement, with the lines that it covers.
 
     Attributes:
-        place: Where it begins.
+        start: Where it begins.
         end: Its last line.
         is_compound: Whether other statements stand within it.
         is_loop: Whether it is the head of a loop.
     """
 
-    place: Place
+    start: Start
     end: int
     is_compound: bool
     is_loop: bool
@@ -29,7 +29,7 @@ class SourceStatement:
     @property
     def line(self) -> int:
         """Its first line."""
-        return self.place[0]
+        return self.start[0]
 
 
 @dataclass(frozen=True)

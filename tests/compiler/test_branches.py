@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from teaspec.compiler.analysis.branches import cut_branches
+from teaspec.compiler.analysis.loops.branches import cut_branches
 
 
 def cut(text):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from teaspec.compiler.analysis import operations
-from teaspec.compiler.analysis.names import alias_sources
+from teaspec.compiler.analysis.effects import operations
+from teaspec.compiler.analysis.effects.aliases import alias_sources
 from tests.compiler.aten import aten, is_public
 from tests.compiler.memory import shares
 

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from teaspec.compiler.analysis import operations
-from teaspec.compiler.analysis.calls import changed_by_call, draws_random
+from teaspec.compiler.analysis.effects import operations
+from teaspec.compiler.analysis.effects.calls import changed_by_call, draws_random
 from tests.compiler.aten import aten, is_public
 from tests.compiler.memory import shares
 

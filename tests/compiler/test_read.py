@@ -145,7 +145,7 @@ def test_key_label_marks_the_key() -> None:
 def test_line_breaks_and_byte_order_mark_do_not_shift_positions(line_break: str, mark: str) -> None:
     document = read(mark + TEXT.replace("\n", line_break), "a.yaml")
     plain = read(TEXT, "a.yaml")
-    assert (document.text, document.data, document.places) == (plain.text, plain.data, plain.places)
+    assert (document.text, document.data, document.spans) == (plain.text, plain.data, plain.spans)
 
 
 @pytest.mark.parametrize(
@@ -368,9 +368,9 @@ def test_any_text_ends_in_a_document_or_in_messages(text: str) -> None:
         assert str(error).encode("utf-8")
     else:
         lines = split_lines(document.text)
-        for place in document.places.values():
-            assert_inside(place.value, lines)
-            assert_inside(place.key, lines)
+        for spans in document.spans.values():
+            assert_inside(spans.value, lines)
+            assert_inside(spans.key, lines)
 
 
 def assert_inside(span: Span, lines: list[str]) -> None:

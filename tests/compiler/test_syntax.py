@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from teaspec.compiler.analysis.inlining import written_out
-from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
-from teaspec.compiler.analysis.summaries import stores_in, summaries_of
-from teaspec.compiler.analysis.syntax import UnknownSyntaxError
+from teaspec.compiler.analysis.effects.statements import effects_of, unknown_syntax
+from teaspec.compiler.analysis.effects.summaries import stores_in, summaries_of
+from teaspec.compiler.analysis.syntax.unknown import UnknownSyntaxError
+from teaspec.compiler.analysis.writing.inlining import written_out
 from teaspec.compiler.passes.locate import locate
 from teaspec.compiler.passes.resolve import resolve
 from teaspec.compiler.report import SpecError

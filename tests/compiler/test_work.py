@@ -16,9 +16,11 @@ import pytest
 import torch
 
 import teaspec.compiler
-from teaspec.compiler.analysis import calls, containers, loops, names, statement_effects, summaries, views, walking
-from teaspec.compiler.analysis.effects import NOTHING, Effects
-from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler import analysis
+from teaspec.compiler.analysis.effects import calls, containers, items, statements, summaries, views
+from teaspec.compiler.analysis.effects.effects import NOTHING, Effects
+from teaspec.compiler.analysis.syntax import names, walking
+from teaspec.compiler.analysis.syntax.walking import children, walk
 from teaspec.compiler.pipeline import compile_anew, load_spec
 from tests.compiler.models import NAMES, build, spec_of, toy_spec
 from tests.compiler.test_syntax import EXAMPLES
@@ -27,14 +29,14 @@ from tests.toys.parts import SingleModel
 from tests.toys.toy import Toy
 
 REMEMBERED = (
-    (calls, "_called"), (containers, "_own"), (loops, "_iterated"), (names, "path_names"), (statement_effects, "_read"),
-    (statement_effects, "unknown_syntax"), (summaries, "_summary"), (views, "_pairs"), (walking, "walked"),
+    (calls, "_called"), (containers, "_own"), (items, "_iterated"), (names, "path_names"), (statements, "_read"),
+    (statements, "unknown_syntax"), (summaries, "_summary"), (views, "_pairs"), (walking, "walked"),
 )  # fmt: skip
 """What is kept of a tree beyond the pass that asked, by the identity of its root."""
 
 LEFT_OUT = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
-ANALYSES = sorted(Path(walking.__file__).parent.glob("*.py"))
+ANALYSES = sorted(Path(analysis.__file__).parent.rglob("*.py"))
 
 
 @pytest.fixture
@@ -59,8 +61,8 @@ def test_a_statement_is_read_once(name: str, forgotten: None, monkeypatch: pytes
 
         return count
 
-    for kind, rule in statement_effects.STATEMENTS.items():
-        monkeypatch.setitem(statement_effects.STATEMENTS, kind, counted(rule))
+    for kind, rule in statements.STATEMENTS.items():
+        monkeypatch.setitem(statements.STATEMENTS, kind, counted(rule))
     compile_anew(spec_of(name), build(name))
     each = Counter(node for node, _, _ in read)
     assert len(each) > 100

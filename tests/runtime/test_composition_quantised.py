@@ -67,7 +67,7 @@ def quantise(module: nn.Module, kind: Callable[[nn.Linear], nn.Linear]) -> None:
     ],
 )
 def test_a_quantised_flux_is_cut_and_exact(kind: Any) -> None:
-    """Mutation: `settles` (compiler/analysis/settling.py) says False; then it is refused, `norm-slice-has-effects`."""
+    """Mutation: `settles` (analysis/effects/settling.py) says False; then it is refused, `norm-slice-has-effects`."""
     torch.manual_seed(0)
     model = flux()
     quantise(model.transformer_blocks, kind)

@@ -14,7 +14,7 @@ TOYS = Toys()
 
 @TOYS.good(lambda draw: [draw.single()], later=True)
 class TurnReturnsCondition(SingleModel):
-    """Red if helpers in loops are left as calls (`_in_loops`, analysis/inlining.py)."""
+    """Red if helpers in loops are left as calls (`_in_loops`, analysis/writing/inlining.py)."""
 
     def _turn(self, block, x, c):
         return block(x, c), c * 0.9
@@ -82,7 +82,7 @@ class TurnBindsNotAlways(SingleModel):
 
 @TOYS.good(lambda draw: [draw.single()], later=True)
 class LastBlockByItself(SingleModel):
-    """Red if only loops hold blocks (`runs_item`, analysis/running.py): the last block then runs on reused steps."""
+    """Red if only loops hold blocks (`runs_item`, analysis/loops/running.py): the last then runs on reused steps."""
 
     def forward(self, hidden_states, timestep):
         temb = self.time_embed(timestep)
@@ -111,7 +111,7 @@ class LastBlockUnderName(SingleModel):
 
 @TOYS.good(lambda draw: [draw.single()], later=True)
 class LoopThatOnlyCounts(SingleModel):
-    """Red if every loop over the list runs it (`runs_in_loop`, analysis/running.py): what it adds is of this call."""
+    """Red if every loop over the list runs it (`runs_in_loop`, loops/running.py): what it adds is this call's."""
 
     def forward(self, hidden_states, timestep):
         temb = self.time_embed(timestep)
@@ -142,7 +142,7 @@ class LoopThatOnlyLooks(SingleModel):
 
 @TOYS.good(lambda draw: [draw.single(), draw.single(cond=True)], later=True)
 class ChosenInAnExpression(SingleModel):
-    """Red if the first call in a statement is the one that counts (`_leads`, analysis/truncate.py)."""
+    """Red if the first call in a statement is the one that counts (`_leads`, analysis/flow/truncate.py)."""
 
     def forward(self, hidden_states, timestep, cond=False):
         temb = self.time_embed(timestep)

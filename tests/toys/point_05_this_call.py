@@ -1,7 +1,7 @@
 """Point 5: what does not depend on what the blocks compute is this call's, wherever it is bound.
 
-Each toy is red with the compiler as it was, or if `_is_made_again` (analysis/crossing.py) says False: its condition is
-then taken over from the last computed step, or made twice on a computed one.
+Each toy is red with the compiler as it was, or if `_is_made_again` (analysis/cut/crossing.py) says False: its condition
+is then taken over from the last computed step, or made twice on a computed one.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class LeftOnBlock(SingleModel):
 class StreamsNameInAComprehension(SingleModel):
     """A comprehension calls its own variable by the stream's name: what it makes is none of the stream's.
 
-    Red if `_comprehension` (analysis/trace_values.py) takes that for the stream.
+    Red if `_comprehension` (analysis/flow/trace_values.py) takes that for the stream.
     """
 
     def forward(self, hidden_states, timestep):

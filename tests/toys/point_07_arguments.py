@@ -143,7 +143,7 @@ class DictBegunInBranches(CrossModel):
 class BoundInContext(SingleModel):
     """What the block is given is bound in a `with` and in a branch: the slice takes no such name from outside.
 
-    Red if `_function` (analysis/norm_slice.py) asks for names that are unbound when the blocks begin.
+    Red if `_function` (analysis/signal/norm_slice.py) asks for names that are unbound when the blocks begin.
     """
 
     def forward(self, hidden_states, timestep, scale=None):

@@ -1,8 +1,8 @@
 """Point 9: who shares an object with whom, by operations that only look as if they made a new one.
 
-Each toy is red with `alias_sources` (analysis/names.py) without its line on `UAdd`, with `INPLACE`
-(analysis/operations.py) empty, or with `_in_pattern` (analysis/statement_effects.py) without the keys of mappings, as
-its docstring says.
+Each toy is red with `alias_sources` (analysis/effects/aliases.py) without its line on `UAdd`, with `INPLACE`
+(analysis/effects/operations.py) empty, or with `_in_pattern` (analysis/effects/statements.py) without the keys of
+mappings, as its docstring says.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ class ReboundLambda(SingleModel):
 class ReboundThroughAnother(SingleModel):
     """The function is only called in the prelude, but by a lambda that the postlude calls.
 
-    Red if calls in other functions count (`only_called_in`, analysis/nested.py).
+    Red if calls in other functions count (`only_called_in`, analysis/syntax/nested.py).
     """
 
     def forward(self, hidden_states, timestep):

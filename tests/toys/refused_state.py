@@ -1,6 +1,6 @@
 """Forwards whose head reads what could only be taken over from an earlier call.
 
-Red if `_is_made_again` (analysis/crossing.py) says False where it refuses, or if slice does not ask `left_behind`.
+Red if `_is_made_again` (analysis/cut/crossing.py) says False where it refuses, or if slice does not ask `left_behind`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a statement reads, binds, changes and may do: the analyses that the slice pass rests on."""
+"""What is found out about a forward before it is cut: one question a room, and each room knows those below it alone."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from teaspec.compiler.report import Label, Span
 
-Step = str | int
-Path = tuple[Step, ...]
+Key = str | int
+Path = tuple[Key, ...]
 
 
 @dataclass(frozen=True)
-class Place:
+class Spans:
     """Where one value of a document stands.
 
     Attributes:
@@ -30,21 +30,21 @@ class Place:
 class Document:
     r"""A YAML text as plain data, and where each part of it stands.
 
-    A path is given as its steps: `document.span("blocks", "loops", 0)`.
+    A path is given as its keys: `document.span("blocks", "loops", 0)`.
 
     Attributes:
         name: The file name shown in messages.
         text: The text, with `\n` as line break.
         data: The top-level mapping: dicts, lists, strings, integers, floats, bools, None.
-        places: Path to place; the empty path is the whole document.
+        spans: Path to spans; the empty path is the whole document.
     """
 
     name: str
     text: str
     data: dict[str, Any] = field(compare=False)
-    places: Mapping[Path, Place] = field(repr=False, compare=False)
+    spans: Mapping[Path, Spans] = field(repr=False, compare=False)
 
-    def span(self, *path: Step) -> Span:
+    def span(self, *path: Key) -> Span:
         """Returns the span of a value.
 
         Args:
@@ -53,9 +53,9 @@ class Document:
         Raises:
             KeyError: The document has no such path.
         """
-        return self.places[path].value
+        return self.spans[path].value
 
-    def key_span(self, *path: Step) -> Span:
+    def key_span(self, *path: Key) -> Span:
         """Returns the span of the key that holds a value.
 
         Args:
@@ -64,24 +64,24 @@ class Document:
         Raises:
             KeyError: The document has no such path.
         """
-        return self.places[path].key
+        return self.spans[path].key
 
-    def nearest_path(self, *path: Step) -> Path:
+    def nearest_path(self, *path: Key) -> Path:
         """Returns the longest beginning of a path that the document has.
 
         Args:
             *path: Keys and indexes from the top. The name of an input also finds its key with the trailing `?`.
         """
         present: Path = ()
-        for step in path:
-            spellings = [step, f"{step}?"]
-            found = next((spelling for spelling in spellings if (*present, spelling) in self.places), None)
+        for key in path:
+            spellings = [key, f"{key}?"]
+            found = next((spelling for spelling in spellings if (*present, spelling) in self.spans), None)
             if found is None:
                 break
             present = (*present, found)
         return present
 
-    def label(self, text: str, *path: Step) -> Label:
+    def label(self, text: str, *path: Key) -> Label:
         """Labels a value.
 
         Args:
@@ -92,7 +92,7 @@ class Document:
         present = self.nearest_path(*path)
         return self._label(text, self.span(*present) if len(present) == len(path) else self.key_span(*present))
 
-    def key_label(self, text: str, *path: Step) -> Label:
+    def key_label(self, text: str, *path: Key) -> Label:
         """Labels a key.
 
         Args:

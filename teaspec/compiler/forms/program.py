@@ -7,27 +7,16 @@ numbers, and everything that crosses a cut is a parameter.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Literal
 
-from teaspec.compiler.analysis.walking import walk
 from teaspec.compiler.forms.arguments import CallArguments
 from teaspec.compiler.forms.landmarks import Landmark
 from teaspec.compiler.forms.source import FunctionSource
 
-Place = tuple[int, int]
+Start = tuple[int, int]
 """Where a statement begins in its file: the line, and the offset in bytes as `ast` counts it."""
-
-
-def places_of(statements: Iterable[ast.AST]) -> frozenset[Place]:
-    """The places of statements and of those within them.
-
-    Args:
-        statements: Statements that stand in the model's source, or stand for one that does.
-    """
-    nodes = (node for statement in statements for node in walk(statement) if isinstance(node, ast.stmt))
-    return frozenset((node.lineno, node.col_offset) for node in nodes)
 
 
 @dataclass(frozen=True)
@@ -37,12 +26,12 @@ class Statement:
     Attributes:
         text: Its text, on one line.
         line: Its line in the model's file.
-        places: Where it begins and where those of the statements within it do that went the same way.
+        starts: Where it begins and where those of the statements within it do that went the same way.
     """
 
     text: str
     line: int
-    places: frozenset[Place] = field(default=frozenset(), repr=False)
+    starts: frozenset[Start] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FunctionType
 
-from teaspec.compiler.analysis.calls import CallSummary
+from teaspec.compiler.forms.called import CalledName, MethodName, Overridden
+from teaspec.compiler.forms.summary import CallSummary
 from teaspec.compiler.report import Label, Span
 
 
@@ -71,7 +72,7 @@ class FunctionSource:
         free: Names that it takes from an enclosing function.
         function: The live function.
         written_out: The helper methods whose statements stand in its body, in place of calls of them.
-        supers: For each method that it calls by `super()`, the name of that among the methods of its module.
+        supers: What each method is that it calls by `super()`, by its name.
     """
 
     node: ast.FunctionDef = field(repr=False)
@@ -81,7 +82,7 @@ class FunctionSource:
     free: frozenset[str]
     function: FunctionType = field(repr=False, compare=False)
     written_out: tuple[WrittenOut, ...] = field(default=(), repr=False)
-    supers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    supers: Mapping[str, Overridden] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def self_name(self) -> str:
@@ -118,9 +119,9 @@ class ModuleSource:
     Attributes:
         class_name: Its class.
         forward: Its forward, or the method that the spec names in its place.
-        methods: Methods of its class by name, forward included; those that they override and call by `super()` under
-            the class's name and their own, `Base.forward`.
-        summaries: What is known of `self.method` and of plain functions that it may call.
+        methods: Methods of its class by name, forward included; and those that they override and call by
+            `super()`.
+        summaries: What is known of methods and of plain functions that it may call.
         children: Paths of its submodules, each with whether it (or what it holds) has weights of two or more
             dimensions.
         random_children: Paths of submodules that draw random numbers.
@@ -131,8 +132,8 @@ class ModuleSource:
 
     class_name: str
     forward: FunctionSource
-    methods: Mapping[str, FunctionSource] = field(repr=False)
-    summaries: Mapping[str, CallSummary] = field(repr=False)
+    methods: Mapping[MethodName, FunctionSource] = field(repr=False)
+    summaries: Mapping[CalledName, CallSummary] = field(repr=False)
     children: Mapping[str, bool] = field(repr=False)
     random_children: frozenset[str] = field(repr=False)
     stateful_children: frozenset[str] = field(repr=False)
@@ -170,5 +171,5 @@ class ModelSource:
     entry: FunctionSource
     """What a caller calls: `forward`. The same as `model.forward` unless that is another method."""
     norm: NormPath
-    handed_on: str = ""
+    handed_on: CalledName | None = None
     """What `entry` calls to hand on to `model.forward`, where that is another: `self._forward`, `super().forward`."""

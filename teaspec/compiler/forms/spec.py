@@ -13,6 +13,7 @@ from teaspec.compiler.forms.frozen import Form, Sequence, Text, at_most, describ
 from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import DOTTED, NAME, BypassRule, DottedName, Identifier, ImportPath, NormPath
+from teaspec.compiler.forms.paths import last_of
 from teaspec.compiler.forms.probe import Probe
 
 Status = Literal["published", "borrowed", "none"]
@@ -297,4 +298,9 @@ class Spec(Form):
     @property
     def class_name(self) -> str:
         """The name of the model's class, without its module."""
-        return self.model.replace(":", ".").rpartition(".")[2]
+        return last_of(self.import_path)
+
+    @property
+    def import_path(self) -> str:
+        """Where the model's class is imported from, with dots alone."""
+        return self.model.replace(":", ".")

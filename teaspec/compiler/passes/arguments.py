@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from teaspec.compiler.analysis.dataflow import parameter_names
-from teaspec.compiler.analysis.timestep import conventional_parameters, timestep_parameters
+from teaspec.compiler.analysis.flow.dataflow import parameter_names
+from teaspec.compiler.analysis.signal.timestep import conventional_parameters, timestep_parameters
 from teaspec.compiler.forms.arguments import CallArguments
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.landmarks import Landmarks
+from teaspec.compiler.forms.paths import first_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean, what_there_is
@@ -39,9 +40,9 @@ def _is_own(spec: Spec, source: ModelSource) -> bool:
 
     Another package's class of that name, an alias or a replaced forward need not take all that it names.
     """
-    package, entry = spec.model.replace(":", ".").partition(".")[0], source.entry
+    package, entry = first_of(spec.import_path), source.entry
     is_alias = source.model.class_name in spec.aliases
-    return bool(entry.owner) and entry.file.module.partition(".")[0] == package and not is_alias
+    return bool(entry.owner) and first_of(entry.file.module) == package and not is_alias
 
 
 def _timestep(spec: Spec, source: ModelSource, landmarks: Landmarks) -> tuple[str, ...]:
@@ -83,4 +84,4 @@ def _named(spec: Spec) -> Iterator[tuple[str, Path]]:
     for index, name in enumerate(spec.blocks.carried):
         yield name, ("blocks", "carried", index)
     for index, rule in enumerate(spec.bypass):
-        yield rule.partition("=")[0].split(".")[0].strip(), ("bypass", index)
+        yield first_of(rule.partition("=")[0]).strip(), ("bypass", index)

@@ -14,10 +14,11 @@ from pathlib import PurePosixPath
 
 import jinja2
 
-from teaspec.compiler.analysis.dataflow import parameter_names
-from teaspec.compiler.analysis.qualify import Imports, bare_arguments, qualified
-from teaspec.compiler.analysis.statement_effects import effects_of
-from teaspec.compiler.analysis.walking import children, walk
+from teaspec.compiler.analysis.effects.statements import effects_of
+from teaspec.compiler.analysis.flow.dataflow import parameter_names
+from teaspec.compiler.analysis.syntax.walking import children, walk
+from teaspec.compiler.analysis.writing.qualify import Imports, bare_arguments, qualified
+from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.program import Function, LiveValue, Program
 from teaspec.compiler.forms.source import FunctionSource
 from teaspec.compiler.report.cells import printable
@@ -119,7 +120,8 @@ class _Emitter:
         return "\n".join([*lines, f"from {_RUNTIME} import {', '.join(used)}"])
 
     def _function(self, function: Function) -> str:
-        local = {*parameter_names(function.source.node.args), *effects_of(function.source.node.body).binds}
+        bound = local_names(effects_of(function.source.node.body).binds)
+        local = {*parameter_names(function.source.node.args), *bound}
         local |= {*function.parameters, *(n for s in function.body for n in _bound(s))}
         arguments = function.arguments
         if arguments is not None:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import torch
 
+from teaspec.compiler.forms.paths import first_of, is_within, owner_of
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
 from teaspec.compiler.rules.objects import check_objects
@@ -33,7 +34,7 @@ def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Modul
             imported, or it is not a `torch.nn.Module` class; or `foreign-object`: the probe makes an object of a
             class that is not the model's own.
     """
-    module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
+    module_name, class_name = owner_of(spec.import_path), spec.class_name
     require_allowed(spec, allow)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
@@ -62,13 +63,13 @@ def require_allowed(spec: Spec, allow: Collection[str] = ()) -> None:
     """
     if isinstance(allow, str):
         raise TypeError(f"`allow` is a list of packages: write [{allow!r}]")
-    _require_allowed(spec, spec.model.replace(":", ".").rpartition(".")[0], allow)
+    _require_allowed(spec, owner_of(spec.import_path), allow)
 
 
 def _require_allowed(spec: Spec, module_name: str, allow: Collection[str]) -> None:
-    if any(f"{module_name}.".startswith(f"{package}.") for package in (*DEFAULT_PACKAGES, *allow)):
+    if any(is_within(module_name, package) for package in (*DEFAULT_PACKAGES, *allow)):
         return
-    package = module_name.partition(".")[0]
+    package = first_of(module_name)
     message = f"the model comes from `{module_name}`, and importing that would run code of a package nobody allowed"
     trust = f'allow it if you trust it: `--allow {package}`, or `allow=["{package}"]` from Python'
     raise _error(spec, "package-not-allowed", message, (*did_you_mean(package, DEFAULT_PACKAGES), trust))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from teaspec.compiler.analysis.inlining import handed_above, written_out
+from teaspec.compiler.analysis.writing.inlining import handed_above, written_out
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 

@@ -6,14 +6,8 @@ import ast
 from collections.abc import Sequence
 from typing import Literal
 
-from teaspec.compiler.analysis.astray import called_around, handed_on, loops_elsewhere, no_loop
-from teaspec.compiler.analysis.branches import cut_branches
-from teaspec.compiler.analysis.extent import Extent
-from teaspec.compiler.analysis.loops import LoopSite, find_loops, reached
-from teaspec.compiler.analysis.names import parameters_of, self_path
-from teaspec.compiler.analysis.parallel import split_parallel
-from teaspec.compiler.analysis.running import runs_item
-from teaspec.compiler.analysis.search import (
+from teaspec.compiler.analysis.effects.statements import effects_of, unknown_syntax
+from teaspec.compiler.analysis.flow.search import (
     calls_of,
     made_of,
     mentions_of,
@@ -21,10 +15,17 @@ from teaspec.compiler.analysis.search import (
     unanalysable,
     without_docstring,
 )
-from teaspec.compiler.analysis.statement_effects import effects_of, unknown_syntax
-from teaspec.compiler.analysis.stream_kinds import container_kind
-from teaspec.compiler.analysis.walking import walk
+from teaspec.compiler.analysis.loops.astray import called_around, handed_on, loops_elsewhere, no_loop
+from teaspec.compiler.analysis.loops.branches import cut_branches
+from teaspec.compiler.analysis.loops.extent import Extent
+from teaspec.compiler.analysis.loops.loops import LoopSite, find_loops, reached
+from teaspec.compiler.analysis.loops.running import runs_item
+from teaspec.compiler.analysis.loops.stream_kinds import container_kind
+from teaspec.compiler.analysis.syntax.names import parameters_of, self_path
+from teaspec.compiler.analysis.syntax.parallel import split_parallel
+from teaspec.compiler.analysis.syntax.walking import walk
 from teaspec.compiler.forms.landmarks import Landmark, Landmarks
+from teaspec.compiler.forms.places import Place, in_order, local_names
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
@@ -142,11 +143,11 @@ class _Locator:
             return self._landmark_at("embed", str(self.spec.embed), node)
         if bound:
             node, binds = bound[0]
-            found = ", ".join(f"`{n}`" for n in sorted(binds)) or "nothing"
+            found = ", ".join(f"`{place}`" for place in in_order(binds)) or "nothing"
             message = f"`self.{call}(...)` does not bind `{missing[0]}` in `{self.forward.title}`"
             self._mistake(
                 "embed-binds-other-name", message, ("embed",), self._label(node, f"binds {found}"),
-                help_lines=did_you_mean(missing[0], binds),
+                help_lines=did_you_mean(missing[0], local_names(binds)),
             )  # fmt: skip
             return None
         calls = self._called_in(self.body[:end])
@@ -265,7 +266,7 @@ class _Locator:
     def _style(self, loops: Sequence[tuple[str, LoopSite]], first: int, last: int) -> None:
         if self.mistakes:
             return
-        bound: set[str] = set()
+        bound: set[Place] = set()
         for _, site in loops:
             bound |= effects_of(site.node.body, self_name=site.function.self_name).binds
         for index in range(first, last + 1):
@@ -278,7 +279,7 @@ class _Locator:
         where = ("blocks", "style")
         if hidden not in made_of(bound, self.body[first : last + 1], self.self_name):
             message = f"the block loops do not bind the hidden stream `{hidden}`"
-            help_lines = (f"they bind {', '.join(f'`{n}`' for n in sorted(bound) if '.' not in n)}",)
+            help_lines = (f"they bind {', '.join(f'`{n}`' for n in sorted(local_names(bound)))}",)
             self._mistake("style-mismatch", message, where, *labels, help_lines=help_lines)
         elif self.spec.blocks.style == "dual" and encoder not in between:
             message = f"the block loops do not bind the encoder stream `{encoder}`, so the style is not `dual`"
@@ -303,7 +304,7 @@ class _Locator:
 
     def _bound_before(self, end: int) -> set[str]:
         bound = effects_of(self.body[:end], self_name=self.self_name).binds
-        return {*parameters_of(self.forward.node.args), *(name for name in bound if "." not in name)}
+        return {*parameters_of(self.forward.node.args), *local_names(bound)}
 
     def _called_in(self, statements: Sequence[ast.stmt]) -> dict[str, ast.Call]:
         nodes = (node for statement in statements for node in walk(statement))

@@ -20,7 +20,7 @@ from yaml.events import (
     ScalarEvent,
 )
 
-from teaspec.compiler.forms.document import Document, Path, Place
+from teaspec.compiler.forms.document import Document, Path, Spans
 from teaspec.compiler.report import Diagnostic, Label, Span, SpecError
 from teaspec.compiler.yaml12.events import MalformedError, offsets, parse_events
 from teaspec.compiler.yaml12.positions import Positions
@@ -59,7 +59,7 @@ def read(text: str, name: str) -> Document:
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     reader = _Reader(text, name)
     data = reader.read()
-    return Document(name, text, data, reader.places)
+    return Document(name, text, data, reader.spans)
 
 
 @dataclass
@@ -85,7 +85,7 @@ class _UnreadableError(Exception):
 
 class _Reader:
     def __init__(self, text: str, name: str) -> None:
-        self.places: dict[Path, Place] = {}
+        self.spans: dict[Path, Spans] = {}
         self._text = text
         self._positions = Positions(text, name)
         self._mistakes: list[Diagnostic] = []
@@ -126,7 +126,7 @@ class _Reader:
             span = self._positions.first_line()
             self._note("empty-spec", "the spec is empty", span, "", "a spec begins with `teaspec: 1`")
         elif not isinstance(self._data, dict):
-            self._note("not-a-mapping", "a spec is a mapping of keys to values", self.places[()].value, "found this")
+            self._note("not-a-mapping", "a spec is a mapping of keys to values", self.spans[()].value, "found this")
 
     def _take(self, event: Event) -> None:
         if isinstance(event, DocumentStartEvent):
@@ -226,7 +226,7 @@ class _Reader:
             else:
                 holder.value[holder.pending[0]] = value
                 holder.pending = None
-        self.places[path] = Place(span, key_span or span)
+        self.spans[path] = Spans(span, key_span or span)
 
     def _next_place(self) -> tuple[Path, Span | None]:
         if not self._open:

@@ -15,27 +15,29 @@ from typing import Any
 
 import torch
 
-from teaspec.compiler.analysis.absent import absent_names, none_names
-from teaspec.compiler.analysis.astray import looked_up_by_name
-from teaspec.compiler.analysis.calls import CallSummary
-from teaspec.compiler.analysis.definitions import (
+from teaspec.compiler.analysis.effects.summaries import draws_in, settles_in, stores_in, summaries_of
+from teaspec.compiler.analysis.loops.astray import looked_up_by_name
+from teaspec.compiler.analysis.source.absent import absent_names, none_names
+from teaspec.compiler.analysis.source.definitions import (
     find_readable,
     syntax_tree,
 )
-from teaspec.compiler.analysis.functions_read import forward_of
-from teaspec.compiler.analysis.method_source import (
+from teaspec.compiler.analysis.source.functions_read import forward_of
+from teaspec.compiler.analysis.source.methods import (
     function_label,
     function_source,
     refusal,
     with_overridden,
 )
-from teaspec.compiler.analysis.summaries import draws_in, settles_in, stores_in, summaries_of
+from teaspec.compiler.forms.called import CalledName, Method, MethodName, Overridden
 from teaspec.compiler.forms.functions import (
     FindReplaced,
     find_replaced,
 )
+from teaspec.compiler.forms.paths import first_of, names_of, outer_paths
 from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSource, NormPath, SourceFile
 from teaspec.compiler.forms.spec import Spec
+from teaspec.compiler.forms.summary import CallSummary
 from teaspec.compiler.report import SpecError, did_you_mean, what_there_is
 
 
@@ -68,13 +70,13 @@ def resolve(spec: Spec, module: torch.nn.Module, find: FindReplaced = find_repla
     is_entry = spec.forward == "forward"
     _refuse_blocks_by_name(spec, module, model)
     entry = model.forward if is_entry else function_source(spec, module, "forward", ("model",), find)
-    return ModelSource(model, entry, _norm_path(spec, module, find), "" if is_entry else f"self.{spec.forward}")
+    return ModelSource(model, entry, _norm_path(spec, module, find), None if is_entry else Method(spec.forward))
 
 
 def _refuse_blocks_by_name(spec: Spec, module: torch.nn.Module, model: ModuleSource) -> None:
     """Refuses a spec whose list of blocks does not exist because the blocks are attributes of their own."""
     loop, found = spec.blocks.loops[0], looked_up_by_name(model)
-    if found is None or loop.partition(".")[0] in dict(module.named_children()):
+    if found is None or first_of(loop) in dict(module.named_children()):
         return
     function, node = found
     message = f"there is no `self.{loop}` in `{model.class_name}`, which looks up its blocks by their names"
@@ -104,10 +106,10 @@ _LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Sequential)
 def _norm_path_modules(
     spec: Spec, module: torch.nn.Module
 ) -> tuple[str, str, tuple[torch.nn.Module, ...], tuple[str, ...]]:
-    named = max((name for name in spec.blocks.loops if spec.norm.startswith(name + ".")), key=len, default="")
-    parts = spec.norm.split(".")
+    named = max({*spec.blocks.loops} & {*outer_paths(spec.norm)[:-1]}, key=len, default="")
+    parts = names_of(spec.norm)
     container, depth = module, 0
-    while depth < len(parts) - 2 and (depth < len(named.split(".")) if named else not isinstance(container, _LISTS)):
+    while depth < len(parts) - 2 and (depth < len(names_of(named)) if named else not isinstance(container, _LISTS)):
         container = _descend(spec, container, [parts[depth]], depth > 0)
         depth += 1
     loop, index, steps = ".".join(parts[:depth]), parts[depth], tuple(parts[depth + 1 :])
@@ -118,13 +120,13 @@ def _norm_path_modules(
         raise refusal(spec, "unknown-norm-path", message, ("norm",), help_lines)
     frames, called, path = [items[index]], list[str](), ""
     for step in steps[:-1]:
-        found = _descend(spec, frames[-1], [*path.split("."), step] if path else [step])
+        found = _descend(spec, frames[-1], [*names_of(path), step] if path else [step])
         path = f"{path}.{step}".lstrip(".")
         # Nobody calls a module without a forward of its own: who holds it calls what it holds.
         if type(found).forward is not torch.nn.Module.forward:
             frames, called, path = [*frames, found], [*called, path], ""
     path = f"{path}.{steps[-1]}".lstrip(".")
-    _descend(spec, frames[-1], path.split("."))
+    _descend(spec, frames[-1], names_of(path))
     return loop, index, tuple(frames), (*called, path)
 
 
@@ -180,7 +182,7 @@ def module_source(
     cls = type(module)
     forward = function_source(spec, module, method, where, find)
     files = {forward.file.path, *_file_of(cls)}
-    methods: dict[str, FunctionSource] = {}
+    methods: dict[MethodName, FunctionSource] = {}
     for name, value in inspect.getmembers(cls, callable):
         # What torch.nn.Module and the mixins bring is no part of a forward unless the model's own file defines it.
         if isinstance(inspect.unwrap(value), FunctionType) and files & {_file_of_function(value), *_file_of(cls, name)}:
@@ -194,7 +196,7 @@ def module_source(
     children = {path: _has_matrix(child) for path, child in module.named_modules() if path}
     random = _matching_children(module, _draws)
     nodes = {name: source.node for name, source in methods.items()}
-    above = [source.file for name, source in methods.items() if "." in name]
+    above = [source.file for name, source in methods.items() if isinstance(name, Overridden)]
     return ModuleSource(
         class_name=cls.__name__,
         forward=forward,
@@ -208,20 +210,22 @@ def module_source(
     )
 
 
-def _fresh_children(module: torch.nn.Module) -> dict[str, CallSummary]:
+def _fresh_children(module: torch.nn.Module) -> dict[CalledName, CallSummary]:
     """Submodules of torch's own that compute a new tensor, whatever they are given."""
-    fresh: dict[str, CallSummary] = {}
+    fresh: dict[CalledName, CallSummary] = {}
     for name, child in module.named_children():
         makes_new = isinstance(child, _MAKE_NEW) and not getattr(child, "inplace", False)
         if makes_new and type(child).forward in {cls.forward for cls in type(child).__mro__ if cls in _MAKE_NEW}:
-            fresh[f"self.{name}"] = CallSummary(fresh=True)
+            fresh[Method(name)] = CallSummary(fresh=True)
     return fresh
 
 
 _MAKE_NEW = (torch.nn.Linear, torch.nn.LayerNorm, torch.nn.RMSNorm, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
-def _summaries(files: Sequence[SourceFile], methods: Mapping[str, ast.FunctionDef]) -> dict[str, CallSummary]:
+def _summaries(
+    files: Sequence[SourceFile], methods: Mapping[MethodName, ast.FunctionDef]
+) -> dict[CalledName, CallSummary]:
     """What is known of methods, and of the functions of their files; of one name in several files, of all of them."""
     plain: dict[str, list[ast.FunctionDef]] = {}
     paths = dict.fromkeys((file.path, file.module) for file in files)
@@ -263,8 +267,7 @@ def _matching_children(module: torch.nn.Module, matches: Callable[[torch.nn.Modu
     found: set[str] = set()
     for path, child in module.named_modules():
         if path and path not in found and matches(child):
-            parts = path.split(".")
-            found |= {".".join(parts[: depth + 1]) for depth in range(len(parts))}
+            found.update(outer_paths(path))
     return frozenset(found)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from teaspec.compiler.analysis.block_state import BlockState
-from teaspec.compiler.analysis.crossing import Crossing, Cut, StaleValueError, crossing_values
-from teaspec.compiler.analysis.dataflow import Aliases, Reader, definitely_assigned, parameter_names
-from teaspec.compiler.analysis.effects import Effects
-from teaspec.compiler.analysis.left_behind import left_behind
-from teaspec.compiler.analysis.norm_slice import norm_functions
-from teaspec.compiler.analysis.prune import prune
-from teaspec.compiler.analysis.refusals import Refusals
-from teaspec.compiler.analysis.rewrite import (
+from teaspec.compiler.analysis.cut.block_state import BlockState
+from teaspec.compiler.analysis.cut.crossing import Crossing, Cut, StaleValueError, crossing_values
+from teaspec.compiler.analysis.cut.left_behind import left_behind
+from teaspec.compiler.analysis.cut.refusals import Refusals
+from teaspec.compiler.analysis.cut.sinking import Sinking, split_prelude
+from teaspec.compiler.analysis.effects.effects import Effects
+from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader, definitely_assigned, parameter_names
+from teaspec.compiler.analysis.flow.prune import prune
+from teaspec.compiler.analysis.signal.norm_slice import norm_functions
+from teaspec.compiler.analysis.signal.slice_effects import NormSliceError
+from teaspec.compiler.analysis.syntax.rewrite import (
     dispatching,
     is_dispatch,
     marking_unbound,
@@ -21,11 +23,11 @@ from teaspec.compiler.analysis.rewrite import (
     returning_finished,
     unbinding_marked,
 )
-from teaspec.compiler.analysis.sinking import Sinking, split_prelude
-from teaspec.compiler.analysis.slice_effects import NormSliceError
-from teaspec.compiler.analysis.walking import walk, walked
+from teaspec.compiler.analysis.syntax.starts import starts_of
+from teaspec.compiler.analysis.syntax.walking import walk, walked
 from teaspec.compiler.forms.landmarks import Landmarks
-from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement, places_of
+from teaspec.compiler.forms.places import Place, attributes_in, local_names
+from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 
@@ -83,7 +85,7 @@ class _Slicer:
         sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
         self.refusals.refuse_rebound_closures(self.reader, self.landmarks.body, self._places(sinking))
         kept = [effects[index] for index in sinking.kept]
-        available = {*self.parameters, *(name for one in kept for name in one.binds if "." not in name)}
+        available = {*self.parameters, *local_names(place for one in kept for place in one.binds)}
         assigned = definitely_assigned(kept, self.parameters).union(crossing.saves.values())
         available |= set(crossing.saves.values())
         versions = {save.version for save in sinking.saves}
@@ -122,7 +124,7 @@ class _Slicer:
     def _norm_functions(self) -> tuple[Function, ...]:
         if self.landmarks.signal is not None:
             return ()
-        available = self.reader.effects(self.prelude).binds.union(self.parameters)
+        available = frozenset(local_names(self.reader.effects(self.prelude).binds).union(self.parameters))
         try:
             return norm_functions(
                 self.source, self.blocks, self.landmarks.hidden, self.names.modulated_input, available
@@ -154,12 +156,14 @@ class _Slicer:
 
     def _stays(self, effects: Effects) -> bool:
         """Whether a statement of the postlude stays although nothing reads what it binds."""
-        seen = effects.changes & frozenset(self.parameters) or any(n.startswith("self.") for n in effects.changes)
+        seen = effects.changes & frozenset(self.parameters) or attributes_in(effects.changes)
         return effects.external or effects.random or effects.raises or bool(seen)
 
-    def _wanted(self, norm: Sequence[Function], crossing: Crossing, needed_behind: frozenset[str]) -> frozenset[str]:
+    def _wanted(
+        self, norm: Sequence[Function], crossing: Crossing, needed_behind: frozenset[Place]
+    ) -> frozenset[Place]:
         live = {value.name for value in crossing.live}
-        wanted = {self.landmarks.hidden, *self.landmarks.temb}
+        wanted = set[Place]({self.landmarks.hidden, *self.landmarks.temb})
         wanted |= {value.name for value in crossing.live if value.kind == "stream"}
         wanted |= needed_behind - live
         wanted |= {name for name, saved in crossing.saves.items() if saved in needed_behind}
@@ -215,7 +219,7 @@ class _Slicer:
     def _postlude_function(
         self,
         postlude: Sequence[ast.stmt],
-        needed: frozenset[str],
+        needed: frozenset[Place],
         crossing: Crossing,
         available: Iterable[str],
         assigned: Iterable[str],
@@ -257,13 +261,13 @@ class _Slicer:
         place |= {id(self.prelude[index]): "blocks" for index in sinking.sunk}
         return place | {id(statement): "blocks" for statement in self.blocks}
 
-    def _ordered(self, names: Iterable[str]) -> list[str]:
-        """Parameters in the order of the signature, then the others by name."""
-        wanted = set(names)
+    def _ordered(self, places: Iterable[Place]) -> list[str]:
+        """The local names among places: parameters in the order of the signature, then the others by name."""
+        wanted = local_names(places)
         return [n for n in self.parameters if n in wanted] + sorted(n for n in wanted if n not in self.parameters)
 
     def _statements(self, statements: Iterable[ast.stmt]) -> tuple[Statement, ...]:
-        return tuple(Statement(ast.unparse(s).split("\n")[0], s.lineno, places_of([s])) for s in statements)
+        return tuple(Statement(ast.unparse(s).split("\n")[0], s.lineno, starts_of([s])) for s in statements)
 
     def _dropped(self, postlude: Sequence[ast.stmt]) -> list[ast.stmt]:
         lines = {s.lineno for s in postlude}

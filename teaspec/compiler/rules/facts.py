@@ -10,6 +10,7 @@ from typing import Any
 
 from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.match import Match, Plain
+from teaspec.compiler.forms.paths import last_of
 from teaspec.compiler.forms.spec import BASE, Blocks, CheckpointFacts, Streams, TeaCacheFacts
 from teaspec.compiler.rules.finding import Finding
 
@@ -136,7 +137,7 @@ def check_marked_twice(data: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _class_name(data: dict[str, Any]) -> str:
-    return str(data.get("model", "")).replace(":", ".").rpartition(".")[2]
+    return last_of(str(data.get("model", "")).replace(":", "."))
 
 
 def check_finite(value: object, path: Path = ()) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from teaspec.compiler.forms.document import Document, Path, Step
+from teaspec.compiler.forms.document import Document, Key, Path
 from teaspec.compiler.forms.frozen import SYNTHETIC
 
 _KEY_OF_MAPPING = "[key]"
@@ -27,25 +27,25 @@ class Location:
     is_key: bool = False
 
 
-def locate_in(document: Document, steps: Sequence[Step]) -> Location:
+def locate_in(document: Document, keys: Sequence[Key]) -> Location:
     """Follows a location through the document.
 
-    A short form has fewer steps in the document than in the form it stands for (`[batch]` for `{tensor: [batch]}`);
-    such steps are passed over.
+    A short form has fewer keys in the document than in the form it stands for (`[batch]` for `{tensor: [batch]}`);
+    such keys are passed over.
 
     Args:
         document: The document that was checked.
-        steps: The location as pydantic gives it, or as a walk over the forms does.
+        keys: The location as pydantic gives it, or as a walk over the forms does.
     """
-    is_key = bool(steps) and steps[-1] == _KEY_OF_MAPPING
-    real = [step for step in (steps[:-1] if is_key else steps) if not str(step).startswith(SYNTHETIC)]
+    is_key = bool(keys) and keys[-1] == _KEY_OF_MAPPING
+    real = [key for key in (keys[:-1] if is_key else keys) if not str(key).startswith(SYNTHETIC)]
     path: Path = ()
     value: Any = document.data
-    rest: list[Step] = []
-    for step in real:
-        spelling = _find(value, step)
+    rest: list[Key] = []
+    for key in real:
+        spelling = _find(value, key)
         if spelling is None:
-            rest.append(step)
+            rest.append(key)
         else:
             value = value[spelling]
             path = (*path, spelling)
@@ -53,9 +53,9 @@ def locate_in(document: Document, steps: Sequence[Step]) -> Location:
     return Location(path, tuple(rest), is_key)
 
 
-def _find(value: Any, step: Step) -> Step | None:
+def _find(value: Any, key: Key) -> Key | None:
     if isinstance(value, list):
-        return step if isinstance(step, int) and step < len(value) else None
+        return key if isinstance(key, int) and key < len(value) else None
     if isinstance(value, dict):
-        return next((spelling for spelling in (step, f"{step}?") if spelling in value), None)
+        return next((spelling for spelling in (key, f"{key}?") if spelling in value), None)
     return None

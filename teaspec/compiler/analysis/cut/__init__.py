@@ -1,0 +1,1 @@
+"""What sinks, what crosses from the blocks to the postlude, and what must not."""

@@ -1,0 +1,1 @@
+"""What a statement reads, binds and changes: one reader, one table of operations."""

@@ -1,0 +1,1 @@
+"""Which definition reaches which read, and where values come from."""

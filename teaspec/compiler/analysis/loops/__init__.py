@@ -1,0 +1,1 @@
+"""Where blocks are iterated, and where they end."""

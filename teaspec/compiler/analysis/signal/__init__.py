@@ -1,0 +1,1 @@
+"""The way to the modulated input, and which argument is the timestep."""

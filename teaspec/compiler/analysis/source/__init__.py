@@ -1,0 +1,1 @@
+"""Where the source is of what a live module runs."""

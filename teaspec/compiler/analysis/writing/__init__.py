@@ -1,0 +1,1 @@
+"""How the same is written elsewhere: in another function, under other names, outside of the model's file."""

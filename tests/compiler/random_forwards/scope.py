@@ -1,14 +1,21 @@
-"""What a random forward may read at one place: its variables, and expressions made of them."""
+"""What a random forward may read at one place: its variables, what they are made of, and what shares memory."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+Names = frozenset[str]
+Memory = frozenset[int]
 
 CONDITIONS = ("flag", "not flag", "scale is not None", "scale is None", "options is not None")
+TIME, LATENTS, BLOCKS = "timestep", "hidden_states", "blocks"
+"""What a value may be made of: the two arguments that another call passes anew, and what the blocks compute."""
+ARGUMENT: Memory = frozenset({0})
+"""The memory of what the caller passed."""
 
 
 class Chooser(Protocol):
@@ -28,41 +35,62 @@ class Variable:
     Attributes:
         name: Its name.
         kind: `tensor` [batch, tokens, 8], `view` [batch, 1, 8], `condition` [batch, 8], made of the timestep alone,
-            `number`, `list` of numbers or `dict` of numbers.
-        given: Whether it may share memory with an argument.
+            `number`, `list` of numbers or `dict` of numbers; `attribute`: a tensor on the model, `self.` in its name.
+        memory: The objects that it may share memory with.
+        of: What it may be made of.
         conditions: It is bound only where these hold.
     """
 
     name: str
     kind: str
-    given: bool = False
-    conditions: frozenset[str] = frozenset()
+    memory: Memory = frozenset()
+    of: Names = frozenset()
+    conditions: Names = frozenset()
 
 
 class Scope:
-    """The lines so far, and the variables that are bound behind them."""
+    """The lines so far, and the variables that are bound behind them.
+
+    Attributes:
+        repeatable: The blocks change no arguments and draw no random numbers.
+        anew: The arguments that another call may pass anew, where it is known what a step without blocks has to give.
+        kinds: The kinds of statements that were written.
+        place: Where the forward is being written: in the prelude, a loop, between loops, behind them, in the postlude.
+        keeps_stream: Nothing between the loops binds the stream.
+    """
 
     def __init__(self, chooser: Chooser) -> None:
         self.chooser = chooser
         self.variables = {
-            "hidden_states": Variable("hidden_states", "tensor", given=True),
-            "options": Variable("options", "dict", given=True, conditions=frozenset({"options is not None"})),
+            "hidden_states": Variable("hidden_states", "tensor", ARGUMENT, frozenset({LATENTS})),
+            "timestep": Variable("timestep", "argument", ARGUMENT, frozenset({TIME})),
+            "options": Variable("options", "dict", ARGUMENT, conditions=frozenset({"options is not None"})),
         }
         self.lines: list[str] = []
         self.helpers: list[str] = []
+        self.functions: list[str] = []
         self.indent = 2
         self.fresh = 0
-        self.conditions: frozenset[str] = frozenset()
+        self.conditions: Names = frozenset()
         self.in_blocks = False
         self.in_postlude = False
+        self.bound_in_blocks: set[str] = set()
         self.repeatable = True
-        self.separable = True
-        self.functions = 0
+        self.anew = {TIME, LATENTS}
+        self.kinds: set[str] = set()
+        self.place = "prelude"
+        self.keeps_stream = True
+        self._turns: list[list[tuple[str, list[str]]]] = []
 
     # Writing
 
-    def write(self, line: str) -> None:
-        self.lines.append("    " * self.indent + line)
+    def write(self, *lines: str) -> None:
+        self.lines += ["    " * self.indent + line for line in lines]
+
+    def new(self, kind: str) -> str:
+        """A name that nothing has."""
+        self.fresh += 1
+        return f"{kind}_{self.fresh}"
 
     # Variables
 
@@ -77,67 +105,98 @@ class Scope:
         usable = self.usable(*kinds)
         return self.chooser.choose(usable) if usable else None
 
-    def bind(self, variable: Variable) -> None:
-        old = self.variables.get(variable.name)
-        if old is not None and self.conditions:
-            weaker = self.conditions if self.conditions <= old.conditions else old.conditions
-            variable = replace(variable, given=variable.given or old.given, conditions=weaker)
-        elif old is None:
-            variable = replace(variable, conditions=self.conditions)
-        self.variables[variable.name] = variable
+    def any_condition(self) -> str:
+        return self.chooser.choose(self.usable("condition")).name
 
     def target(self, kind: str) -> str:
         """A new name, or one of the same kind to rebind."""
         names = [variable.name for variable in self.usable(kind) if variable.name != "options"]
         if names and self.chooser.choose((True, False)):
             return self.chooser.choose(names)
-        self.fresh += 1
-        return f"{kind}_{self.fresh}"
+        return self.new(kind)
 
-    def changed(self, variable: Variable) -> None:
-        if self.in_blocks and variable.given:
+    def bind(self, name: str, kind: str, text: str = "", memory: Memory | None = None) -> None:
+        """Notes that a name is bound to a value of a text, which is a new object unless it has another's memory."""
+        if memory is None:
+            self.fresh += 1
+            memory = frozenset({self.fresh})
+        of = self.made_of(text)
+        if self.in_blocks and name == "hidden_states":
+            of |= {BLOCKS}  # whatever is bound to the stream there, a reused step takes it for what the blocks made
+        variable = Variable(name, kind, memory, of)
+        old = self.variables.get(name)
+        if old is not None and self.conditions:
+            weaker = self.conditions if self.conditions <= old.conditions else old.conditions
+            variable = replace(variable, memory=memory | old.memory, of=variable.of | old.of, conditions=weaker)
+        elif old is None:
+            variable = replace(variable, conditions=self.conditions)
+        self.variables[name] = variable
+        self._note(name, text)
+        if self.in_blocks:
+            self.bound_in_blocks.add(name)
+
+    def change(self, variable: Variable, text: str = "") -> None:
+        """Notes that an object is changed in place by a value of a text."""
+        if self.in_blocks and variable.memory & ARGUMENT:
             self.repeatable = False
+        for other in list(self.variables.values()):
+            if other.name == variable.name or other.memory & variable.memory:
+                self.variables[other.name] = replace(other, of=other.of | self.made_of(text))
+                self._note(other.name, text)
+                if self.in_blocks:
+                    self.bound_in_blocks.add(other.name)
 
-    # Expressions
+    # What values are made of
 
-    def number(self) -> str:
-        forms = [str(self.chooser.number(1, 5)), "(scale or 3)"]
-        # What the postlude would have to make again of the shape that the blocks return is refused.
-        forms += ["hidden_states.shape[1]"] if not self.in_blocks or not self.chooser.number(0, 5) else []
-        forms += [variable.name for variable in self.usable("number")]
-        forms += [f"len({variable.name})" for variable in self.usable("list", "dict")]
-        forms += [f"(sum({variable.name}) % 5 + 1)" for variable in self.usable("list")]
-        form = self.chooser.choose(forms)
-        return form if self.chooser.number(0, 2) else f"({form} + {self.chooser.choose(forms)}) % 7"
+    def made_of(self, text: str) -> Names:
+        """What the value of a text may be made of."""
+        return frozenset().union(*(self.variables[name].of for name in self._read(text)))
 
-    def condition(self) -> str:
-        """An expression that is made of conditions."""
-        first, second = (self.chooser.choose(self.usable("condition")).name for _ in range(2))
-        forms = (
-            f"{first} * 0.5 + 1",
-            f"{first} + {second}",
-            f"{first} * {self.number() if not self.chooser.number(0, 3) else self.chooser.number(2, 5)}",
-            f"self.mix({first})",
-            f"blend({first}, {second})",
-            f"{first} if {self.chooser.choose(CONDITIONS)} else {second} * 2",
-        )
-        return self.chooser.choose(forms)
+    def memory_of(self, text: str) -> Memory:
+        """The objects that the value of a text may share memory with."""
+        return frozenset().union(*(self.variables[name].memory for name in self._read(text)))
 
-    def tensor(self) -> tuple[str, bool]:
-        """An expression, and whether what it gives is somebody else's memory."""
-        first = self.chooser.choose(self.usable("tensor"))
-        second = self.chooser.choose(self.usable("tensor", "view"))
-        form = self.chooser.number(0, 6)
-        if form == 0:
-            return f"{first.name} * ({self.number()})", False
-        if form == 1:
-            return f"{first.name} + {second.name}", False
-        if form == 2:
-            return f"self.{self.chooser.choose(('extra', 'other'))}({first.name})", False
-        if form == 3:
-            return f"blend({first.name}, {second.name}, {self.number()})", False
-        if form == 4:
-            return f"{first.name}.flip(1)", False
-        if form == 5:
-            return f"{first.name} if {self.chooser.choose(CONDITIONS)} else {first.name} * 2", first.given
-        return f"torch.cat([{first.name}, {first.name}], dim=1)[:, :{first.name}.shape[1]] - {second.name}", False
+    def enter_turns(self) -> None:
+        """Notes that what follows is run more than once."""
+        self._turns.append([])
+
+    def leave_turns(self) -> None:
+        """What a later turn reads is what an earlier one made."""
+        turn = self._turns.pop()
+        for _ in turn:
+            for name, read in turn:
+                variable = self.variables[name]
+                others = [self.variables[other] for other in read]
+                of = variable.of.union(*(other.of for other in others))
+                self.variables[name] = replace(variable, of=of)
+        if self._turns:
+            self._turns[-1] += turn
+
+    def through_block(self) -> None:
+        """Notes that a block makes the stream: whatever it was before is forgotten."""
+        for turn in self._turns:
+            turn[:] = [(name, read) for name, read in turn if name != "hidden_states"]
+        self.bind("hidden_states", "tensor")
+        self.variables["hidden_states"] = replace(self.variables["hidden_states"], of=frozenset({BLOCKS}))
+
+    def end_blocks(self) -> None:
+        """Notes that the blocks end here or later.
+
+        What they make of their outputs and of something of the call is that of the last computed step: what a step
+        without blocks has to give for another such call is not known.
+        """
+        for variable in self.variables.values():
+            if BLOCKS in variable.of:
+                self.anew -= variable.of
+
+    def _read(self, text: str) -> list[str]:
+        text = re.sub(r"\w+\.shape|len\(\w+\)", "", text)  # the same in every call
+        return [
+            name
+            for name in dict.fromkeys(re.findall(r"(?<![.\w'])(?:self\.)?[a-z]\w*", text))
+            if name in self.variables
+        ]
+
+    def _note(self, name: str, text: str) -> None:
+        if self._turns:
+            self._turns[-1].append((name, self._read(text)))

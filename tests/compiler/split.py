@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -205,12 +205,11 @@ def at_another_time(module: nn.Module, lists: Sequence[nn.Module], first: Call, 
     blocks = [block for blocks in lists for block in blocks.children()]
     returned: list[Any] = []
     handles = [block.register_forward_hook(lambda _, __, output: returned.append(_copied(output))) for block in blocks]
-    state = copy.deepcopy(module.__dict__.get("count"))
+    before = {name: value for name, value in vars(module).items() if name not in _MODULE_INTERNALS}
     observe(module, first, forward)
     for handle in handles:
         handle.remove()
-    if state is not None:
-        module.count = state
+    forget(module, before)
     outputs = iter(returned)
     handles = [block.register_forward_hook(lambda *_: _copied(next(outputs))) for block in blocks]
     try:
@@ -218,6 +217,13 @@ def at_another_time(module: nn.Module, lists: Sequence[nn.Module], first: Call, 
     finally:
         for handle in handles:
             handle.remove()
+
+
+def forget(module: nn.Module, attributes: Mapping[str, Any]) -> None:
+    """Gives a module back the attributes of its own that it had, and no others."""
+    for name in [name for name in vars(module) if name not in _MODULE_INTERNALS]:
+        delattr(module, name)
+    vars(module).update(copy.deepcopy(dict(attributes)))
 
 
 @contextmanager

@@ -210,3 +210,38 @@ class StreamsNameInAComprehension(SingleModel):
             temb = temb * sum(factors)
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
+
+
+@TOYS.good(lambda draw: [draw.single()], later=True)
+class LookedUpInDict(SingleModel):
+    """A helper puts the stream and the condition in one dict, of which each is looked up again."""
+
+    def both(self, hidden_states, temb):
+        return {"x": hidden_states, "c": temb}
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            both = self.both(hidden_states, temb)
+            temb = both["c"]
+        temb = temb * 0.5 + 1
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)
+
+
+@TOYS.good(lambda draw: [draw.single()], carried={"options": False}, later=True)
+class FilledBetween(SingleModel):
+    """A dict that is made and filled behind the loop, and read behind the blocks: it is the same in every call."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        options = {"scale": 3}
+        options["scale"] = 2
+        hidden_states = hidden_states * 2
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states) * options["scale"]

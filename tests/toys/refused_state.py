@@ -327,3 +327,72 @@ class LeavesAList(SingleModel):
             self.features.append(hidden_states)  # refused: gathered for the caller
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
+
+
+@TOYS.refused("stale-value", marker="refused: made and changed")
+class MadeAndChanged(SingleModel):
+    """What the blocks make, they change in place as well, if an argument says so: made again, it would lack that."""
+
+    def forward(self, hidden_states, timestep, scaled=False):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        options = {"scale": 3}
+        if scaled:
+            options.pop("scale")  # refused: made and changed
+        hidden_states = hidden_states * 2
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states) * len(options)
+
+
+@TOYS.refused("stale-value", marker="refused: captured")
+class Captured(SingleModel):
+    """The condition is captured beside the stream: it belongs to the call all the same."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            match (temb, hidden_states):  # refused: captured
+                case (torch.Tensor() as condition, torch.Tensor() as tokens):
+                    hidden_states = tokens * 0.5
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)
+
+
+@TOYS.refused("stale-value", marker="refused: handed back")
+class HandedBackByTurn(SingleModel):
+    """A nested function of one turn hands the condition back, which the head reads."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+
+        def turn(block, x, c):
+            x = block(x, c)
+            return x, c
+
+        for block in self.transformer_blocks:
+            hidden_states, condition = turn(block, hidden_states, temb)  # refused: handed back
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)
+
+
+@TOYS.refused("stale-value", marker="refused: changed beside")
+class ChangedBesideTheStream(SingleModel):
+    """The stream and a condition come out of one tuple; to change the one in place is not to change the other."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        both = (hidden_states * 2, temb * 2)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            tokens, condition = both
+            hidden_states.mul_(0.5)
+            tokens.add_(hidden_states)
+            torch.relu_(condition)  # refused: changed beside
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)

@@ -144,6 +144,7 @@ class _Crossing:
         state = {name: Origin(frozenset({Level.CALL})) for name in self.parameters}
         tracer = Tracer(self.world, self.reader.function.self_name, self.cut.prelude, state)
         tracer.run(self.cut.prelude)
+        self.nested = tracer.nested
         for name, origin in self.world.attributes.items():
             self.world.attributes[name] = replace(origin, parts=frozenset({min(origin.level, Level.CALL)}))
         return {
@@ -155,6 +156,7 @@ class _Crossing:
         world = replace(self.world, attributes=dict(self.world.attributes))
         every = [*self.cut.prelude, *self.cut.blocks]
         tracer = Tracer(world, self.reader.function.self_name, every, dict(self.entry))
+        tracer.nested = dict(self.nested)
         tracer.stream = self.cut.hidden  # whoever runs the blocks, this is what they make
         tracer.run(suite)
         return tracer.state
@@ -176,7 +178,7 @@ class _Crossing:
                 raise self._stale(name, "it is held together with what the blocks compute, or is one or the other")
             return False
         try:
-            if name not in self.bound:
+            if name not in self.bound or name in self.again.changed:
                 raise NotAgainError(self._binding(name), "the blocks change it in place")
             made, _ = self.again.cut(self.cut.blocks, frozenset({name}))
             if self._traced(made).get(name, FIXED).level is Level.BLOCKS:
@@ -290,4 +292,4 @@ def _of_call(origin: Origin) -> Origin:
     """What the prelude computes is of this call, with whatever it computes it."""
     items = None if origin.items is None else tuple(_of_call(item) for item in origin.items)
     level = min(origin.level, Level.CALL)
-    return Origin(frozenset({level}), items, block=origin.block, container=origin.container)
+    return Origin(frozenset({level}), items, origin.keys, block=origin.block, container=origin.container)

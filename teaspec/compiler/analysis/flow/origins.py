@@ -32,7 +32,8 @@ class Origin:
 
     Attributes:
         parts: What it depends on; several where it holds several values apart, or one on one way and one on another.
-        items: The same item by item, for a tuple or list of a known length.
+        items: The same item by item, for a tuple or list of a known length, or a dict.
+        keys: The keys of the items, for a dict whose keys are known.
         inside: What its parts depend on if it is taken apart, where nobody can see how it was made.
         block: It is a block, or something that holds blocks.
         container: It holds values apart, as a list does.
@@ -40,6 +41,7 @@ class Origin:
 
     parts: frozenset[Part]
     items: tuple[Origin, ...] | None = None
+    keys: tuple[object, ...] | None = None
     inside: frozenset[Part] | None = None
     block: bool = False
     container: bool = False
@@ -48,6 +50,11 @@ class Origin:
     def level(self) -> Level:
         """The most that it depends on."""
         return max((_level(part) for part in self.parts), default=Level.FIXED)
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether it is one value, which on one way the blocks compute and on another belongs to the call."""
+        return not self.container and {_level(part) for part in self.parts} >= {Level.CALL, Level.BLOCKS}
 
     @property
     def apart(self) -> Origin:
@@ -74,8 +81,14 @@ FIXED = Origin(frozenset({Level.FIXED}))
 
 
 def computed(origins: Iterable[Origin], least: Level = Level.FIXED) -> Origin:
-    """The origin of one value that is computed from others."""
-    return Origin(frozenset({max((origin.level for origin in origins), default=least)})).raised(least)
+    """The origin of one value that is computed from others.
+
+    Of what the blocks compute on one way alone, it is on one way alone.
+    """
+    every = list(origins)
+    level = max((origin.level for origin in every), default=least)
+    uncertain = [origin.is_uncertain for origin in every if origin.level is Level.BLOCKS]
+    return Origin(frozenset({Level.CALL, level} if uncertain and all(uncertain) else {level})).raised(least)
 
 
 def holding(origins: Iterable[Origin]) -> Origin:
@@ -85,23 +98,26 @@ def holding(origins: Iterable[Origin]) -> Origin:
     return Origin(parts, block=any(origin.block for origin in every), container=True)
 
 
-def displayed(items: Iterable[Origin]) -> Origin:
-    """The origin of a tuple or list whose items are known one by one."""
+def displayed(items: Iterable[Origin], keys: Iterable[object] | None = None) -> Origin:
+    """The origin of a tuple, list or dict whose items are known one by one."""
     every = tuple(items)
-    return replace(holding(every), items=every)
+    return replace(holding(every), items=every, keys=None if keys is None else tuple(keys))
 
 
 def joined(origins: Iterable[Origin]) -> Origin:
     """The origin of a value that is one of several, not known which."""
     every = list(origins)
-    lengths = {None if origin.items is None else len(origin.items) for origin in every}
-    items = None
-    if len(lengths) == 1 and None not in lengths:
+    forms = {None if origin.items is None else (len(origin.items), origin.keys) for origin in every}
+    items = keys = None
+    if len(forms) == 1 and None not in forms:
+        keys = every[0].keys
         items = tuple(joined(pair) for pair in zip(*(origin.items or () for origin in every), strict=True))
     insides = [origin.inside for origin in every]
     known = all(inside is None for inside in insides)
     inside = None if known else frozenset(p for origin in every for p in (origin.inside or origin.parts))
-    return replace(holding(every), items=items, inside=inside, container=any(origin.container for origin in every))
+    return replace(
+        holding(every), items=items, keys=keys, inside=inside, container=any(origin.container for origin in every)
+    )
 
 
 def chosen(origins: Iterable[Origin], level: Level) -> Origin:
@@ -115,7 +131,7 @@ def _unless_the_same(origin: Origin, level: Level) -> Origin:
     if origin.items is None:
         return origin.raised(level)
     items = tuple(_unless_the_same(item, level) for item in origin.items)
-    return replace(displayed(items), block=origin.block)
+    return replace(displayed(items, origin.keys), block=origin.block)
 
 
 def _level(part: Part) -> Level:

@@ -9,9 +9,16 @@ from typing import Any
 from teaspec.compiler.analysis.effects.statements import effects_of
 from teaspec.compiler.analysis.effects.views import Pairs, view_pairs, views_in
 from teaspec.compiler.analysis.flow.origins import FIXED, Level, Origin, chosen, computed, displayed, holding, joined
+from teaspec.compiler.analysis.flow.patterns import capture
 from teaspec.compiler.analysis.flow.trace_values import State, ValueTracer, World
-from teaspec.compiler.analysis.syntax.names import called_name, imported_names, outside_functions, parameters_of
-from teaspec.compiler.analysis.syntax.walking import children, walk
+from teaspec.compiler.analysis.syntax.names import (
+    called_name,
+    imported_names,
+    outside_functions,
+    parameters_of,
+    root_names,
+)
+from teaspec.compiler.analysis.syntax.walking import children
 from teaspec.compiler.forms.called import CalledName
 from teaspec.compiler.forms.places import local_names
 
@@ -89,7 +96,10 @@ class Tracer(ValueTracer):
         call = node.value
         given = [self.value(argument) for argument in [*call.args, *(keyword.value for keyword in call.keywords)]]
         receiver = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else FIXED
-        return made if made.level > computed([receiver, *given]).level else holding(given)
+        if made.level > computed([receiver, *given]).level:
+            return made
+        others = [origin for origin in given if origin.level is not Level.FIXED]
+        return others[0] if len(others) == 1 else holding(given)
 
     def _augment(self, node: ast.AugAssign) -> None:
         value = self.value(node.value)
@@ -105,22 +115,39 @@ class Tracer(ValueTracer):
         else:
             self.store(node.target, value.raised(self._level()))
             return
-        for name in others:
+        for name in others & self.state.keys():
+            old = self.state[name]
             self.changed(name, value.raised(self._level()))
+            if name not in self._surely_views({node.target.id}):
+                self.state[name] = _perhaps(old, self.state[name])
 
     def _changes(self, node: ast.stmt, origin: Origin) -> None:
         """The objects that a statement changes in place, under all names that plainly are theirs."""
         effects = effects_of(node, self.world.summaries, self.self_name)
         stored = local_names(effects.changes) & self.state.keys()
-        bare = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        bare = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and not self._is_in_place(node.value)
         for name in views_in(self.views, stored) & self.state.keys():
             # A block that is called for its effect changes what it likes; where it leaves a value alone, that is the
             # one that it was.
             block = bare and origin.level is Level.BLOCKS and name not in effects.binds
             old = self.state[name]
             self.changed(name, origin)
-            if block and not old.container:
+            if name not in self._surely_views(stored):
+                self.state[name] = _perhaps(old, self.state[name])
+            elif block and not old.container:
                 self.state[name] = joined([old, self.state[name]])
+
+    def _surely_views(self, names: set[str]) -> set[str]:
+        """The names and their views, without those that were taken out of one container: these may be two objects."""
+        held = {name for name, origin in self.state.items() if origin.container}
+        return views_in([pair for pair in self.views if held.isdisjoint(pair)], names)
+
+    def _is_in_place(self, call: ast.Call) -> bool:
+        """Whether a call surely changes what it is called on, by its name, and nothing else: `x.add_(y)`."""
+        if not isinstance(call.func, ast.Attribute) or self.self_name in root_names(call.func.value):
+            return False
+        name = call.func.attr
+        return name.endswith("_") and not name.endswith("__") and not self.value(call.func.value).block
 
     def _level(self) -> Level:
         return max(self.control, self._leaving, self._ending)
@@ -135,16 +162,26 @@ class Tracer(ValueTracer):
         subject = self.value(node.subject)
 
         def way(case: ast.match_case) -> bool:
-            for part in walk(case.pattern):
-                for name in (getattr(part, "name", None), getattr(part, "rest", None)):
-                    if name:
-                        self.state[name] = subject.apart.raised(self._level())
+            self._capture(case.pattern, subject)
             if case.guard is not None:
                 self.value(case.guard)
             return self.run(case.body)
 
+        level, before = Level.FIXED, dict(self.state)
+        for case in node.cases:
+            level = max(level, self._capture(case.pattern, subject))
+            level = level if case.guard is None else max(level, self.value(case.guard).level)
+        self.state = before
         ways: list[Callable[[], bool]] = [lambda case=case: way(case) for case in node.cases]  # type: ignore[misc]
-        return self._ways(subject.level, [*ways, lambda: False])
+        return self._ways(level, [*ways, lambda: False])
+
+    def _capture(self, pattern: ast.pattern, origin: Origin) -> Level:
+        """Binds the names of a pattern; returns what it depends on whether it matches."""
+
+        def bind(name: str, value: Origin) -> None:
+            self.store(ast.Name(name, ast.Store()), value.raised(self._level()))
+
+        return capture(pattern, origin, self.value, bind)
 
     def _ways(self, level: Level, ways: Sequence[Callable[[], bool]]) -> bool:
         """One of several ways is taken, which depends on `level`."""
@@ -278,6 +315,12 @@ def _joined_states(states: Sequence[State]) -> State:
     """What holds behind one of several ways; a name that one of them leaves unbound is what the others make it."""
     names = {name for state in states for name in state}
     return {name: joined([state[name] for state in states if name in state]) for name in names}
+
+
+def _perhaps(old: Origin, new: Origin) -> Origin:
+    """The origin of a value that is changed in place if it shares memory with another, which is not certain."""
+    same = old.level is new.level and not old.is_uncertain
+    return new if old.container or same else joined([old.unnamed, new])
 
 
 def _is_generator(function: ast.FunctionDef) -> bool:

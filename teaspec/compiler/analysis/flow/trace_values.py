@@ -69,7 +69,7 @@ class ValueTracer:
         if isinstance(target, ast.Name):
             self.state[target.id] = origin.raised(Level.BLOCKS) if target.id == self.stream else origin
         elif isinstance(target, (ast.Tuple, ast.List)):
-            for element, item in zip(target.elts, _items(target.elts, origin), strict=True):
+            for element, item in zip(target.elts, unpacked(target.elts, origin), strict=True):
                 self.store(element, item)
         elif isinstance(target, ast.Starred):
             self.store(target.value, replace(origin, container=True))
@@ -114,7 +114,14 @@ class ValueTracer:
     def _subscript(self, node: ast.Subscript) -> Origin:
         base, index = self.value(node.value), self.value(node.slice)
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if base.items is not None and type(key) is int and -len(base.items) <= key < len(base.items):
+        if base.items is not None and base.keys is not None and key in base.keys:
+            return base.items[base.keys.index(key)]
+        if (
+            base.items is not None
+            and base.keys is None
+            and type(key) is int
+            and -len(base.items) <= key < len(base.items)
+        ):
             return base.items[key]
         path = self_path(node, self.self_name)
         is_block = base.block or (path is not None and self.world.is_blocks(path))
@@ -133,6 +140,9 @@ class ValueTracer:
     def _dict(self, node: ast.Dict) -> Origin:
         spread = [self.value(v).apart for k, v in zip(node.keys, node.values, strict=True) if k is None]
         named = [self.value(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None]
+        keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+        if len(set(keys)) == len(node.keys):
+            return displayed(named, keys)
         return holding([*named, *spread])
 
     def _operation(self, node: ast.BinOp) -> Origin:
@@ -251,10 +261,10 @@ class ValueTracer:
         return None
 
 
-def _items(targets: Sequence[ast.expr], origin: Origin) -> list[Origin]:
+def unpacked(targets: Sequence[ast.AST], origin: Origin) -> list[Origin]:
     """What each target of `a, *b = x` is given."""
-    stars = [index for index, element in enumerate(targets) if isinstance(element, ast.Starred)]
-    items = list(origin.items or ())
+    stars = [index for index, element in enumerate(targets) if isinstance(element, (ast.Starred, ast.MatchStar))]
+    items = list(origin.items or ()) if origin.keys is None else []  # of a dict, they are given the keys
     if not items or len(items) < len(targets) - len(stars) or (not stars and len(items) != len(targets)):
         return [origin.apart] * len(targets)
     if not stars:

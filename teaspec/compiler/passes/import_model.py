@@ -16,6 +16,7 @@ import torch
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
 from teaspec.compiler.rules.objects import check_objects
+from teaspec.supported import require_supported
 
 DEFAULT_PACKAGES = ("diffusers",)
 """Where a model may come from when nobody allows more."""
@@ -32,7 +33,9 @@ def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Modul
         SpecError: `package-not-allowed`: the class comes from elsewhere; `unknown-model`: nothing of that name can be
             imported, or it is not a `torch.nn.Module` class; or `foreign-object`: the probe makes an object of a
             class that is not the model's own.
+        UnsupportedVersionError: diffusers is of a version that teaspec does not work with.
     """
+    require_supported()
     module_name, _, class_name = spec.model.replace(":", ".").rpartition(".")
     require_allowed(spec, allow)
     try:

@@ -13,6 +13,7 @@ from teaspec.compiler import SpecError, compile_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.config import check_config_keys
+from teaspec.compiler.rules.history import history_of
 from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.falsify import falsify
@@ -119,8 +120,9 @@ def _require_parameters(subject: Subject) -> None:
     """Refuses reasons for arguments that the forward does not take: the spec is about another version of the model."""
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in subject.parameters.values()):
         return
+    history = history_of(subject.spec.model)
     for name in subject.spec.probe.untried:
-        if name not in subject.parameters:
+        if name not in subject.parameters and history.find("inputs", name) is None:
             near = "; ".join(did_you_mean(name, subject.parameters))
             raise ProbeError(f"`untried` explains `{name}`, which the forward does not take" + (near and f"; {near}"))
 
@@ -148,6 +150,7 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
         flops=_flops(subject, largest) if passed else None,
         movement=Movement(moves_with_time(subject, largest) if passed else None, spec.blocks.frozen, subject.unjudged),
         untried=dict(spec.probe.untried),
+        left_out=subject.left_out,
         not_exercised=tuple(
             name for name in subject.parameters if name not in {*inputs, *spec.probe.untried, "return_dict"}
         ),

@@ -97,7 +97,7 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module("teaspec.supported").require_supported()
+    import_module("teaspec.versions.supported").require_supported()
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

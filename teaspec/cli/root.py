@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import teaspec
-from teaspec.supported import UnsupportedVersionError, require_supported
+from teaspec.versions.supported import UnsupportedVersionError, require_supported
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from teaspec.compiler.forms.probe import Case, Input, Probe
 from teaspec.compiler.forms.values import Absent, ObjectOf, Value, inner_values
-from teaspec.compiler.rules.history import History, Kind, history_of
 from teaspec.compiler.rules.objects import own_classes
+from teaspec.versions.history import History, Kind, history_of
 
 if TYPE_CHECKING:
     from torch import nn

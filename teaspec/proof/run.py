@@ -13,7 +13,6 @@ from teaspec.compiler import SpecError, compile_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.config import check_config_keys
-from teaspec.compiler.rules.history import history_of
 from teaspec.proof.build import ProbeError
 from teaspec.proof.determinism import FreshInterpreter, prove_deterministic, sources
 from teaspec.proof.falsify import falsify
@@ -25,6 +24,7 @@ from teaspec.proof.properties import PROPERTIES, Property
 from teaspec.proof.result import CachedState, CheckReport, Flops, LandmarkLine, Movement, PropertyResult, SunkLine
 from teaspec.proof.reuse import moves_with_time
 from teaspec.proof.subject import Subject
+from teaspec.versions.history import history_of
 
 if TYPE_CHECKING:
     from teaspec.compiler.forms.spec import Spec

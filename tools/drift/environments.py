@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from teaspec.supported import is_supported
+from teaspec.versions.supported import is_supported
 
 ROOT = Path(__file__).parents[2]
 

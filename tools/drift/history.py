@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from teaspec.compiler.rules.history import FILE, Kind
+from teaspec.versions.history import FILE, Kind
 from tools.drift.environments import install, minor_versions
 
 Names = dict[str, set[str]]

@@ -12,7 +12,7 @@ from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean, what_there_is
-from teaspec.compiler.rules.history import history_of
+from teaspec.versions.history import history_of
 
 
 def tell_arguments(spec: Spec, source: ModelSource, landmarks: Landmarks) -> CallArguments:

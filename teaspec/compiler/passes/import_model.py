@@ -15,9 +15,9 @@ import torch
 
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
-from teaspec.compiler.rules.history import history_of
 from teaspec.compiler.rules.objects import check_objects
-from teaspec.supported import installed, require_supported
+from teaspec.versions.history import history_of
+from teaspec.versions.supported import installed, require_supported
 
 DEFAULT_PACKAGES = ("diffusers",)
 """Where a model may come from when nobody allows more."""

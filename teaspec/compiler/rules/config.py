@@ -8,7 +8,7 @@ from teaspec.compiler.forms.document import Path
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.finding import Finding
-from teaspec.compiler.rules.history import history_of
+from teaspec.versions.history import history_of
 
 _OF_LOADING = {"_name_or_path"}
 """What a config holds only once the model was loaded from somewhere."""

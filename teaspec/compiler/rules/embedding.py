@@ -6,7 +6,7 @@ from teaspec.compiler.analysis.names import bound_names
 from teaspec.compiler.analysis.search import calls_of, simple_statements
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
-from teaspec.compiler.rules.history import history_of
+from teaspec.versions.history import history_of
 
 
 def as_bound_here(spec: Spec, source: ModelSource) -> Spec:

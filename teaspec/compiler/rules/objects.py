@@ -15,7 +15,7 @@ from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.forms.values import ObjectOf, Value, inner_values
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.finding import Finding
-from teaspec.compiler.rules.history import history_of
+from teaspec.versions.history import history_of
 
 
 def own_classes(model: type) -> dict[str, type]:

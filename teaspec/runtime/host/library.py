@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teaspec.supported import require_supported
+from teaspec.versions.supported import require_supported
 
 require_supported()  # ahead of the imports that an unsupported version answers in words of its own
 

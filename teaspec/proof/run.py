@@ -144,7 +144,7 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
         cached=CachedState(
             residuals=tuple(value.name for value in program.live if value.kind == "stream"),
             carried=tuple(value.name for value in program.live if value.kind == "carried"),
-            arguments=tuple(spec.blocks.carried),
+            arguments=tuple(name for name in spec.blocks.carried if name in inputs),
         ),
         sunk=tuple(SunkLine(statement.line, statement.text) for statement in program.sunk),
         flops=_flops(subject, largest) if passed else None,

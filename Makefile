@@ -59,7 +59,7 @@ clean: ## remove the environment, caches and demo output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(INPUTS)
-	@test -n "$(PYTHON)" || { echo "teaspec needs Python >= 3.11 here (diffusers 0.42 does): make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "teaspec needs Python >= 3.11 here (the pinned diffusers 0.42 does): make PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	rm -f $(VENV)/.installed-*
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch

@@ -1,7 +1,8 @@
 """TeaCache for diffusion transformers, with extractors compiled from the model's own forward.
 
 Importing this package registers the shipped specs. It compiles nothing, and it imports neither torch nor diffusers:
-each public name is imported on first use, and specs of users are looked for when the first model is.
+each public name is imported on first use, and specs of users are looked for when the first model is. The first use is
+also when a diffusers that teaspec does not work with is refused.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module("teaspec.versions.supported").require_supported()
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

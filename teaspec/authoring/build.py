@@ -9,6 +9,7 @@ import torch
 
 from teaspec.compiler import CompiledExtractor, compile_spec
 from teaspec.compiler.passes.import_model import import_model
+from teaspec.proof.build import ProbeError
 from teaspec.proof.inputs import Example
 from teaspec.proof.subject import Subject
 
@@ -30,7 +31,10 @@ def compile_for_probe(spec: Spec, allow: Collection[str] = (), case: int = 0) ->
         IndexError: The probe has no such case.
     """
     subject = Subject(spec, import_model(spec, allow), compile_spec)
-    smallest = {name: low for name, (low, _) in subject.alternatives[case].dims.items()}
-    extractor: Any = subject.extractor(Example(case, torch.float32, smallest, frozenset(), None, 0, 0))
+    if case < len(spec.probe.alternatives) and case not in subject.numbers:
+        raise ProbeError(f"the installed version of the model does not have it: {'; '.join(subject.left_out)}")
+    index = subject.numbers.index(case)
+    smallest = {name: low for name, (low, _) in subject.alternatives[index].dims.items()}
+    extractor: Any = subject.extractor(Example(index, torch.float32, smallest, frozenset(), None, 0, 0))
     compiled: CompiledExtractor = extractor
     return compiled

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from teaspec.batch.checked import Bug, Checked
+from teaspec.versions.supported import installed
 
 if TYPE_CHECKING:
     from teaspec.compiler import Spec
@@ -67,11 +68,14 @@ class Checker:
             return Checked(str(path), diagnostics=error.diagnostics)
         # diffusers is imported here at the earliest: a spec with a typo is answered at once
         from teaspec.proof.build import ProbeError
+        from teaspec.versions.history import history_of
 
         try:
             return Checked(str(path), report=self._prove(spec, progress), model_file=self._model_file(spec))
         except SpecError as error:
-            return Checked(str(path), diagnostics=error.diagnostics, model_file=self._model_file(spec))
+            history = history_of(spec.model)
+            absent = history.lifetime if history.is_absent_from(installed()) else None
+            return Checked(str(path), None, error.diagnostics, model_file=self._model_file(spec), absent=absent)
         except ProbeError as error:
             return Checked(str(path), error=f"{path}: {error}", model_file=self._model_file(spec))
 

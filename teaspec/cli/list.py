@@ -19,10 +19,11 @@ def list_models(
 ) -> None:
     """Show every class that has a spec: calibration, what is cached, what a reused step costs."""
     from teaspec.models.facts import as_json, load_table
+    from teaspec.models.installed import as_installed
     from teaspec.models.show import as_lines, as_table
     from teaspec.models.users import with_user_specs
 
-    table, console = with_user_specs(load_table()), get_console()
+    table, console = with_user_specs(as_installed(load_table())), get_console()
     if output_format is Format.JSON:
         typer.echo(as_json(table), nl=False)
     elif output_format is Format.TEXT or (output_format is None and console.is_terminal):

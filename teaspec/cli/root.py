@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import teaspec
+from teaspec.versions.supported import UnsupportedVersionError, require_supported
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +72,12 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    try:
+        require_supported()
+    except UnsupportedVersionError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE) from error
 
 
 def get_console(*, stderr: bool = False) -> Console:

@@ -32,6 +32,7 @@ from teaspec.compiler.passes.locate import locate
 from teaspec.compiler.passes.read import MAX_BYTES, read
 from teaspec.compiler.passes.resolve import block_structure, resolve
 from teaspec.compiler.passes.slice import slice_forward
+from teaspec.compiler.rules.embedding import as_bound_here
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +99,7 @@ def compile_anew(spec: Spec, module: torch.nn.Module, *, replaced: FindReplaced 
     resolved = resolve(spec, module, replaced)
     functions = functions_read(resolved, module, replaced)
     source = inline(spec, resolved)
-    spec = as_written_out(spec, source)
+    spec = as_bound_here(as_written_out(spec, source), source)
     landmarks = locate(spec, source)
     arguments = tell_arguments(spec, source, landmarks)
     program = replace(slice_forward(spec, source, landmarks), arguments=arguments)

@@ -56,6 +56,7 @@ class ModelFacts:
         still: Why a reused step stands still where all is another, or only the timestep; empty where it moves.
         untried: The inputs that the probe does not exercise, with the reason.
         cost: Operations of a reused step at the default config; None where PyTorch does not count them.
+        absent: Which versions of diffusers have the class, where the installed one lacks it; None else.
     """
 
     name: str
@@ -71,10 +72,13 @@ class ModelFacts:
     still: str
     untried: Mapping[str, str]
     cost: Cost | None
+    absent: str | None = None
 
     @property
     def reused_step(self) -> str:
-        """The share of a full step that a reused one costs, with two digits that say something."""
+        """The share of a full step that a reused one costs, in two digits that say something, or why there is none."""
+        if self.absent is not None:
+            return f"absent: {self.absent}"
         if self.cost is None:
             return "not counted"
         percent = 100 * self.cost.ratio
@@ -115,7 +119,14 @@ def _model(data: dict[str, Any]) -> ModelFacts:
     return ModelFacts(**{**data, **lists, "cost": cost})
 
 
+def _plain(model: ModelFacts) -> dict[str, Any]:
+    plain = dataclasses.asdict(model)
+    if model.absent is None:
+        del plain["absent"]
+    return plain
+
+
 def as_json(table: Table) -> str:
     """The table as text, one line for each class."""
-    lines = ",\n".join(f"  {json.dumps(dataclasses.asdict(model))}" for model in table.models)
+    lines = ",\n".join(f"  {json.dumps(_plain(model))}" for model in table.models)
     return f'{{"diffusers": {json.dumps(table.diffusers)}, "models": [\n{lines}\n]}}\n'

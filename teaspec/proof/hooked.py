@@ -9,10 +9,10 @@ from itertools import count
 from typing import Any
 
 import torch
-from diffusers import CacheMixin
 from torch import nn
 
 from teaspec.proof.inputs import Arguments
+from teaspec.runtime.host.library import cache_context
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, remove_teacache_hook
 from teaspec.runtime.settings.config import TeaCacheConfig
 
@@ -50,8 +50,7 @@ def hooked(
 
 def call(module: nn.Module, arguments: Arguments, branch: str = "cond") -> Any:
     """Calls the module without gradients, always as the next step of its branch, whatever the timestep."""
-    # Not every transformer inherits the mixin; the method only needs a module.
-    with torch.no_grad(), CacheMixin.cache_context(module, branch, step_index=next(_steps)):
+    with torch.no_grad(), cache_context(module, branch, step_index=next(_steps)):
         return module(*arguments.args, **arguments.kwargs)
 
 

@@ -31,6 +31,9 @@ def render_report(report: CheckReport) -> Text:
     if report.untried:
         lines.append(Text("untried", "bold"))
         lines += _columns(list(report.untried.items()))
+    if report.left_out:
+        lines.append(Text.assemble(("left out", "bold"), "  what the installed version of the model does not have"))
+        lines += _columns([(part,) for part in report.left_out])
     if report.not_exercised:
         lines.append(Text.assemble(("not exercised by the probe", "bold"), f"  {', '.join(report.not_exercised)}"))
     lines.append(Text("properties", "bold"))
@@ -43,7 +46,8 @@ def render_line(report: CheckReport) -> Text:
     """The report in one line."""
     failed = [result for result in report.properties if not result.passed]
     if not failed:
-        return Text.assemble(("PASS", "bold green"), f" {report.spec}: {len(report.properties)} properties hold")
+        less = f", {len(report.left_out)} parts of the probe left out" if report.left_out else ""
+        return Text.assemble(("PASS", "bold green"), f" {report.spec}: {len(report.properties)} properties hold{less}")
     first = failed[0].message.partition("\n")[0]
     names = ", ".join(result.name for result in failed)
     return Text.assemble(("FAIL", "bold red"), f" {report.spec}: {names} ({first})")

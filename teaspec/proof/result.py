@@ -111,6 +111,7 @@ class CheckReport:
         flops: Operations of a full and of a reused step, or None where a property failed or they cannot be counted.
         movement: What moves a reused step.
         untried: Parameters of the forward that no case of the probe passes, each with the reason that the spec gives.
+        left_out: Parts of the probe that the installed version of the model lacks, each with the versions that have it.
         not_exercised: Parameters that no case of the probe passes, without a reason.
         properties: One result per property, in the order in which they ran.
         source: The generated extractor of the base configuration.
@@ -124,6 +125,7 @@ class CheckReport:
     flops: Flops | None
     movement: Movement
     untried: dict[str, str]
+    left_out: tuple[str, ...]
     not_exercised: tuple[str, ...]
     properties: tuple[PropertyResult, ...]
     source: str

@@ -24,6 +24,7 @@ from teaspec.proof.properties import PROPERTIES, Property
 from teaspec.proof.result import CachedState, CheckReport, Flops, LandmarkLine, Movement, PropertyResult, SunkLine
 from teaspec.proof.reuse import moves_with_time
 from teaspec.proof.subject import Subject
+from teaspec.versions.history import history_of
 
 if TYPE_CHECKING:
     from teaspec.compiler.forms.spec import Spec
@@ -119,8 +120,9 @@ def _require_parameters(subject: Subject) -> None:
     """Refuses reasons for arguments that the forward does not take: the spec is about another version of the model."""
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in subject.parameters.values()):
         return
+    history = history_of(subject.spec.model)
     for name in subject.spec.probe.untried:
-        if name not in subject.parameters:
+        if name not in subject.parameters and history.find("inputs", name) is None:
             near = "; ".join(did_you_mean(name, subject.parameters))
             raise ProbeError(f"`untried` explains `{name}`, which the forward does not take" + (near and f"; {near}"))
 
@@ -142,12 +144,13 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
         cached=CachedState(
             residuals=tuple(value.name for value in program.live if value.kind == "stream"),
             carried=tuple(value.name for value in program.live if value.kind == "carried"),
-            arguments=tuple(spec.blocks.carried),
+            arguments=tuple(name for name in spec.blocks.carried if name in inputs),
         ),
         sunk=tuple(SunkLine(statement.line, statement.text) for statement in program.sunk),
         flops=_flops(subject, largest) if passed else None,
         movement=Movement(moves_with_time(subject, largest) if passed else None, spec.blocks.frozen, subject.unjudged),
         untried=dict(spec.probe.untried),
+        left_out=subject.left_out,
         not_exercised=tuple(
             name for name in subject.parameters if name not in {*inputs, *spec.probe.untried, "return_dict"}
         ),

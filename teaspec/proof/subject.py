@@ -15,11 +15,11 @@ from teaspec.compiler.rules.objects import own_classes
 from teaspec.proof.blocks import BlockCount
 from teaspec.proof.build import ProbeError, build_module
 from teaspec.proof.draw import describe, examples
+from teaspec.proof.fitting import fit_probe
 from teaspec.proof.inputs import Arguments, Example, make_arguments
 from teaspec.runtime.contract.bypass import Bypass
 
 if TYPE_CHECKING:
-    from teaspec.compiler.forms.probe import Probe
     from teaspec.compiler.forms.spec import Spec
 
 Extractor = Callable[..., Any]
@@ -46,7 +46,9 @@ class Subject:
 
     Attributes:
         spec: The spec.
-        alternatives: The base of its probe and its cases.
+        alternatives: The base of its probe and its cases, as far as the installed version of the model has them.
+        numbers: Which ones of the spec these are: 0 is the base, k its k-th case.
+        left_out: What the installed version lacks, and another has.
         parameters: The parameters of the model's forward, without `self`.
         unjudged: Why nobody can say what a reused step has to be, by case.
     """
@@ -61,10 +63,11 @@ class Subject:
             seed: Seed of the weights.
         """
         self.spec = spec
-        self.alternatives: tuple[Probe, ...] = spec.probe.alternatives
         self.parameters: Mapping[str, inspect.Parameter] = dict(
             list(inspect.signature(model_class.forward).parameters.items())[1:]
         )
+        fitted = fit_probe(spec, model_class, self.parameters)
+        self.alternatives, self.numbers, self.left_out = fitted.alternatives, fitted.numbers, fitted.left_out
         self._model_class = model_class
         self._classes = own_classes(model_class)
         self._compile = compile_spec

@@ -13,6 +13,7 @@ from teaspec.compiler.forms.paths import first_of
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean, what_there_is
+from teaspec.versions.history import history_of
 
 
 def tell_arguments(spec: Spec, source: ModelSource, landmarks: Landmarks) -> CallArguments:
@@ -25,7 +26,7 @@ def tell_arguments(spec: Spec, source: ModelSource, landmarks: Landmarks) -> Cal
 
     Raises:
         SpecError: `unknown-argument`, one for each name under `timestep`, `varying`, `bypass` and `blocks.carried`
-            that the forward does not take.
+            that the forward does not take, in this version of the model or in another that is known.
     """
     entry = source.entry
     mistakes = list(_unknown_arguments(spec, entry)) if _is_own(spec, source) else []
@@ -65,9 +66,9 @@ def _takes(entry: FunctionSource, name: str) -> bool:
 
 
 def _unknown_arguments(spec: Spec, entry: FunctionSource) -> Iterator[Diagnostic]:
-    taken = _taken(entry)
+    taken, history = _taken(entry), history_of(spec.model)
     for name, where in _named(spec):
-        if not _takes(entry, name):
+        if not _takes(entry, name) and history.find("inputs", name) is None:
             named = spec.document.label("named here", *where)
             shown = entry.file.label(entry.node, "its arguments")
             help_lines = did_you_mean(name, taken) or what_there_is(taken, "arguments")

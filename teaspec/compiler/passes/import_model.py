@@ -17,6 +17,8 @@ from teaspec.compiler.forms.paths import first_of, is_within, owner_of
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, SpecError, did_you_mean
 from teaspec.compiler.rules.objects import check_objects
+from teaspec.versions.history import history_of
+from teaspec.versions.supported import installed, require_supported
 
 DEFAULT_PACKAGES = ("diffusers",)
 """Where a model may come from when nobody allows more."""
@@ -33,18 +35,23 @@ def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Modul
         SpecError: `package-not-allowed`: the class comes from elsewhere; `unknown-model`: nothing of that name can be
             imported, or it is not a `torch.nn.Module` class; or `foreign-object`: the probe makes an object of a
             class that is not the model's own.
+        UnsupportedVersionError: diffusers is of a version that teaspec does not work with.
     """
+    require_supported()
     module_name, class_name = owner_of(spec.import_path), spec.class_name
     require_allowed(spec, allow)
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # a module of an allowed package that fails may fail in any way
         help_lines = did_you_mean(class_name, _public_names(sys.modules.get(module_name)))
+        history = history_of(spec.model)
+        if history.is_absent_from(installed()):
+            help_lines = (f"diffusers {installed()} is installed; the class is there {history.lifetime}",)
         raise _error(spec, "unknown-model", f"cannot import `{spec.model}`: {error}", help_lines) from error
     if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
         raise _error(spec, "unknown-model", f"`{spec.model}` is not a `torch.nn.Module` class")
     _require_allowed(spec, found.__module__, allow)
-    foreign = [finding.diagnose(spec.document) for finding in check_objects(spec.probe, found)]
+    foreign = [finding.diagnose(spec.document) for finding in check_objects(spec, found)]
     if foreign:
         raise SpecError(foreign)
     return found

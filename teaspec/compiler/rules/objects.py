@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from teaspec.compiler.forms.document import Path
-from teaspec.compiler.forms.probe import Input, Probe
+from teaspec.compiler.forms.probe import Input
+from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.forms.values import ObjectOf, Value, inner_values
 from teaspec.compiler.report import did_you_mean
 from teaspec.compiler.rules.finding import Finding
+from teaspec.versions.history import history_of
 
 
 def own_classes(model: type) -> dict[str, type]:
@@ -22,20 +24,20 @@ def own_classes(model: type) -> dict[str, type]:
     return {name: value for name, value in _defined(model).items() if name not in models}
 
 
-def check_objects(probe: Probe, model: type) -> Iterator[Finding]:
-    """Finds objects of classes that are not the model's own.
+def check_objects(spec: Spec, model: type) -> Iterator[Finding]:
+    """Finds objects of classes that are not the model's own, in this version or in another that is known.
 
     Args:
-        probe: The probe.
+        spec: A spec with a probe.
         model: The model's class.
     """
-    known = own_classes(model)
+    probe, known, history = spec.probe, own_classes(model), history_of(spec.model)
     holders: list[tuple[Path, Mapping[str, Input]]] = [(("probe", "inputs"), probe.inputs)]
     holders += [(("probe", "cases", index, "inputs"), case.inputs) for index, case in enumerate(probe.cases)]
     for path, inputs in holders:
         for name, given in inputs.items():
             for where, class_name in _objects((*path, name), given.value):
-                if class_name not in known:
+                if class_name not in known and history.find("objects", class_name) is None:
                     message = f"the module of `{model.__name__}` defines no class `{class_name}`"
                     if class_name in _models(model):
                         message = f"`{class_name}` is a model, and no value for an argument"

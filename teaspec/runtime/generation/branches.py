@@ -8,12 +8,11 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
-from diffusers.hooks.hooks import CacheContext, StateManager
-
 from teaspec.runtime.generation.sessions import Sessions
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.timeline import PAIR
 from teaspec.runtime.host.groups import cfg_rank
+from teaspec.runtime.host.library import ENDS_CONTEXTS, CacheContext, StateManager, as_context
 from teaspec.runtime.settings.config import DiffusionCacheConfig
 
 _named: ContextVar[str | None] = ContextVar("teaspec_branch", default=None)
@@ -72,10 +71,16 @@ class BranchStates(StateManager):
         """Returns the running `cache_context`, or None outside of one."""
         return _contexts.get().get(self)
 
-    def set_context(self, context: CacheContext | None) -> None:
-        """Enters a `cache_context`, or leaves it."""
+    def set_context(self, given: CacheContext | str | None) -> None:
+        """Enters a `cache_context`, or leaves it; older versions of diffusers give its name alone."""
+        context = as_context(given)
         others = {manager: other for manager, other in _contexts.get().items() if manager is not self}
         _contexts.set(MappingProxyType(others if context is None else {**others, self: context}))
+
+    def leave_failed(self) -> None:
+        """Leaves the running `cache_context` after a call that failed, where diffusers does not do so itself."""
+        if not ENDS_CONTEXTS:
+            self.set_context(None)
 
     def get_state(self) -> TeaCacheState:
         """Returns the state of the branch that the running `cache_context` names."""

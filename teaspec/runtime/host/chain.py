@@ -11,8 +11,9 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from diffusers.hooks.hooks import HookRegistry, ModelHook
 from torch import nn
+
+from teaspec.runtime.host.library import HookRegistry, ModelHook
 
 
 class _Entry:

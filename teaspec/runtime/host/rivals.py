@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffusers.hooks.hooks import ModelHook
 from torch import nn
+
+from teaspec.runtime.host.library import ModelHook
 
 
 def find_rival(module: nn.Module) -> str | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from teaspec.runtime.host.library import split_sequence
+
 
 @dataclass(frozen=True)
 class Split:
@@ -33,11 +35,8 @@ class Split:
         axes = [axis for axis in range(entry.ndim) if entry.shape[axis] != shape[axis]]
         if len(axes) != 1:
             return entry
-        from diffusers.hooks.context_parallel import ContextParallelSplitHook
-        from diffusers.models._modeling_parallel import ContextParallelInput
-
         try:
-            share = ContextParallelSplitHook({}, self.config)._prepare_cp_input(entry, ContextParallelInput(axes[0]))
+            share: torch.Tensor = split_sequence(entry, axes[0], self.config)
         except AssertionError:  # it cannot be shared out evenly, so it was not diffusers that split it
             return entry
         return share if share.shape == shape else entry

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from diffusers.hooks.group_offloading import GroupOffloadingHook
-from diffusers.hooks.layerwise_casting import LayerwiseCastingHook
 from torch import nn
+
+from teaspec.runtime.host.library import GroupOffloadingHook, LayerwiseCastingHook
 
 Before = Callable[..., tuple[Any, Any]]
 """Fetches weights; takes the part's arguments, and returns them as it wants them: on another device, say."""

@@ -6,11 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from diffusers.models.cache_utils import CacheMixin
-from diffusers.utils.torch_utils import unwrap_module
 from torch import nn
 
 from teaspec.runtime.host.chain import insert_innermost, remove, replaced_forward
+from teaspec.runtime.host.library import CacheMixin, forget_child_registries, unwrap_module
 from teaspec.runtime.host.rivals import find_rival, find_rival_hook
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
@@ -95,7 +94,7 @@ def apply_hook(module: nn.Module, hook: TeaCacheHook) -> None:
     if not hasattr(module, RESET):
         # What pipelines call when they end; classes without diffusers' mixin have no such method.
         setattr(module, RESET, functools.partial(CacheMixin._reset_stateful_cache, module))
-    _forget_child_registries(module)
+    forget_child_registries(module)
 
 
 def remove_hook(module: nn.Module, hook: TeaCacheHook) -> None:
@@ -104,11 +103,4 @@ def remove_hook(module: nn.Module, hook: TeaCacheHook) -> None:
     reset = vars(module).get(RESET)
     if isinstance(reset, functools.partial) and reset.func is CacheMixin._reset_stateful_cache:
         delattr(module, RESET)
-    _forget_child_registries(module)
-
-
-def _forget_child_registries(module: nn.Module) -> None:
-    """Has diffusers look again for hooks below the module; older versions keep no such list."""
-    registry: Any = getattr(module, "_diffusers_hook", None)
-    if hasattr(registry, "invalidate_child_registries_cache"):
-        registry.invalidate_child_registries_cache()
+    forget_child_registries(module)

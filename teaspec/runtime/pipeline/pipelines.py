@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from diffusers.utils.torch_utils import unwrap_module
 from torch import nn
 
 from teaspec.runtime.calibrations.registry import find_type
+from teaspec.runtime.host.library import unwrap_module
 from teaspec.runtime.pipeline.apply import find_teacache_hook
 from teaspec.runtime.step.hook import TeaCacheHook
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers.hooks.hooks import ModelHook
 from torch import nn
 
 from teaspec.runtime.contract.arguments import tensors_in
@@ -22,6 +21,7 @@ from teaspec.runtime.host.chain import replaced_forward
 from teaspec.runtime.host.compiled import between_parts, part
 from teaspec.runtime.host.copies import check_travels, deep_copy
 from teaspec.runtime.host.groups import context_parallel_config, is_paired
+from teaspec.runtime.host.library import ModelHook
 from teaspec.runtime.host.rivals import refuse_rivals
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.host.timing import Elapsed, mark
@@ -158,6 +158,7 @@ class TeaCacheHook(ModelHook):
                 )
             except BaseException:
                 session.attempt = Attempt(args, kwargs)
+                self.state_manager.leave_failed()
                 raise
             # Only now is the call known to have succeeded: up to here an exception leaves everything as it was.
             elapsed = Elapsed(start, mark(latents))

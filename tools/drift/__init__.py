@@ -1,0 +1,1 @@
+"""What moves from one version of diffusers to the next: `make drift`."""

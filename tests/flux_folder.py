@@ -1,4 +1,4 @@
-"""A folder of diffusers with a whole FLUX pipeline, tokenizers and text encoders included, tiny and of random weights."""
+"""A folder of diffusers with a whole FLUX pipeline, tokenizers and encoders included, tiny and of random weights."""
 
 from __future__ import annotations
 

@@ -93,3 +93,61 @@ def test_forms_ask_for_the_check(path):
 
 def test_there_are_some():
     assert len(WORKFLOWS) >= 3 and len(FORMS) >= 3
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+YOURS = re.compile(r"your[_-]|Your[A-Z]|page\.html")
+"""What the reader makes."""
+
+
+def spans(text):
+    """Code between backticks, and the lines of blocks."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [*re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text), *(line for block in blocks for line in block.splitlines())]
+
+
+def paths(text):
+    """What looks like a path of the repository."""
+    words = {word.rstrip(",.;:") for span in spans(text) for word in span.split()}
+    links = set(re.findall(r"\]\(([^)#:]+)\)", text))
+    candidates = {word for word in words if re.fullmatch(r"[\w.][\w./-]*(/|\.(py|md|yaml|yml|toml|txt|json))", word)}
+    return {path for path in candidates | links if not YOURS.search(path)}
+
+
+def test_files_that_contributing_names_are_there():
+    """Seen red: `teaspec/compiler/rule/`; a link to a page that moved."""
+    found = paths(CONTRIBUTING)
+    assert len(found) > 40
+    assert [path for path in sorted(found) if not path.startswith("dist/") and not (ROOT / path).exists()] == []
+
+
+def test_every_package_is_on_the_map():
+    """Seen red: `teaspec/draft/` left out."""
+    packages = {path.parent.name for path in (ROOT / "teaspec").glob("*/__init__.py")}
+    assert {name for name in packages if f"teaspec/{name}/" not in CONTRIBUTING} == set()
+
+
+def test_commands_that_contributing_names_are_there():
+    """Seen red: `make tests`; `teaspec explane`."""
+    named = spans(CONTRIBUTING)
+    assert {target for span in named for target in made(span)} <= TARGETS
+    assert {command for span in named for command in re.findall(r"\bteaspec ([a-z]+)\b(?! \.)", span)} <= COMMANDS
+    assert {"lint", "test", "models", "dist"} <= {target for span in named for target in made(span)}
+
+
+def test_names_that_contributing_uses_are_in_the_files_that_it_names():
+    """Each name stands in a file of the sentence around it. Seen red: `Guard` for `Guards`."""
+    names = 0
+    for sentence in re.split(r"(?<=\.)\s", CONTRIBUTING):
+        files = [path for path in paths(sentence) if path.endswith(".py")]
+        for name in re.findall(r"`([A-Z]\w+)`", sentence):
+            if files:
+                names += 1
+                assert any(name in (ROOT / file).read_text(encoding="utf-8") for file in files), name
+    assert names >= 5
+
+
+def test_options_of_pytest_that_contributing_uses():
+    """Seen red: the option renamed in tests/compiler/conftest.py."""
+    assert "--bless" in CONTRIBUTING
+    assert '"--bless"' in (ROOT / "tests" / "compiler" / "conftest.py").read_text(encoding="utf-8")

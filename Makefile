@@ -11,7 +11,7 @@ INPUTS := pyproject.toml constraints.txt
 # The stamp is named after the content, not the time, so that a checkout or a touch does not install anything anew.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat $(INPUTS) | cksum))
 
-.PHONY: help install demo test check models digits drift docs lint thorough clean
+.PHONY: help install demo test check models digits drift docs dist lint thorough clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,11 @@ docs: export NO_MKDOCS_2_WARNING ?= 1
 
 docs: $(STAMP) ## build the documentation's site into site/; it needs no network
 	$(BIN)/python -m mkdocs build --strict
+
+dist: $(STAMP) ## build the release into dist/ and check it; REPOSITORY=https://host/owner/name makes its links absolute
+	rm -rf dist
+	TEASPEC_REPOSITORY="$(REPOSITORY)" $(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 lint: $(STAMP) ## ruff, mypy and the import rules alone
 	$(BIN)/ruff check .

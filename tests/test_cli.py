@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import teaspec
@@ -113,6 +114,8 @@ def test_json_of_a_spec_that_holds(write):
     assert result.stderr == ""
     data = json.loads(result.stdout)
     assert data["passed"] is True and data["teaspec"] == teaspec.__version__
+    assert data["versions"].keys() == {"python", "torch", "diffusers"}  # the issue forms ask for them
+    assert data["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     (entry,) = data["specs"]
     assert entry["spec"] == str(path) and entry["diagnostics"] == [] and entry["error"] is None
     report = entry["report"]

@@ -19,6 +19,7 @@ from mkdocs.structure.pages import Page
 _ROOT = Path(__file__).parents[1]
 _BESIDE_DOCS = re.compile(r"\]\((?P<up>(?:\.\./)+)specs/(?P<name>[\w.-]+)\)")
 _NAMED_AS_FILE = re.compile(r"\[[\w./-]+\.md\]\((?P<to>[\w./-]+\.md)\)")
+_WIDE = {"index.md", "models.md"}
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
@@ -73,6 +74,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Has links to specs lead to their pages, and names pages by their titles where the repository names files.
 
+    The front door and the table of models take the width that the list of their headings would have.
+
     Args:
         markdown: The text of a page.
         page: The page.
@@ -89,6 +92,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         found = files.get_file_from_path(to)
         return link[0] if found is None else f"[{_title(found.content_string, to)}]({link['to']})"
 
+    if page.file.src_uri in _WIDE:
+        page.meta["hide"] = ["toc"]
     return _NAMED_AS_FILE.sub(titled, _BESIDE_DOCS.sub(inside, markdown))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import teaspec
@@ -77,5 +79,9 @@ def as_json(results: Sequence[Checked], source: bool, *, excused: bool = False) 
         if source and result.report is not None:
             entry["source"] = result.report.source
         entries.append(entry)
-    passed = all(result.passed or (excused and result.absent) for result in results)
-    return {"teaspec": teaspec.__version__, "passed": passed, "specs": entries}
+    return {
+        "teaspec": teaspec.__version__,
+        "versions": {"python": platform.python_version(), "torch": version("torch"), "diffusers": version("diffusers")},
+        "passed": all(result.passed or (excused and result.absent) for result in results),
+        "specs": entries,
+    }

@@ -21,8 +21,8 @@ def page(table: Table, exceptions: Mapping[str, str]) -> str:
             "<!-- Written by `make models` from the specs and tools/models/exceptions.yaml. Do not edit. -->",
             "",
             _INTRODUCTION.format(count=len(table.models), version=table.diffusers),
-            "| class | spec | style | signal | calibration | residuals | carried | reused step |",
-            "| --- | --- | --- | --- | --- | --- | --- | ---: |",
+            "| class, with its spec | style | signal | calibration | cached | reused step |",
+            "| --- | --- | --- | --- | --- | ---: |",
             *map(_row, table.models),
             "",
             _MEANING,
@@ -58,8 +58,8 @@ _MEANING = """\
   `norm` is the modulated input of the first block.
 * **calibration**: whether coefficients were published for this model, are borrowed from another one, or do not exist
   (the identity is used); in parentheses the number of further sets, for other checkpoints or settings.
-* **residuals**: the streams whose change by the blocks is cached. **carried**: values that are made in the blocks and
-  that a reused step takes over from the last computed one as they are.
+* **cached**: the streams whose change by the blocks is cached; with the word *carried* values that are made in the
+  blocks and that a reused step takes over from the last computed one as they are.
 * **reused step**: its floating point operations as a share of those of a full step. PyTorch's counter counts matrix
   products, convolutions and attention (flex attention as if nothing were masked), nothing else: the decision itself,
   norms, modulation and the addition of the residuals are left out, of both sides. So this is no time;
@@ -85,21 +85,20 @@ def _cannot(table: Table) -> list[str]:
 
 def _facts(model: ModelFacts) -> Iterator[str]:
     if model.arguments:
-        yield f"{_names(model.arguments, ', ')}: between blocks, as at the last computed step"
+        yield f"{_names(model.arguments)}: between blocks, as at the last computed step"
     if model.still:
         yield model.still
 
 
 def _row(model: ModelFacts) -> str:
-    names = "<br>".join(f"`{name}`" for name in (model.name, *model.aliases))
+    names = [f"[`{model.name}`](../specs/{model.spec})", *(f"`{name}`" for name in model.aliases)]
+    cached = [*(f"`{name}`" for name in model.residuals), *(f"`{name}` carried" for name in model.carried)]
     cells = [
-        names,
-        f"[{model.spec.removesuffix('.yaml')}](../specs/{model.spec})",
+        "<br>".join(names),
         model.style,
         f"`{model.signal}`",
         model.calibration,
-        _names(model.residuals),
-        _names(model.carried),
+        "<br>".join(cached),
         f"{model.reused_step}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -119,5 +118,5 @@ def _untried(table: Table) -> list[str]:
     ]
 
 
-def _names(names: tuple[str, ...], between: str = "<br>") -> str:
-    return between.join(f"`{name}`" for name in names)
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

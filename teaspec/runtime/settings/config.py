@@ -13,8 +13,9 @@ from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
 from teaspec.runtime.calibrations.calibration import Accumulate
 from teaspec.runtime.calibrations.registry import known_types
 from teaspec.runtime.host.groups import is_group
-from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.runtime.naming import did_you_mean, nearest
 from teaspec.runtime.rules.steps import Guards
+from teaspec.runtime.settings.fields import find_unknown, names_the_nearest
 from teaspec.runtime.settings.values import (
     check,
     check_device,
@@ -44,6 +45,7 @@ class NotGiven(str):
 NO_TRANSFORMER_TYPE = NotGiven(DOCUMENTED_TRANSFORMER_TYPE)
 
 
+@names_the_nearest
 @dataclass
 class DiffusionCacheConfig:
     """Cache settings of a pipeline; they hold for each of its transformers.
@@ -84,6 +86,7 @@ class DiffusionCacheConfig:
 
     Raises:
         ValueError: If a value is out of range.
+        TypeError: If there is no such setting; the message has the nearest.
     """
 
     rel_l1_thresh: float = 0.2
@@ -157,11 +160,9 @@ class DiffusionCacheConfig:
         Raises:
             ValueError: If a key is unknown or a value is out of range.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = [key for key in settings if key not in known]
-        if unknown:
-            hints = " ".join(f"unknown cache setting {key!r}{did_you_mean(str(key), known)}" for key in unknown)
-            raise ValueError(f"{hints} Known: {listed(known)}")
+        problem = find_unknown(settings, cls)
+        if problem is not None:
+            raise ValueError(problem)
         return cls(**settings)
 
     @property
@@ -174,6 +175,7 @@ class DiffusionCacheConfig:
         return TeaCacheConfig(**{field.name: getattr(self, field.name) for field in fields(DiffusionCacheConfig)})
 
 
+@names_the_nearest
 @dataclass
 class TeaCacheConfig(DiffusionCacheConfig):
     """Configuration of TeaCache for one transformer: what `DiffusionCacheConfig` has, and the transformer's type.
@@ -195,8 +197,8 @@ class TeaCacheConfig(DiffusionCacheConfig):
         if self.coefficients is None and self.is_type_given and self.transformer_type not in known_types():
             raise KeyError(
                 f"no coefficients for transformer type {self.transformer_type!r}"
-                f"{did_you_mean(self.transformer_type, known_types())} Give `coefficients`, or one of the known types: "
-                f"{listed(known_types())}"
+                f"{did_you_mean(self.transformer_type, known_types())} Give `coefficients`, or a known type. "
+                f"{nearest(self.transformer_type, known_types())}"
             )
 
     @property

@@ -14,6 +14,7 @@ from teaspec.runtime.host.chain import insert_innermost, remove, replaced_forwar
 from teaspec.runtime.host.rivals import find_rival, find_rival_hook
 from teaspec.runtime.host.wrappers import unwrapped
 from teaspec.runtime.pipeline.refusals import require_module, why_not
+from teaspec.runtime.pipeline.thresholds import refuse_preset, settle_threshold
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
 
@@ -53,6 +54,8 @@ def apply_teacache_hook(
         )
     if extractor is None and find_type(type(module)) is None and not (config is not None and config.is_type_given):
         raise ValueError(f"TeaCache knows no transformer of class {name}: {why_not(module)}")
+    config = config or TeaCacheConfig()
+    refuse_preset(config)
     is_replaced = replaced_forward(module) is not None
     hook = TeaCacheHook(config, extractor)
     apply_hook(module, hook)
@@ -63,6 +66,7 @@ def apply_teacache_hook(
             f"class's own forward back (`del module.forward`), replace it on the class, or pass an extractor that was "
             f"compiled for this module (`compile_spec(spec, module)`)"
         )
+    hook.config = settle_threshold(config, hook.config, type(module), extractor)
 
 
 def _is_made_of(extractor: Any, module: nn.Module) -> bool:

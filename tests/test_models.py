@@ -6,10 +6,13 @@ from pathlib import Path
 
 import diffusers
 import pytest
+import torch
 
+import teaspec
 from teaspec.compiler import load_spec
 from teaspec.compiler.passes.import_model import import_model
 from teaspec.models.facts import as_json, load_table
+from teaspec.proof.build import build_module
 from teaspec.runtime.calibrations.registry import known_types
 from tools.models.build import on_cpu, on_meta
 from tools.models.classes import exceptions
@@ -66,6 +69,38 @@ def test_the_page_is_what_the_table_says():
 
 def test_the_table_survives_its_file():
     assert load_table(as_json(TABLE)) == TABLE
+
+
+WITH_THRESHOLDS = sorted({model.spec for model in TABLE.models if model.thresholds})
+
+
+def rows():
+    """The table of thresholds as the page shows it: file of the spec and name of the set to what `enable` takes."""
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8").partition("## Published thresholds")[2]
+    cells = [
+        line.strip("| ").split(" | ") for line in text.partition("## What")[0].splitlines() if line.startswith("| `")
+    ]
+    files = {model.name: model.spec for model in TABLE.models}
+    return {(files[row[0].strip("`")], row[1].strip("`")): float(row[4]) for row in cells}
+
+
+@pytest.mark.parametrize("file", WITH_THRESHOLDS)
+def test_enable_takes_what_the_page_says(file):
+    """Mutation: `enable` takes `fast` where it is given nothing, or the page shows `quality` as `balanced`."""
+    spec = load_spec(ROOT / "specs" / file)
+    facts = {"base": spec.teacache, **spec.teacache.variants}
+    said = {name: value for (other, name), value in rows().items() if other == file}
+    assert set(said) == {name for name, one in facts.items() if one.thresholds}
+    for name in facts:
+        module = build_module(import_model(spec), dict(spec.probe.config), torch.float32, seed=0)
+        teaspec.enable(module, variant=name)
+        taken = teaspec.find_teacache_hook(module).config.rel_l1_thresh
+        assert taken == said.get(name, 0.2)
+        assert name not in said or taken in {one.thresh for one in facts[name].thresholds}
+
+
+def test_there_are_enough_classes_with_thresholds():
+    assert len(WITH_THRESHOLDS) >= 20
 
 
 def test_every_reused_step_is_counted_and_cheaper():

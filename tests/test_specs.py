@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import statistics
 from functools import cache
 from pathlib import Path
@@ -182,6 +183,15 @@ def test_every_set_is_the_published_one(name):
         assert (base["status"], base["thresholds"], spec.teacache.source) == ("none", [], None)
         assert spec.teacache.coefficients == IDENTITY
     assert found == PUBLISHED.get(name, {})
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_speed_up_is_the_ratio_of_the_times_that_its_note_tells(name):
+    """Mutation: one of Wan's is a digit off."""
+    for one in sets_of(name).values():
+        for threshold in one.thresholds:
+            times = re.search(r"([\d.]+) -> ([\d.]+) (s|min)", threshold.note or "")
+            assert times is None or threshold.speedup == round(float(times[1]) / float(times[2]), 1)
 
 
 @pytest.mark.parametrize("name", SPECS)

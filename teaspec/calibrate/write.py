@@ -68,7 +68,7 @@ def with_fit(
     facts["coefficients"] = _flow([float(f"{value:.9g}") for value in fit.coefficients])
     facts["source"] = _source(fit, origin)
     if thresholds:
-        facts["thresholds"] = _flow([_flow({"thresh": one.value, "note": _note(one)}) for one in thresholds])
+        facts["thresholds"] = _flow([_flow(_setting(one)) for one in thresholds])
     else:
         facts.pop("thresholds", None)
     out = StringIO()
@@ -112,6 +112,13 @@ def _source(fit: Fit, origin: Origin) -> str:
     """What was run, when, and how well the polynomial fits."""
     crossed = "" if fit.cross_validated_r2 is None else f", cross-validated {fit.cross_validated_r2:.4f}"
     return f"{origin.source}, {origin.on.isoformat()}; {fit.pairs} pairs, R2 {fit.r2:.4f}{crossed}"
+
+
+def _setting(threshold: Threshold) -> dict[str, Any]:
+    """A threshold as a spec has it. It is as many times faster as it has steps for each that runs the blocks."""
+    reused = threshold.reused if threshold.measured is None else threshold.measured
+    speedup = {} if reused >= 1 else {"speedup": float(f"{1 / (1 - reused):.3g}")}
+    return {"thresh": threshold.value, **speedup, "note": _note(threshold)}
 
 
 def _note(threshold: Threshold) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.calibrations.calibration import Calibration, Defaults
+from teaspec.runtime.calibrations.thresholds import Threshold
 
 if TYPE_CHECKING:
     import torch
@@ -102,4 +103,7 @@ def _plain(facts: CheckpointFacts) -> dict[str, Any]:
         "source": facts.source,
         "warmup_steps": facts.warmup_steps,
         "match": dict(facts.match),
+        "thresholds": tuple(
+            Threshold(one.thresh, one.speedup, one.note, source=facts.source) for one in facts.thresholds
+        ),
     }

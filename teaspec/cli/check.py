@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def check(
     specs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SPEC]...", help="Spec files, for example specs/*.yaml, or classes that have one."),
+        typer.Argument(metavar="[SPEC]...", help="Spec files, names of specs (flux), or classes that have one."),
     ] = None,
     shipped: Annotated[
         bool,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from teaspec.cli.files import load_for_case, require_readable
+from teaspec.cli.files import find_spec, load_for_case, require_readable
 from teaspec.cli.outputs import write_output
 from teaspec.cli.refusals import refusals_shown, refuse
 from teaspec.cli.root import Allow, Case, Debug, Diagnostics, Format, Output, app
@@ -15,7 +15,9 @@ from teaspec.cli.root import Allow, Case, Debug, Diagnostics, Format, Output, ap
 
 @app.command("compile")
 def compile_to_file(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file, for example specs/flux.yaml.")],
+    named: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A spec file, its name (flux), or a class that has one.")
+    ],
     output: Output = None,
     case: Case = 0,
     output_format: Diagnostics = Format.TEXT,
@@ -23,6 +25,8 @@ def compile_to_file(
     _debug: Debug = False,
 ) -> None:
     """Print or write the Python module that a spec compiles to; it can be imported by itself."""
+    found = find_spec(named)
+    spec = found.path
     require_readable(spec)
     with refusals_shown(spec, output_format):
         loaded = load_for_case(spec, case)
@@ -31,7 +35,7 @@ def compile_to_file(
         from teaspec.authoring.standalone import NotStandaloneError, standalone
 
         try:
-            text = standalone(loaded, compile_for_probe(loaded, allow or (), case))
+            text = standalone(loaded, compile_for_probe(loaded, [*(allow or ()), *found.allow], case))
         except NotStandaloneError as error:
             refuse(f"{spec}: {error}")
     if output is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teaspec.cli.files import find_spec, load_for_case, require_readable
+from teaspec.cli.files import find_spec, load_for_case, require_readable, spec_names
 from teaspec.cli.outputs import write_output
 from teaspec.cli.refusals import refusals_shown, refuse
 from teaspec.cli.root import EXIT_USAGE, Allow, Case, Debug, Diagnostics, Format, app, get_console
@@ -27,7 +27,8 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="SPEC|CODE", help="A spec file or a class that has one; or the code of a diagnostic: unknown-head."
+            metavar="SPEC|CODE",
+            help="A spec file, its name, or a class that has one; or the code of a diagnostic: unknown-head.",
         ),
     ],
     html: Annotated[
@@ -42,10 +43,10 @@ def explain(
     _debug: Debug = False,
 ) -> None:
     """Show a model's forward with what goes where and what is cached; or what a diagnostic code means."""
-    if _is_code(what) and not Path(what).exists():
+    found = find_spec(Path(what))
+    if _is_code(what) and not found.path.exists():
         _explain_code(what)
         return
-    found = find_spec(Path(what))
     require_readable(found.path)
     explanation = _explanation(found.path, case, [*(allow or ()), *found.allow], output_format)
     if html is None:
@@ -68,10 +69,10 @@ def _explain_code(code: str) -> None:
     from teaspec.explain.codes import get_section
 
     if code not in CODES:
-        near = did_you_mean(code, CODES) or (
-            "`teaspec explain` takes a spec file or one of the codes in docs/diagnostics.md",
+        near = did_you_mean(code, [*CODES, *spec_names()]) or (
+            "`teaspec explain` takes a spec, a class that has one, or one of the codes in docs/diagnostics.md",
         )
-        refuse(f"there is no diagnostic code `{code}`, nor such a file; {near[0]}", EXIT_USAGE)
+        refuse(f"there is no diagnostic code `{code}`, nor such a spec; {near[0]}", EXIT_USAGE)
     # a message in the text is as wide as a message may be
     _print(Markdown(get_section(code)), _MESSAGE_WIDTH)
 

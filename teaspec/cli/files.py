@@ -12,6 +12,7 @@ from teaspec.cli.refusals import refuse
 from teaspec.cli.root import EXIT_USAGE
 
 if TYPE_CHECKING:
+    from teaspec.catalog import SpecExtractor
     from teaspec.catalog.found import UserSpec
     from teaspec.compiler.forms.spec import Spec
 
@@ -26,22 +27,65 @@ def find_all() -> list[UserSpec]:
     return [replace(one, path=one.path.relative_to(here)) if one.path.is_relative_to(here) else one for one in found]
 
 
-def find_spec(named: Path) -> UserSpec:
-    """The spec that is meant: a file, or that of a class that has one.
+def is_shipped(path: Path) -> bool:
+    """Whether a spec is one of those that come with teaspec.
 
     Args:
-        named: What was named on the command line.
+        path: Its file.
+    """
+    from teaspec.catalog import shipped_folder
+
+    return path.resolve().parent == shipped_folder().resolve()
+
+
+def find_spec(named: Path) -> UserSpec:
+    """The spec that is meant, however it is named.
+
+    Args:
+        named: What was named on the command line: a file; the name of a spec (`flux`); or a class that has one, alone
+            or as `package.Class`, `package.module.Class` or `package.module:Class`.
+
+    Returns:
+        The spec, or where there is none what was named, as a file.
     """
     from teaspec.catalog import SpecExtractor
     from teaspec.catalog.found import UserSpec, find_user_specs
     from teaspec.runtime.calibrations.registry import get_extractor, known_types
 
-    is_class = named.name.isidentifier() and len(named.parts) == 1 and not named.exists()
-    extractor = get_extractor(named.name) if is_class and named.name in known_types() else None
-    if not isinstance(extractor, SpecExtractor):
+    if named.exists() or len(named.parts) != 1:
+        return UserSpec(named, ())
+    by_name = {one.path.stem: one for one in find_all()}
+    if named.name in by_name:
+        return by_name[named.name]
+    package, _, class_name = named.name.replace(":", ".").rpartition(".")
+    extractor = get_extractor(class_name) if class_name in known_types() else None
+    if not isinstance(extractor, SpecExtractor) or not _is_of(extractor, package):
         return UserSpec(named, ())
     allow = next((one.allow for one in find_user_specs() if one.path == extractor.path), ())
     return UserSpec(extractor.path, allow)
+
+
+def _is_of(extractor: SpecExtractor, package: str) -> bool:
+    """Whether a spec is about a class of a package, and not about another one of the same name."""
+    top = package.partition(".")[0]
+    return not top or top == extractor.spec.model.replace(":", ".").partition(".")[0]
+
+
+def find_model(named: str) -> str:
+    """The import path of the class that is meant, however it is named.
+
+    Args:
+        named: What `find_spec` takes; a class without a package that has no spec is one of diffusers.
+
+    Raises:
+        SpecError: It is a spec with mistakes.
+    """
+    path = find_spec(Path(named)).path
+    if path.is_file():
+        from teaspec.compiler import load_spec
+
+        return load_spec(path).model
+    return f"diffusers.{named}" if named.isidentifier() else named
 
 
 def find_problem(path: Path) -> str | None:
@@ -56,8 +100,11 @@ def find_problem(path: Path) -> str | None:
     if path.is_dir():
         return f"{path} is a folder; name the files in it, for example {path / '*.yaml'}"
     if not path.exists():
-        near = did_you_mean(path.name, [*(other.name for other in path.parent.glob("*.yaml")), *_classes(path)])
-        return f"{path}: no such file" + (f"; {near[0]}" if near else "")
+        near = did_you_mean(
+            path.name,
+            [*(other.name for other in path.parent.glob("*.yaml")), *(spec_names() if _is_bare(path) else ())],
+        )
+        return f"{path}: no such file{_or_class(path)}" + (f"; {near[0]}" if near else "")
     if not path.is_file():
         return f"{path} is no file; a spec is read more than once"
     try:
@@ -70,11 +117,20 @@ def find_problem(path: Path) -> str | None:
     return None
 
 
-def _classes(path: Path) -> tuple[str, ...]:
-    """The classes that a name without folder and ending can mean."""
+def spec_names() -> tuple[str, ...]:
+    """The names by which specs are found, beside those of their files: classes, and files without their ending."""
     from teaspec.runtime.calibrations.registry import known_types
 
-    return known_types() if path.name.isidentifier() and len(path.parts) == 1 else ()
+    return (*known_types(), *(one.path.stem for one in find_all()))
+
+
+def _or_class(path: Path) -> str:
+    """What else a name would have meant."""
+    return ", spec or class that has one" if _is_bare(path) else ""
+
+
+def _is_bare(path: Path) -> bool:
+    return len(path.parts) == 1 and path.suffix != ".yaml"
 
 
 def require_readable(path: Path) -> None:

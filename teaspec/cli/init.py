@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from teaspec.cli.files import find_model
 from teaspec.cli.refusals import refuse
 from teaspec.cli.root import EXIT_USAGE, Debug, app
 
@@ -14,7 +15,11 @@ from teaspec.cli.root import EXIT_USAGE, Debug, app
 @app.command()
 def init(
     model: Annotated[
-        str, typer.Argument(metavar="CLASS", help="diffusers.Class, package.module.Class or package.module:Class.")
+        str,
+        typer.Argument(
+            metavar="CLASS",
+            help="package.module:Class, package.module.Class, a class of diffusers, or a spec, drafted anew.",
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", show_default="the terminal", help="The file; never overwritten.")
@@ -31,7 +36,7 @@ def init(
     from teaspec.draft.landmarks import NoLandmarksError
 
     try:
-        draft = draft_spec(model)
+        draft = draft_spec(find_model(model))
     except (ConstructionError, DraftError, NoLandmarksError) as error:
         refuse(str(error))
     except SpecError as error:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from teaspec.runtime.calibrations.calibration import Defaults
+from teaspec.runtime.calibrations.thresholds import Threshold
+
 FILE = Path(__file__).parent / "models.json"
 
 
@@ -50,6 +53,8 @@ class ModelFacts:
         signal: The value that decides.
         status: Whether coefficients are published, borrowed or none.
         variants: How many further sets of coefficients there are.
+        thresholds: Published settings by the name of their set, `base` for the spec's own; sets without any are left
+            out.
         residuals: The streams whose residual is cached.
         carried: The values that a reused step takes over from the last computed one.
         arguments: The arguments that enter the streams between blocks.
@@ -66,6 +71,7 @@ class ModelFacts:
     signal: str
     status: str
     variants: int
+    thresholds: Mapping[str, tuple[Threshold, ...]]
     residuals: tuple[str, ...]
     carried: tuple[str, ...]
     arguments: tuple[str, ...]
@@ -88,6 +94,12 @@ class ModelFacts:
     def calibration(self) -> str:
         """The status, and how many further sets there are."""
         return f"{self.status} (+{self.variants})" if self.variants else self.status
+
+    @property
+    def range(self) -> str:
+        """The lowest and the highest published threshold, of all sets; empty where none is published."""
+        values = [one.thresh for several in self.thresholds.values() for one in several]
+        return "" if not values else f"{min(values):g}" + (f" to {max(values):g}" if len(set(values)) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,17 @@ def load_table(text: str | None = None) -> Table:
 def _model(data: dict[str, Any]) -> ModelFacts:
     lists = {key: tuple(data[key]) for key in ("aliases", "residuals", "carried", "arguments")}
     cost = data["cost"] and Cost(**data["cost"])
-    return ModelFacts(**{**data, **lists, "cost": cost})
+    thresholds = {name: tuple(Threshold(**one) for one in several) for name, several in data["thresholds"].items()}
+    return ModelFacts(**{**data, **lists, "cost": cost, "thresholds": thresholds})
+
+
+def thresholds_of(defaults: Defaults) -> dict[str, tuple[Threshold, ...]]:
+    """The published settings of a class, by the name of their set.
+
+    Args:
+        defaults: What its spec says.
+    """
+    return {name: one.thresholds for name, one in defaults.named().items() if one.thresholds}
 
 
 def _plain(model: ModelFacts) -> dict[str, Any]:

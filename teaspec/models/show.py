@@ -10,7 +10,7 @@ from teaspec.models.facts import ModelFacts, Table
 if TYPE_CHECKING:
     import rich.table
 
-_HEADINGS = ("class", "spec", "style", "signal", "calibration", "cached", "reused step")
+_HEADINGS = ("class", "spec", "style", "signal", "calibration", "thresholds", "cached", "reused step")
 
 
 def as_table(table: Table) -> rich.table.Table:
@@ -36,4 +36,5 @@ def _cells(model: ModelFacts, separator: str) -> tuple[str, ...]:
     cached = [*model.residuals, *(f"{name} (carried)" for name in model.carried)]
     names = separator.join([model.name, *model.aliases])
     spec = model.spec.removesuffix(".yaml")
-    return names, spec, model.style, model.signal, model.calibration, separator.join(cached), model.reused_step
+    published = (model.calibration, model.range)
+    return names, spec, model.style, model.signal, *published, separator.join(cached), model.reused_step

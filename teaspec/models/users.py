@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from teaspec.catalog import SpecExtractor
 from teaspec.catalog.found import find_user_specs
-from teaspec.models.facts import ModelFacts, Table
+from teaspec.models.facts import ModelFacts, Table, thresholds_of
 from teaspec.runtime.calibrations.registry import get_extractor, known_types
-
-if TYPE_CHECKING:
-    from teaspec.compiler import Spec
 
 
 def with_user_specs(table: Table) -> Table:
@@ -22,14 +18,20 @@ def with_user_specs(table: Table) -> Table:
     """
     paths = {one.path for one in find_user_specs()}
     extractors = {name: get_extractor(name) for name in known_types()}
-    users = {e.path: e.spec for e in extractors.values() if isinstance(e, SpecExtractor) and e.path in paths}
-    theirs = [_facts(spec) for spec in users.values()]
+    users = {e.path: e for e in extractors.values() if isinstance(e, SpecExtractor) and e.path in paths}
+    theirs = [facts_of(extractor) for extractor in users.values()]
     names = {model.name for model in theirs}
     models = sorted([*(m for m in table.models if m.name not in names), *theirs], key=lambda model: model.name)
     return dataclasses.replace(table, models=tuple(models))
 
 
-def _facts(spec: Spec) -> ModelFacts:
+def facts_of(extractor: SpecExtractor) -> ModelFacts:
+    """What a spec alone tells about its class.
+
+    Args:
+        extractor: The spec's.
+    """
+    spec = extractor.spec
     facts = spec.teacache
     return ModelFacts(
         name=spec.class_name,
@@ -39,6 +41,7 @@ def _facts(spec: Spec) -> ModelFacts:
         signal=spec.signal,
         status=facts.status,
         variants=len(facts.variants),
+        thresholds=thresholds_of(extractor.defaults),
         residuals=(),
         carried=(),
         arguments=tuple(spec.blocks.carried),

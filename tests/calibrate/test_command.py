@@ -142,7 +142,7 @@ def test_comments_stay() -> None:
     after = with_fit(text, FIT, ORIGIN, [Threshold(0.1, 0.5, 0.5, 0.01234)])
     for word in ("one", "two", "three", "four", "five", "six"):
         assert f"# {word}\n" in after
-    assert '{thresh: 0.1, note: "reuses 50% of the steps, relative L1 0.0123"}' in after.replace("'", '"')
+    assert '{thresh: 0.1, speedup: 2.0, note: "reuses 50% of the steps, relative L1 0.0123"}' in after.replace("'", '"')
 
 
 def test_a_variant_gets_its_own() -> None:

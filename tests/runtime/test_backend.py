@@ -94,7 +94,7 @@ def test_all_or_nothing() -> None:
 
 def test_a_pipeline_without_a_known_transformer_lists_what_it_has_and_what_is_known() -> None:
     pipe = pipeline(unet=nn.Linear(1, 1), transformer=DualStream(), scheduler=object())
-    message = r"It has: transformer \(DualStream\), unet \(Linear\)\. Known: SingleStream"
+    message = r"It has: transformer \(DualStream\), unet \(Linear\)\. `transformer`: no spec .* Known: SingleStream\."
     with pytest.raises(ValueError, match=message):
         TeaCacheBackend(SETTINGS).enable(pipe)
 

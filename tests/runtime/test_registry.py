@@ -13,7 +13,7 @@ from tests.runtime.models import SingleStream, extract_dual, extract_single
 def test_a_name_is_matched_exactly() -> None:
     register_extractor("SingleStream", extract_single)
     assert get_extractor("SingleStream") is extract_single
-    with pytest.raises(ValueError, match=r"'singleStream'; did you mean 'SingleStream'\? Available: SingleStream"):
+    with pytest.raises(ValueError, match=r"'singleStream'; did you mean 'SingleStream'\? Known: SingleStream"):
         get_extractor("singleStream")
 
 
@@ -30,7 +30,7 @@ def test_a_class_is_looked_up_along_its_mro() -> None:
 
 def test_an_unknown_class_is_an_error_that_lists_what_there_is() -> None:
     assert find_type(SingleStream) is None
-    with pytest.raises(ValueError, match=r"'SingleStream'\. Available: none"):
+    with pytest.raises(ValueError, match=r"'SingleStream'\. Known: none"):
         get_extractor(SingleStream)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from teaspec.catalog import SpecExtractor
 from teaspec.compiler import compile_spec
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.passes.import_model import import_model
-from teaspec.models.facts import Cost, ModelFacts
+from teaspec.models.facts import Cost, ModelFacts, thresholds_of
 from teaspec.proof.reuse import moves_with_time
 from teaspec.proof.run import surroundings
 from teaspec.proof.subject import Subject
@@ -34,6 +36,7 @@ def gather(spec: Spec, file: str, cost: Cost | None) -> ModelFacts:
         signal=spec.signal,
         status=facts.status,
         variants=len(facts.variants),
+        thresholds=thresholds_of(SpecExtractor(Path(file), spec).defaults),
         residuals=tuple(value.name for value in program.live if value.kind == "stream"),
         carried=tuple(value.name for value in program.live if value.kind == "carried"),
         arguments=tuple(spec.blocks.carried),

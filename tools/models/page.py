@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from teaspec.models.facts import Cost, ModelFacts, Table
+from teaspec.runtime.calibrations.thresholds import SPEEDUPS, pick
 
 
 def page(table: Table, exceptions: Mapping[str, str]) -> str:
@@ -26,6 +27,13 @@ def page(table: Table, exceptions: Mapping[str, str]) -> str:
             *map(_row, table.models),
             "",
             _MEANING,
+            "## Published thresholds",
+            "",
+            _THRESHOLDS,
+            "| class | set | published thresholds, with their speed-ups | quality | balanced | fast |",
+            "| --- | --- | --- | ---: | ---: | ---: |",
+            *(_published(model, name) for model in table.models for name in model.thresholds),
+            "",
             "## What the reused step was counted at",
             "",
             "| class | tera-operations of a full step | blocks | sizes |",
@@ -72,6 +80,14 @@ _MEANING = """\
 """
 
 
+_THRESHOLDS = """\
+`teaspec.enable(pipe)` takes the one that is nearest to a speed-up of 1.6 (`preset="balanced"`) in the set that it
+chose; `quality` looks for 1.3 and `fast` for 2. Of several the lowest is taken, and none that is slower than a lower
+one by another source. Where no speed-up is told, it is the lowest, the middle one and the highest. `teaspec list CLASS`
+has the sources. Where a set is not listed, the documented default of 0.2 is taken, and that is said.
+"""
+
+
 _CANNOT = """\
 `teaspec check` compares a reused step with the model's own forward around blocks that replay an earlier call
 ([how](how-it-works.md#a-reused-step-is-proven-too)). That can be judged in every case of every probe. What a reused
@@ -101,6 +117,16 @@ def _row(model: ModelFacts) -> str:
         "<br>".join(cached),
         f"{model.reused_step}",
     ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _published(model: ModelFacts, name: str) -> str:
+    thresholds = model.thresholds[name]
+    shown = ", ".join(
+        f"{one.thresh:g}" + ("" if one.speedup is None else f" ({one.speedup:.3g}x)") for one in thresholds
+    )
+    picked = [pick(thresholds, preset) for preset in SPEEDUPS]
+    cells = [f"`{model.name}`", f"`{name}`", shown, *(f"{one.thresh:g}" for one in picked if one is not None)]
     return f"| {' | '.join(cells)} |"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from teaspec.compiler.analysis.names import bound_names
-from teaspec.compiler.analysis.search import calls_of, simple_statements
+from teaspec.compiler.analysis.flow.search import calls_of, simple_statements
+from teaspec.compiler.analysis.syntax.names import bound_names
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.versions.history import history_of

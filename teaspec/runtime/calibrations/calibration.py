@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from teaspec.runtime.calibrations.thresholds import Threshold
+
 Accumulate = Literal["signed", "absolute"]
 Status = Literal["published", "borrowed", "none"]
 
@@ -27,6 +29,7 @@ class Calibration:
         warmup_steps: Steps at the beginning of a generation that are always computed.
         match: Key of the model's config to the values that it may have where this set is the right one. A text is a
             pattern with `*` and `?`, upper and lower case alike. Empty where the config does not tell.
+        thresholds: Published settings, those that `teaspec calibrate --write` wrote included.
         signal: What decides, where it is not what the extractor gives by itself. Needs an extractor that can be
             compiled for it.
     """
@@ -37,6 +40,7 @@ class Calibration:
     source: str | None = None
     warmup_steps: int = 0
     match: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    thresholds: tuple[Threshold, ...] = ()
     signal: str | None = None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.calibrations.calibration import Defaults
-from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.runtime.naming import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from teaspec.runtime.contract.context import CacheContext, Finished
@@ -132,7 +132,7 @@ def get_extractor(transformer_type: str | type) -> Extractor:
             subclasses and wrappers made by subclassing are served too.
 
     Raises:
-        ValueError: If there is none; the message lists what is available.
+        ValueError: If there is none; the message has the nearest names.
     """
     _ask_sources()
     name = transformer_type if isinstance(transformer_type, str) else find_type(transformer_type)
@@ -140,8 +140,8 @@ def get_extractor(transformer_type: str | type) -> Extractor:
         return _entries[name].extractor
     asked = transformer_type if isinstance(transformer_type, str) else transformer_type.__name__
     raise ValueError(
-        f"no extractor for transformer type {asked!r}{did_you_mean(asked, _entries)} Available: {listed(_entries)}. "
-        f"Add one with register_extractor({asked!r}, extractor_fn) or write a spec"
+        f"no extractor for transformer type {asked!r}{did_you_mean(asked, _entries)} {nearest(asked, _entries)} "
+        f"Add one with register_extractor({asked!r}, extractor_fn), or with a spec: `teaspec init` drafts it"
     )
 
 

@@ -25,6 +25,14 @@ class _Entry:
     def __init__(self, fn_ref: Any) -> None:
         self.fn_ref = fn_ref
 
+    @property
+    def __code__(self) -> Any:
+        # What torch.export asks for first, and would end in a sentence about this class.
+        raise AttributeError(
+            "this module has TeaCache, which decides in Python at each step whether the blocks run: it cannot be "
+            "exported or scripted so; to do that, take TeaCache off first: teaspec.disable(module)"
+        )
+
     def __call__(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = self.fn_ref.pre_forward(module, *args, **kwargs)
         return self.fn_ref.post_forward(module, self.fn_ref.forward(*args, **kwargs))

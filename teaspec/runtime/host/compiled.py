@@ -17,7 +17,8 @@ from torch._dynamo.decorators import skip
 
 REASON = (
     "TeaCache decides at each step whether the transformer's blocks run, so that there is no full graph of it. Compile "
-    "the blocks instead, transformer.compile_repeated_blocks(fullgraph=True), or the transformer without fullgraph=True"
+    "the blocks instead, transformer.compile_repeated_blocks(fullgraph=True), or the transformer without "
+    "fullgraph=True. To export it, take TeaCache off first: teaspec.disable(transformer)"
 )
 
 _compiler: ContextVar[Any] = ContextVar("teaspec_compiler", default=None)

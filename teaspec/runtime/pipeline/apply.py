@@ -8,9 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from teaspec.runtime.calibrations.registry import find_type
 from teaspec.runtime.host.chain import insert_innermost, remove, replaced_forward
-from teaspec.runtime.host.library import CacheMixin, forget_child_registries, unwrap_module
+from teaspec.runtime.host.library import CacheMixin, forget_child_registries
 from teaspec.runtime.host.rivals import find_rival, find_rival_hook
+from teaspec.runtime.host.wrappers import unwrapped
+from teaspec.runtime.pipeline.refusals import require_module, why_not
+from teaspec.runtime.pipeline.thresholds import refuse_preset, settle_threshold
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
 
@@ -23,7 +27,8 @@ def apply_teacache_hook(
     """Applies TeaCache to a transformer. Hooks that are already there stay, around it.
 
     Args:
-        module: The transformer, also one that `torch.compile` returned.
+        module: The transformer, also one that `torch.compile` returned or that a wrapper calls:
+            DistributedDataParallel, DataParallel with one device, peft's PeftModel.
         config: Settings; None takes the defaults, with everything found out from the module.
         extractor: Used for this module in place of the registered one; None takes the one that is registered for its
             class.
@@ -34,11 +39,10 @@ def apply_teacache_hook(
             config names another model's type or an unknown variant, or the forward was replaced on this module and the
             extractor is of another one.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch.nn.Module, found a {type(module).__qualname__}")
+    require_module(module)
     if config is not None and not isinstance(config, TeaCacheConfig):
         raise TypeError(f"config must be a TeaCacheConfig or None, found a {type(config).__qualname__}")
-    module = unwrap_module(module)
+    module = unwrapped(module)
     name = type(module).__name__
     if find_teacache_hook(module) is not None:
         raise ValueError(f"TeaCache is already applied to this {name}; call remove_teacache_hook first")
@@ -48,6 +52,10 @@ def apply_teacache_hook(
             f"this {name} already has a cache of diffusers, {rival}, and TeaCache on top would reuse what that one "
             f"reused; call disable_cache() first"
         )
+    if extractor is None and find_type(type(module)) is None and not (config is not None and config.is_type_given):
+        raise ValueError(f"TeaCache knows no transformer of class {name}: {why_not(module)}")
+    config = config or TeaCacheConfig()
+    refuse_preset(config)
     is_replaced = replaced_forward(module) is not None
     hook = TeaCacheHook(config, extractor)
     apply_hook(module, hook)
@@ -58,6 +66,7 @@ def apply_teacache_hook(
             f"class's own forward back (`del module.forward`), replace it on the class, or pass an extractor that was "
             f"compiled for this module (`compile_spec(spec, module)`)"
         )
+    hook.config = settle_threshold(config, hook.config, type(module), extractor)
 
 
 def _is_made_of(extractor: Any, module: nn.Module) -> bool:
@@ -75,7 +84,7 @@ def remove_teacache_hook(module: nn.Module) -> None:
     Raises:
         ValueError: If TeaCache is not applied to it.
     """
-    module = unwrap_module(module)
+    module = unwrapped(module)
     hook = find_teacache_hook(module)
     if hook is None:
         raise ValueError(f"TeaCache is not applied to this {type(module).__name__}; there is nothing to remove")
@@ -84,7 +93,7 @@ def remove_teacache_hook(module: nn.Module) -> None:
 
 def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
     """Returns the module's TeaCache hook, or None."""
-    registry = getattr(unwrap_module(module), "_diffusers_hook", None)
+    registry = getattr(unwrapped(module), "_diffusers_hook", None)
     return None if registry is None else registry.get_hook(TeaCacheHook._HOOK_NAME)
 
 

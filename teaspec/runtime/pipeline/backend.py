@@ -10,11 +10,11 @@ from weakref import WeakSet
 
 from torch import nn
 
-from teaspec.runtime.calibrations.registry import find_type, known_types
-from teaspec.runtime.naming import listed
+from teaspec.runtime.calibrations.registry import find_type
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
 from teaspec.runtime.pipeline.clock import PipelineClock
 from teaspec.runtime.pipeline.pipelines import hooked_modules, hooks_of, modules_of
+from teaspec.runtime.pipeline.refusals import refuse_obstacles, refuse_pipeline
 from teaspec.runtime.settings.config import DiffusionCacheConfig
 
 logger = logging.getLogger(__name__)
@@ -67,17 +67,15 @@ class TeaCacheBackend(CacheBackend):
             pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
 
         Raises:
-            ValueError: If the pipeline has no transformer with an extractor (the message lists what it has and what is
-                known), or a transformer refuses the hook (see `apply_teacache_hook`).
+            TypeError: If it can hold no transformer: None, a text, a class.
+            ValueError: If the pipeline has no transformer with an extractor (the message says what it has, and what to
+                do next), or a transformer refuses the hook (see `apply_teacache_hook`).
         """
         modules = modules_of(pipeline)
         denoisers = [module for module in modules.values() if find_type(type(module)) is not None]
+        refuse_obstacles(pipeline, modules)
         if not denoisers:
-            found = (f"{name} ({type(module).__name__})" for name, module in modules.items())
-            raise ValueError(
-                f"{type(pipeline).__name__} has no transformer that TeaCache knows. It has: {listed(found)}. "
-                f"Known: {listed(known_types())}"
-            )
+            raise refuse_pipeline(pipeline, modules)
         clock = None if isinstance(pipeline, nn.Module) else PipelineClock(pipeline)
         done: list[nn.Module] = []
         try:

@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 
 from teaspec.runtime.calibrations.registry import find_type
-from teaspec.runtime.host.library import unwrap_module
+from teaspec.runtime.host.wrappers import unwrapped
 from teaspec.runtime.pipeline.apply import find_teacache_hook
+from teaspec.runtime.pipeline.refusals import require_holder
 from teaspec.runtime.step.hook import TeaCacheHook
 
 
@@ -18,8 +19,12 @@ def modules_of(pipeline: Any) -> dict[str, nn.Module]:
 
     Args:
         pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
+
+    Raises:
+        TypeError: If it can hold none: a text, say.
     """
-    pipeline = unwrap_module(pipeline)
+    require_holder(pipeline)
+    pipeline = unwrapped(pipeline)
     if isinstance(pipeline, nn.Module) and (find_type(type(pipeline)) or find_teacache_hook(pipeline)):
         return {type(pipeline).__name__: pipeline}
     components = getattr(pipeline, "components", None)
@@ -28,7 +33,7 @@ def modules_of(pipeline: Any) -> dict[str, nn.Module]:
         components = {**vars(pipeline), **dict(getattr(pipeline, "_modules", {}))}
     found: dict[str, nn.Module] = {}
     for name, component in components.items():
-        module = unwrap_module(component)  # `torch.compile` puts a module around a module
+        module = unwrapped(component)
         if isinstance(module, nn.Module) and not any(module is other for other in found.values()):
             found[name] = module
     return found

@@ -51,9 +51,11 @@ def get_cache_backend(
 def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
     """Applies TeaCache to all transformers of a pipeline that have an extractor.
 
+    Without a threshold it takes one that is published for the variant in use, and says at level INFO which and why.
+
     Args:
         pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
-        **settings: Those of `DiffusionCacheConfig`: `rel_l1_thresh=0.25`.
+        **settings: Those of `DiffusionCacheConfig`: `rel_l1_thresh=0.25`, or `preset="fast"`.
 
     Returns:
         The backend, already enabled.
@@ -62,6 +64,9 @@ def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
         ValueError: If a setting is unknown or out of range, or there is no transformer that can be hooked (see
             `TeaCacheBackend.enable`).
     """
+    if all(settings.get(name) is None for name in ("rel_l1_thresh", "preset", "coefficients")):
+        settings = {**settings, "preset": "balanced"}
+        settings.pop("rel_l1_thresh", None)
     backend = TeaCacheBackend(settings)
     backend.enable(pipeline)
     return backend

@@ -12,9 +12,11 @@ import torch
 from teaspec.defaults import DOCUMENTED_TRANSFORMER_TYPE
 from teaspec.runtime.calibrations.calibration import Accumulate
 from teaspec.runtime.calibrations.registry import known_types
+from teaspec.runtime.calibrations.thresholds import Preset
 from teaspec.runtime.host.groups import is_group
-from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.runtime.naming import did_you_mean, nearest
 from teaspec.runtime.rules.steps import Guards
+from teaspec.runtime.settings.fields import find_unknown, names_the_nearest
 from teaspec.runtime.settings.values import (
     check,
     check_device,
@@ -41,18 +43,29 @@ class NotGiven(str):
     __slots__ = ()
 
 
+class NotGivenNumber(float):
+    """The same for a number."""
+
+    __slots__ = ()
+
+
+NO_THRESHOLD = NotGivenNumber(0.2)
 NO_TRANSFORMER_TYPE = NotGiven(DOCUMENTED_TRANSFORMER_TYPE)
 
 
+@names_the_nearest
 @dataclass
 class DiffusionCacheConfig:
     """Cache settings of a pipeline; they hold for each of its transformers.
 
     Attributes:
         rel_l1_thresh: Threshold of the accumulated distance; below it the cached residual is reused. Higher is faster
-            and less exact. What works depends on the model; specs list the published values.
+            and less exact. What works depends on the model: see `preset`.
         coefficients: Five coefficients of the polynomial that rescales the distance, highest degree first. None takes
             those of the variant.
+        preset: In place of a threshold, the published one of the variant whose speed-up is nearest to 1.3 (`quality`),
+            1.6 (`balanced`) or 2 (`fast`); the documented default where none is published. `teaspec.enable` takes
+            `balanced` where it is given neither.
         accumulate: `signed` adds rescaled distances as they are, `absolute` their magnitude. None takes the variant's
             own.
         variant: Which of the transformer type's calibrations is used: `base`, or the name of a variant. None lets the
@@ -84,11 +97,13 @@ class DiffusionCacheConfig:
 
     Raises:
         ValueError: If a value is out of range.
+        TypeError: If there is no such setting; the message has the nearest.
     """
 
-    rel_l1_thresh: float = 0.2
+    rel_l1_thresh: float = NO_THRESHOLD
     coefficients: list[float] | None = None
     _: KW_ONLY
+    preset: Preset | None = None
     accumulate: Accumulate | None = None
     variant: str | None = None
     warmup_steps: int | float | None = None
@@ -114,6 +129,7 @@ class DiffusionCacheConfig:
         check("rel_l1_thresh", self.rel_l1_thresh, above_zero, "a finite number above 0")
         if self.coefficients is not None:
             self.coefficients = checked_coefficients(self.coefficients)
+        self._check_preset()
         known = self.accumulate is None or self.accumulate in get_args(Accumulate)
         check("accumulate", self.accumulate, known, "'signed', 'absolute' or None")
         named = self.variant is None or (isinstance(self.variant, str) and self.variant != "")
@@ -143,6 +159,20 @@ class DiffusionCacheConfig:
         called = self.on_decision is None or callable(self.on_decision)
         check("on_decision", self.on_decision, called, "callable, or None")
 
+    def _check_preset(self) -> None:
+        known = self.preset is None or self.preset in get_args(Preset)
+        check("preset", self.preset, known, f"{', '.join(map(repr, get_args(Preset)))} or None")
+        if self.preset is not None and self.is_threshold_given:
+            raise ValueError(
+                f"preset={self.preset!r} stands for a threshold, and rel_l1_thresh={self.rel_l1_thresh:g} is another; "
+                f"give one of them"
+            )
+
+    @property
+    def is_threshold_given(self) -> bool:
+        """Whether the caller named the threshold."""
+        return not isinstance(self.rel_l1_thresh, NotGivenNumber)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copies all but the groups: they stand for running processes, and a copy is about the same ones."""
         memo.update({id(group): group for group in (self.process_group, self.cfg_group) if group is not None})
@@ -157,11 +187,9 @@ class DiffusionCacheConfig:
         Raises:
             ValueError: If a key is unknown or a value is out of range.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = [key for key in settings if key not in known]
-        if unknown:
-            hints = " ".join(f"unknown cache setting {key!r}{did_you_mean(str(key), known)}" for key in unknown)
-            raise ValueError(f"{hints} Known: {listed(known)}")
+        problem = find_unknown(settings, cls)
+        if problem is not None:
+            raise ValueError(problem)
         return cls(**settings)
 
     @property
@@ -174,6 +202,7 @@ class DiffusionCacheConfig:
         return TeaCacheConfig(**{field.name: getattr(self, field.name) for field in fields(DiffusionCacheConfig)})
 
 
+@names_the_nearest
 @dataclass
 class TeaCacheConfig(DiffusionCacheConfig):
     """Configuration of TeaCache for one transformer: what `DiffusionCacheConfig` has, and the transformer's type.
@@ -195,8 +224,8 @@ class TeaCacheConfig(DiffusionCacheConfig):
         if self.coefficients is None and self.is_type_given and self.transformer_type not in known_types():
             raise KeyError(
                 f"no coefficients for transformer type {self.transformer_type!r}"
-                f"{did_you_mean(self.transformer_type, known_types())} Give `coefficients`, or one of the known types: "
-                f"{listed(known_types())}"
+                f"{did_you_mean(self.transformer_type, known_types())} Give `coefficients`, or a known type. "
+                f"{nearest(self.transformer_type, known_types())}"
             )
 
     @property

@@ -202,6 +202,14 @@ _UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=_UNHURRIED)
 @given(data=st.data())
 def test_a_random_forward_is_cut_exactly(data: st.DataObject, folder: Path) -> None:
+    """Mutations, each with the kind that found it (how many forwards of that kind it took, drawn by seeds).
+
+    * note: `slice` does not ask `left_behind` (1).
+    * tail: `Extent._is_done_again` says False (6).
+    * anew: `_is_made_again` says False (5).
+    * loop: last: `_runs_block` knows loops alone (12).
+    * turn: function, both: `_traced` forgets the functions of the prelude (3).
+    """
     cut_exactly(data, folder)
 
 

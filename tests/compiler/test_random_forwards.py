@@ -209,6 +209,9 @@ def test_a_random_forward_is_cut_exactly(data: st.DataObject, folder: Path) -> N
     * anew: `_is_made_again` says False (5).
     * loop: last: `_runs_block` knows loops alone (12).
     * turn: function, both: `_traced` forgets the functions of the prelude (3).
+    * helper: `_display` and `_dict` take what they hold for one value (10).
+    * match: `_capture` takes what is matched for one value (14).
+    * loop: skip: `_leaves_loop` says False (7).
     """
     cut_exactly(data, folder)
 

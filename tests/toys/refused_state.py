@@ -396,3 +396,20 @@ class ChangedBesideTheStream(SingleModel):
             torch.relu_(condition)  # refused: changed beside
         hidden_states = self.norm_out(hidden_states, condition)
         return self.proj_out(hidden_states)
+
+
+@TOYS.refused("stale-value", marker="refused: captured before")
+class CapturedBefore(SingleModel):
+    """A name that was captured before the blocks is another one for what they change in place."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        match (hidden_states, temb):
+            case (_, condition):
+                pass
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            temb.mul_(0.5)  # refused: captured before
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)

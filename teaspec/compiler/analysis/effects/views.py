@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from teaspec.compiler.analysis.effects.operations import PLAIN_ATTRIBUTES, VIEWS
+from teaspec.compiler.analysis.syntax.captures import captures
 from teaspec.compiler.analysis.syntax.names import root_names, target_names
 from teaspec.compiler.analysis.syntax.parallel import parts_of
 from teaspec.compiler.analysis.syntax.walking import walk
@@ -17,7 +18,8 @@ Pairs = list[tuple[str, str]]
 def view_pairs(statements: Iterable[ast.stmt]) -> Pairs:
     """The pairs of names that statements plainly make views of each other.
 
-    `y = x`, `y = x[:, 1:]`, `y = x.view(...)`, `y = +x`, `y = x if c else z`, `for y in x`.
+    `y = x`, `y = x[:, 1:]`, `y = x.view(...)`, `y = +x`, `y = x if c else z`, `for y in x`,
+    `case y`.
     """
     return [pair for statement in statements for pair in _pairs(statement)]
 
@@ -30,6 +32,9 @@ def _pairs(statement: ast.stmt) -> tuple[tuple[str, str], ...]:
     bound = [(target, node.value) for node in assigned for target in node.targets]
     bound += [(node.target, node.iter) for node in nodes if isinstance(node, ast.For)]
     bound += [(n.target, n.value) for n in nodes if isinstance(n, (ast.AnnAssign, ast.NamedExpr)) and n.value]
+    captured = [(n, part) for node in nodes if isinstance(node, ast.Match) for case in node.cases
+                for n, part in captures(case.pattern, node.subject)]  # fmt: skip
+    bound += [(ast.Name(name, ast.Store()), part) for name, part in captured]
     return tuple((name, root) for target, value in bound for name in target_names(target) for root in _viewed(value))
 
 

@@ -144,3 +144,30 @@ def test_a_helper_in_unknown_syntax_may_do_anything() -> None:
     assert summary.random and summary.external
     assert summary.changes == {0, 1, "x", "y"}
     assert stores_in(helper)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "self.seen = x",
+        "self.seen[0] = x",
+        "self.seen.append(x)",
+        "self.seen.copy_(x)",
+        "held = self.seen; held[0] = x",
+        "held = self.seen; held.append(x)",
+        "held = self.seen; held += x",
+        "held = self.seen; held.copy_(x)",
+        "held = self.seen; other = held; other.append(x)",
+    ],
+)
+def test_what_a_method_changes_under_another_name_is_its_module_s(text: str) -> None:
+    """Red if names are not followed to the attribute, or one name far only (`_shared_with` in analysis/effects)."""
+    (method,) = ast.parse(f"def forward(self, x): {text}").body
+    assert isinstance(method, ast.FunctionDef)
+    assert stores_in(method)
+
+
+def test_what_a_method_makes_is_its_own() -> None:
+    (method,) = ast.parse("def forward(self, x): held = self.seen - x; held.mul_(2); return held").body
+    assert isinstance(method, ast.FunctionDef)
+    assert not stores_in(method)

@@ -168,6 +168,33 @@ class Remembering(nn.Linear):
         return nn.functional.linear(x, self.weight, self.bias)
 
 
+class Collecting(nn.Linear):
+    """Collects under another name what it was given, and computes with how much that is."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.given = []
+
+    def forward(self, x):
+        given = self.given
+        given.append(x.shape)
+        return nn.functional.linear(x / len(given), self.weight, self.bias)
+
+
+class Counting(nn.Linear):
+    """Counts its calls in a dict, under another name of another name."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.counts = {"calls": 0}
+
+    def forward(self, x):
+        counts = self.counts
+        mine = counts
+        mine["calls"] += 1
+        return nn.functional.linear(x / mine["calls"], self.weight, self.bias)
+
+
 class OfOneKind(Quantised):
     """The linear layer of the first norm is of a class; the others are torch's."""
 
@@ -194,3 +221,13 @@ class Toggles(OfOneKind):
 @TOYS.refused("norm-slice-has-effects")
 class Remembers(OfOneKind):
     kind = Remembering
+
+
+@TOYS.refused("norm-slice-has-effects")
+class Collects(OfOneKind):
+    kind = Collecting
+
+
+@TOYS.refused("norm-slice-has-effects")
+class Counts(OfOneKind):
+    kind = Counting

@@ -204,6 +204,7 @@ _UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 def test_a_random_forward_is_cut_exactly(data: st.DataObject, folder: Path) -> None:
     """Mutations, each with the kind that found it (how many forwards of that kind it took, drawn by seeds).
 
+    * through: `+x` and `x[...]` are taken for new objects (18).
     * note: `slice` does not ask `left_behind` (1).
     * tail: `Extent._is_done_again` says False (6).
     * anew: `_is_made_again` says False (5).

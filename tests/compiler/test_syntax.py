@@ -161,7 +161,7 @@ def test_a_helper_in_unknown_syntax_may_do_anything() -> None:
     ],
 )
 def test_what_a_method_changes_under_another_name_is_its_module_s(text: str) -> None:
-    """Red if names are not followed to the attribute, or one name far only (`_shared_with` in analysis/effects)."""
+    """Red if names are not followed to the attribute, or one name far only (`_plainly_attributes`)."""
     (method,) = ast.parse(f"def forward(self, x): {text}").body
     assert isinstance(method, ast.FunctionDef)
     assert stores_in(method)

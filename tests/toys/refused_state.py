@@ -413,3 +413,26 @@ class CapturedBefore(SingleModel):
             temb.mul_(0.5)  # refused: captured before
         hidden_states = self.norm_out(hidden_states, condition)
         return self.proj_out(hidden_states)
+
+
+def both(x, c):
+    return x, c
+
+
+@TOYS.refused("stale-value", marker="refused: changed under another name")
+class ChangedUnderAnotherName(SingleModel):
+    """The loop changes the condition in place, under a name that it was given by way of a tuple.
+
+    Red if only names are asked for that are plainly one object (`_changed_elsewhere` in analysis/cut/crossing.py).
+    """
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        pair = both(hidden_states, temb)
+        hidden_states, condition = pair
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            condition.mul_(0.5)  # refused: changed under another name
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 
 from teaspec.compiler.analysis.cut.again import Again, NotAgainError
 from teaspec.compiler.analysis.cut.block_state import BlockState
+from teaspec.compiler.analysis.effects.operations import FILLS
 from teaspec.compiler.analysis.effects.views import view_pairs, views_in
 from teaspec.compiler.analysis.flow.dataflow import Reader, definitely_assigned, parameter_names
 from teaspec.compiler.analysis.flow.origins import FIXED, Level, Origin
 from teaspec.compiler.analysis.flow.search import simple_statements
-from teaspec.compiler.analysis.flow.sharing import sharing
+from teaspec.compiler.analysis.flow.sharing import shared_outside_blocks, sharing
 from teaspec.compiler.analysis.flow.trace import Tracer
 from teaspec.compiler.analysis.flow.trace_values import State, ValueTracer, World
 from teaspec.compiler.analysis.syntax.rewrite import renamed
+from teaspec.compiler.analysis.syntax.walking import walk
 from teaspec.compiler.forms.paths import first_of
 from teaspec.compiler.forms.places import Attribute, Place, attributes_in, local_names
 from teaspec.compiler.forms.program import LiveValue
@@ -110,7 +112,7 @@ class _Crossing:
         self.behind = self._traced(cut.blocks)
         everything = [*cut.prelude, *cut.blocks, *cut.rest]
         streams = frozenset(name for name in (cut.hidden, cut.encoder) if name)
-        tracer = ValueTracer(self.world, self.reader.function.self_name, dict(self.behind))
+        self.tracer = tracer = ValueTracer(self.world, self.reader.function.self_name, dict(self.behind))
         self.aliases = sharing(self.reader, everything, streams, tracer)
         # What shares an object only behind the blocks is not changed with it by them.
         self.aliases_in_blocks = sharing(self.reader, [*cut.prelude, *cut.blocks], streams, tracer)
@@ -127,6 +129,9 @@ class _Crossing:
                 wanted.add(name)
             else:
                 live.add(name)
+        for name, statement in self._changed_elsewhere().items():
+            if name in read:
+                raise self._stale(name, "the blocks may change it in place under another name", statement)
         recomputed, needed = self.again.cut(self.cut.blocks, frozenset(wanted))
         left = self._left(recomputed, live)
         recomputed, saves = self._apart(recomputed, needed, live, read - wanted - live)
@@ -217,6 +222,17 @@ class _Crossing:
         submodules = {Attribute(first_of(path)) for path in self.reader.module.children}
         return (changes | attributes_in(self.bound)) - submodules
 
+    def _changed_elsewhere(self) -> dict[str, ast.stmt]:
+        """The names of the prelude whose objects a statement of the blocks may change, though nobody plainly sees it."""
+        around = shared_outside_blocks(self.reader, [*self.cut.prelude, *self.cut.blocks], self.tracer)
+        seen = self.bound | self.changed | self.arguments
+        return {
+            name: statement
+            for statement in simple_statements(self.cut.blocks)
+            for name in local_names(around.changed(self.reader.effects(statement).changes - _filled(statement)))
+            if name in self.assigned and name not in seen
+        }
+
     # What crosses, and what is run again
 
     def _live(self, live: set[str]) -> tuple[LiveValue, ...]:
@@ -286,6 +302,18 @@ class _Crossing:
 
 def _same(statement: ast.stmt, other: ast.stmt) -> bool:
     return statement.lineno == other.lineno and ast.dump(statement) == ast.dump(other)
+
+
+def _filled(statement: ast.stmt) -> set[str]:
+    """The containers that a statement puts something in or takes it out of: what they hold stays as it is."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    keyed = [target for target in targets if isinstance(target, ast.Subscript)]
+    found = [
+        one.value for one in keyed if isinstance(one.slice, ast.Constant) and isinstance(one.slice.value, str)
+    ]  # a key that is a text: of a dict
+    functions = [part.func for part in walk(statement) if isinstance(part, ast.Call)]
+    found += [one.value for one in functions if isinstance(one, ast.Attribute) and one.attr in FILLS]
+    return {one.id for one in found if isinstance(one, ast.Name)}
 
 
 def _of_call(origin: Origin) -> Origin:

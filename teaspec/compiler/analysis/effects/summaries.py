@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, reduce
 
 from teaspec.compiler.analysis.effects.calls import Known, Summaries, changed_by_call, draws_random, known_in
 from teaspec.compiler.analysis.effects.effects import Effects
 from teaspec.compiler.analysis.effects.settling import settles
 from teaspec.compiler.analysis.effects.statements import effects_of, unknown_syntax
-from teaspec.compiler.analysis.syntax.names import self_attribute
+from teaspec.compiler.analysis.effects.views import views_of
+from teaspec.compiler.analysis.syntax.names import self_attribute, target_names
 from teaspec.compiler.analysis.syntax.walking import walk, walked
 from teaspec.compiler.forms.called import Above, CalledName, Method, MethodName, Overridden
-from teaspec.compiler.forms.places import Attribute, Place, attributes_in
+from teaspec.compiler.forms.places import Attribute, attributes_in
 from teaspec.compiler.forms.summary import CallSummary
 
 
@@ -76,21 +77,12 @@ def _summary(node: ast.FunctionDef, is_method: bool, self_name: str, given: Know
 
 def _changed_attributes(node: ast.FunctionDef, effects: Effects, known: Summaries, self_name: str) -> set[Attribute]:
     """The attributes of the model whose objects a method changes in place, itself or under a name of its own."""
-    changed = attributes_in(_shared_with(effects.changes, effects))
+    changed = attributes_in(b for a, b in effects.aliases if a in effects.changes)
     for call in (part for part in walked(node) if isinstance(part, ast.Call)):
         if self_name in changed_by_call(call, known, self_name):
             named = (self_attribute(part, self_name) for part in walk(call) if isinstance(part, ast.expr))
             changed |= {attribute for attribute in named if attribute is not None}
     return changed
-
-
-def _shared_with(places: Iterable[Place], effects: Effects) -> set[Place]:
-    """The places that hold the objects that these hold, under whatever name."""
-    found, new = set[Place](), set(places)
-    while new:
-        found |= new
-        new = {b for pair in effects.aliases for a, b in (pair, pair[::-1]) if a in found} - found
-    return found
 
 
 # Both are asked for every submodule of every model, most of which are of a few classes.
@@ -117,7 +109,17 @@ def settles_in(node: ast.FunctionDef) -> bool:
 def _changes_in_place(node: ast.FunctionDef, effects: Effects, self_name: str) -> bool:
     calls = (part for part in walked(node) if isinstance(part, ast.Call))
     in_place = any(self_name in changed_by_call(call, {}, self_name) for call in calls)
-    return in_place or bool(attributes_in(_shared_with(effects.changes, effects)))
+    return in_place or not _plainly_attributes(node, self_name).isdisjoint(effects.changes)
+
+
+def _plainly_attributes(node: ast.FunctionDef, self_name: str) -> set[str]:
+    """The local names that plainly stand for what an attribute of the module holds, or for a part of it."""
+    assigned = [part for part in walked(node) if isinstance(part, (ast.Assign, ast.AnnAssign, ast.NamedExpr))]
+    bound = [(one.targets if isinstance(one, ast.Assign) else [one.target], one.value) for one in assigned]
+    names = {
+        name for targets, value in bound if _is_attribute(value, self_name) for t in targets for name in target_names(t)
+    }
+    return views_of(node.body, names)
 
 
 @lru_cache(maxsize=1024)

@@ -27,6 +27,24 @@ def sharing(reader: Reader, statements: Sequence[ast.stmt], streams: frozenset[s
     return Aliases([_shared(reader, node, streams, tracer) for node in nodes], reader.containers)
 
 
+def shared_outside_blocks(reader: Reader, statements: Sequence[ast.stmt], tracer: ValueTracer) -> Aliases:
+    """The names that may share an object by what stands around the calls of blocks.
+
+    Args:
+        reader: Reads effects in the forward.
+        statements: The statements of the forward.
+        tracer: Knows which names hold blocks.
+    """
+    nodes = [node for statement in statements for node in walk(statement) if isinstance(node, ast.stmt)]
+    around = [node for node in nodes if not (isinstance(node, (ast.Assign, ast.Expr)) and _calls_block(node, tracer))]
+    return Aliases([_shared(reader, node, frozenset(), tracer) for node in around], reader.containers)
+
+
+def _calls_block(node: ast.stmt, tracer: ValueTracer) -> bool:
+    calls = [part for part in walk(node) if isinstance(part, ast.Call)]
+    return any(tracer.value(part).block for call in calls for part in (call.func, *call.args))
+
+
 def _shared(reader: Reader, node: ast.stmt, streams: frozenset[str], tracer: ValueTracer) -> Effects:
     """What a statement makes share an object, those within it left out."""
     if isinstance(node, (ast.If, ast.While)):

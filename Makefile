@@ -37,7 +37,7 @@ models: $(STAMP) ## write docs/models.md and what `teaspec list` shows; SPECS="f
 digits: $(STAMP) ## train the model of the demo anew; half an hour on two idle cores
 	$(BIN)/python -m tools.digits
 
-drift: $(STAMP) ## check all specs with the oldest and the newest diffusers, too; DRIFT="--examples 5 0.41.0" for others
+drift: $(STAMP) ## check all specs with every supported diffusers and write docs/drift.md; DRIFT="--examples 5 0.41.0" for one
 	$(BIN)/python -m tools.drift $(DRIFT)
 
 docs: export NO_MKDOCS_2_WARNING ?= 1

@@ -131,7 +131,7 @@ def test_surroundings_are_put_back():
 def test_numbers_that_json_does_not_know():
     failed = PropertyResult("exact", "A claim.", False, 1, "message", None, float("nan"))
     still = Movement(None, None, {})
-    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), still, {}, (), (failed,), "source")
+    report = CheckReport("a", "b", (), CachedState((), ()), (), Flops(0, 0), still, {}, (), (), (failed,), "source")
     assert not report.passed
     data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert data["properties"][0]["max_abs_difference"] == "nan" and data["flops"]["ratio"] == "nan"

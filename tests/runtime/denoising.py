@@ -14,6 +14,7 @@ from diffusers.utils.torch_utils import unwrap_module
 
 import teaspec
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, compile_spec, load_spec
+from teaspec.runtime.host.library import cache_context
 from teaspec.runtime.pipeline.apply import find_teacache_hook
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -126,7 +127,7 @@ class Denoiser:
         if naming == "context":
             return self.model.cache_context(branch)
         if naming == "step":
-            return self.model.cache_context(branch, step_index=index, num_inference_steps=len(TIMESTEPS))
+            return cache_context(self.model, branch, step_index=index, num_inference_steps=len(TIMESTEPS))
         return teaspec.branch(branch) if naming == "branch" else nullcontext()
 
     def generate(self, seed: int, naming: str = "context") -> list[torch.Tensor]:

@@ -157,11 +157,11 @@ def test_cache_context_reaches_a_hook_that_came_after_the_first_generation() -> 
     with transformer.cache_context("warm-up"):
         pass
     registry = transformer._diffusers_hook
-    assert registry._child_registries_cache == []
+    assert getattr(registry, "_child_registries_cache", []) == []  # up to diffusers 0.37 there is no such list
     apply_teacache_hook(transformer)
-    assert registry._child_registries_cache is None
+    assert getattr(registry, "_child_registries_cache", None) is None
     with transformer.cache_context("cond"):
         assert find_teacache_hook(transformer).state_manager.context.name == "cond"
-    assert registry._child_registries_cache == []
+    assert getattr(registry, "_child_registries_cache", []) == []
     remove_teacache_hook(transformer)
     assert "_diffusers_hook" not in vars(transformer)

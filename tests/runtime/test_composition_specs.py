@@ -11,7 +11,6 @@ import accelerate
 import pytest
 import torch
 from diffusers.hooks import apply_group_offloading
-from diffusers.hooks.hooks import CacheContext
 from torch import nn
 
 from teaspec import TeaCacheConfig, apply_teacache_hook, compile_spec, load_spec
@@ -21,6 +20,7 @@ from teaspec.proof.hooked import Unidentified
 from teaspec.proof.inputs import Example
 from teaspec.proof.run import surroundings
 from teaspec.proof.subject import Subject
+from teaspec.runtime.host.library import CacheContext
 from teaspec.runtime.pipeline.apply import find_teacache_hook
 from tests.runtime.denoising import SPECS
 

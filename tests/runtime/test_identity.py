@@ -15,6 +15,7 @@ import torch
 
 import teaspec
 from teaspec import TeaCacheHook
+from teaspec.runtime.host.library import cache_context
 from tests.runtime.driving import choices, hooked, latents, reasons, signal
 from tests.runtime.models import SingleStream, extract_single
 
@@ -125,7 +126,7 @@ def test_where_the_pipeline_counts_its_steps_another_prompt_is_another_branch_al
     """
     module, hook = subject(warmup_steps=2)
     for index in range(6):
-        with module.cache_context("cond", step_index=index, num_inference_steps=6):
+        with cache_context(module, "cond", step_index=index, num_inference_steps=6):
             call(module, 9.0 - index, prompt=text(index // 3))
     expected = ["first call", "warm-up", "distance", "other conditioning", "distance", "last step"]
     assert reasons(hook) == expected

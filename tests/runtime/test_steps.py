@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from teaspec import TeaCacheBackend
+from teaspec.runtime.host.library import cache_context
 from teaspec.runtime.rules.steps import Place, forced
 from teaspec.runtime.settings.config import TeaCacheConfig
 from tests.runtime.driving import choices, hooked, latents, reasons, signal, snapshot
@@ -88,7 +89,7 @@ def test_each_branch_counts_its_own_steps() -> None:
 def test_the_pipeline_may_tell_step_and_number() -> None:
     module, hook = hooked(**ALWAYS, num_inference_steps=100)
     for index in (5, 6, 7):  # a model that serves the second part of a generation
-        with module.cache_context("cond", step_index=index, num_inference_steps=8):
+        with cache_context(module, "cond", step_index=index, num_inference_steps=8):
             module(latents(), signal(1.0), 100.0 - index)
     assert reasons(hook) == ["first call", "distance", "last step"]
 

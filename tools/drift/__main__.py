@@ -1,7 +1,8 @@
 """What moves with another diffusers: `python -m tools.drift [--examples N] [VERSION...]`, or `make drift`.
 
 Checks all specs with each supported minor version of diffusers, proves a cached pipeline there, and writes the table
-of docs/drift.md. The environments differ in the version of diffusers alone; `--here` takes the one that it runs in.
+of docs/drift.md; with versions named, or `--here` for the environment that it runs in, it only prints. The
+environments differ in the version of diffusers alone.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ def main() -> None:
     parser.add_argument("--here", action="store_true", help="look into this environment alone, as it is")
     parser.add_argument("--examples", type=int, default=20, help="calls drawn for each property (default 20)")
     parser.add_argument("--folder", type=Path, help="keep the installed versions and what was seen there, and go on")
-    parser.add_argument("--no-page", action="store_true", help="leave docs/drift.md as it is")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="teaspec-drift-") as scratch:
         folder: Path = options.folder or Path(scratch)
@@ -46,7 +46,7 @@ def main() -> None:
         _say(f"diffusers {one.diffusers}: {one.count(PASSES)} of {len(one.specs) - one.count(ABSENT)} pass")
         for line in compare(newest, one) if one is not newest else ():
             _say(f"  {line}")
-    if not options.no_page:
+    if not (options.here or options.versions):  # the page shows all versions or none
         today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
         command = f"python -m tools.drift --examples {options.examples}"
         PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), seen, today, command), encoding="utf-8")

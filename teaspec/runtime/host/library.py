@@ -102,6 +102,8 @@ def forget_child_registries(module: nn.Module) -> None:
     registry: Any = getattr(module, "_diffusers_hook", None)
     if hasattr(registry, "invalidate_child_registries_cache"):
         registry.invalidate_child_registries_cache()
+    elif hasattr(registry, "_child_registries_cache"):  # the list came before the way to forget it
+        registry._child_registries_cache = None
 
 
 def split_sequence(tensor: Any, axis: int, config: Any) -> Any:

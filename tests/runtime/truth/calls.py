@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 import teaspec
+from teaspec.runtime.host.library import cache_context
 from tests.runtime.truth.plans import KEYS, Generation, Pass, Rows
 from tests.runtime.truth.toy import WIDTH, BrokenError, Toy
 from tests.runtime.truth.world import User, World
@@ -62,7 +63,7 @@ def named(world: World, module: Toy, plan: Generation, place: Place) -> Any:
     if plan.naming == "branch" or not world.story.mixed:
         return teaspec.branch(place.of.called)
     numbers = {"step_index": place.index, "num_inference_steps": plan.steps} if plan.naming == "index" else {}
-    return module.cache_context(place.of.called, **numbers)  # type: ignore[attr-defined]
+    return cache_context(module, place.of.called, **numbers)
 
 
 def call(

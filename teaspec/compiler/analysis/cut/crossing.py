@@ -223,7 +223,7 @@ class _Crossing:
         return (changes | attributes_in(self.bound)) - submodules
 
     def _changed_elsewhere(self) -> dict[str, ast.stmt]:
-        """The names of the prelude whose objects a statement of the blocks may change, though nobody plainly sees it."""
+        """The names of the prelude whose objects a statement of the blocks may change, which nobody plainly sees."""
         around = shared_outside_blocks(self.reader, [*self.cut.prelude, *self.cut.blocks], self.tracer)
         seen = self.bound | self.changed | self.arguments
         return {

@@ -168,3 +168,24 @@ def test_in_vllm_omni_itself() -> None:
         for call in flux_calls():
             assert torch.equal(model(**call, return_dict=False)[0], driver(plain, **call, return_dict=False)[0])
     assert set(driver.choices) == {"compute", "reuse"}
+
+
+def test_what_vllm_omni_hooks_wrap_is_cut() -> None:
+    """Red when `served_forward` is not handed to the compiler, which then refuses a forward that an object replaces."""
+
+    class Wrapped:
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise AssertionError("the extractor must not run the hook again")
+
+    plain, model = denoising.flux(), denoising.flux()
+    for module in (model, model.transformer_blocks[0]):  # blocks have hooks, too: of offloading
+        module._omni_original_forward = module.forward
+        module.forward = Wrapped()
+    model.transformer_blocks[0].forward = model.transformer_blocks[0]._omni_original_forward
+    call = flux_calls()[0]
+    extractor = omni(get_extractor("FluxTransformer2DModel"))
+    with torch.no_grad():
+        context = extractor(model, **call, return_dict=False)
+        found = context.postprocess(context.run_transformer_blocks()[0])
+        assert torch.equal(found[0], plain(**call, return_dict=False)[0])
+    assert extractor.serves(model)

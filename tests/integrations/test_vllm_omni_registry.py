@@ -214,10 +214,13 @@ def test_wrappers_by_subclassing_are_served() -> None:
 
 
 def test_specs_of_its_own_classes_come_before_those_of_diffusers() -> None:
-    """Red when `_own` comes first in `spec_types`, or not at all in `find_extractor`."""
+    """Red when `_own` comes first in `spec_types`, not at all in `find_extractor`, or for every module there."""
     own = spec_types()["ZImageTransformer2DModel"]
     assert own.spec.model.startswith("vllm_omni.")
-    assert find_extractor(type("ZImageTransformer2DModel", (nn.Module,), {})) is own
+    cls = type("ZImageTransformer2DModel", (nn.Module,), {})
+    assert find_extractor(cls).spec.model.startswith("diffusers.")
+    cls.__module__ = "vllm_omni.diffusion.models.z_image.z_image_transformer"
+    assert find_extractor(cls) is own
 
 
 def test_a_survey_leaves_out_what_is_no_python(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _leave_out(probe: Plain, cls: type[nn.Module], left_out: list[str]) -> None:
     for key, function in (("config", cls.__init__), ("inputs", cls.forward), ("untried", cls.forward)):
         if key == "config" and _CONFIG in inspect.signature(function).parameters:
             continue
-        takes = _taken(function)
+        takes = _taken(function, hands_on=key == "config")
         values: Plain = probe.get(key, {})
         absent = [name for name in values if not takes(name.removesuffix("?"))]
         if absent:
@@ -121,16 +121,15 @@ def _is_optional(name: str, value: object) -> bool:
     return name.endswith("?") or value == {"absent": True}
 
 
-def _taken(function: Callable[..., Any]) -> Callable[[str], bool]:
+def _taken(function: Callable[..., Any], *, hands_on: bool = False) -> Callable[[str], bool]:
     """Whether a function has a place for an argument of a name.
 
-    What it takes among `**kwargs` it ignores, unless it hands everything on, as wrappers do (`*args, **kwargs`).
+    What it takes among `**kwargs` it ignores, unless it hands everything on, as constructors of subclasses do, and
+    wrappers (`*args, **kwargs`).
     """
     parameters = inspect.signature(function).parameters.values()
-    if {parameter.kind for parameter in parameters} >= {
-        inspect.Parameter.VAR_POSITIONAL,
-        inspect.Parameter.VAR_KEYWORD,
-    }:
+    kinds = {parameter.kind for parameter in parameters}
+    if inspect.Parameter.VAR_KEYWORD in kinds and (hands_on or inspect.Parameter.VAR_POSITIONAL in kinds):
         return lambda _name: True
     names = {parameter.name for parameter in parameters}
     return names.__contains__

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from teaspec.catalog.extractor import SpecExtractor
 from teaspec.runtime.calibrations.registry import Extractor
 from teaspec.runtime.contract.arguments import ArgumentFinder
 from teaspec.runtime.contract.bypass import Bypass
@@ -19,6 +20,16 @@ from teaspec.runtime.contract.streams import ENCODER, find_live, streams_of
 from teaspec.runtime.naming import listed
 
 logger = logging.getLogger(__name__)
+
+
+def served_forward(module: nn.Module) -> Any:
+    """Returns the forward that somebody set on a module in place of its class's, or None.
+
+    vLLM-Omni's hooks set one, too, on transformers and on blocks; what they wrap is what counts.
+    """
+    forward = vars(module).get("_omni_original_forward", vars(module).get("forward"))
+    method, owner = getattr(forward, "__func__", None), getattr(forward, "__self__", None)
+    return None if method is type(module).forward and owner is module else forward
 
 
 class UnfitError(RuntimeError):
@@ -30,12 +41,18 @@ class _Cut:
 
     def __init__(self, extractor: Any, module: nn.Module) -> None:
         self.rules = tuple(map(Bypass.parse, getattr(extractor, "bypass", ())))
-        compiled_for = getattr(extractor, "compiled_for", None)
-        self.extract: Extractor = extractor if compiled_for is None else compiled_for(module)
+        self.extract: Extractor = _compiled(extractor, module)
         self._arguments = ArgumentFinder.of(type(module).forward.__get__(module))
 
     def goes_past(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         return any(rule.holds_for(self._arguments.find(rule.argument, args, kwargs)) for rule in self.rules)
+
+
+def _compiled(extractor: Any, module: nn.Module) -> Extractor:
+    if isinstance(extractor, SpecExtractor):
+        return extractor.compiled_for(module, replaced=served_forward)
+    compiled_for = getattr(extractor, "compiled_for", None)
+    return extractor if compiled_for is None else compiled_for(module)
 
 
 class OmniExtractor:
@@ -106,6 +123,10 @@ class OmniExtractor:
             )
             return self._displaced_context(module, args, kwargs)
         return self._cached(found)
+
+    def serves(self, module: nn.Module) -> bool:
+        """Whether the calls of a module were cut as a spec says; not so where the displaced extractor cuts them."""
+        return self._cuts.get(module) is not None
 
     def _cut_for(self, module: nn.Module) -> _Cut | None:
         """What cuts the calls of a module; None where the displaced extractor does."""

@@ -10,6 +10,7 @@ from teaspec.catalog.shipped import class_names, shipped_folder
 from teaspec.runtime.calibrations.registry import Extractor, get_extractor, known_types
 
 _FOLDER = "vllm_omni"
+"""Of its specs; and the package that their classes come from."""
 
 
 def spec_types() -> dict[str, Extractor]:
@@ -22,7 +23,7 @@ def find_extractor(cls: type) -> Extractor | None:
     """The extractor of the first name along a class's MRO that has one, so that wrappers by subclassing are served."""
     known = set(known_types())
     for base in cls.__mro__:
-        if base.__name__ in _own():
+        if base.__name__ in _own() and base.__module__.startswith(f"{_FOLDER}."):
             return _own()[base.__name__]
         if base.__name__ in known:
             return get_extractor(base.__name__)

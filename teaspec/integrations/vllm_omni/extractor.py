@@ -52,7 +52,8 @@ def _compiled(extractor: Any, module: nn.Module) -> Extractor:
     if isinstance(extractor, SpecExtractor):
         return extractor.compiled_for(module, replaced=served_forward)
     compiled_for = getattr(extractor, "compiled_for", None)
-    return extractor if compiled_for is None else compiled_for(module)
+    compiled: Extractor = extractor if compiled_for is None else compiled_for(module)
+    return compiled
 
 
 class OmniExtractor:

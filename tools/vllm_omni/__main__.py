@@ -7,21 +7,17 @@ packages, and runs every class there, with `stand_ins` for what needs a GPU. `--
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tools.elsewhere.fetch import installed, unpacked
 from tools.elsewhere.outcome import Outcome
 from tools.elsewhere.page import write_table
+from tools.elsewhere.scratch import outcomes_of
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ("vllm-omni==0.30.0", "vllm==0.30.0", "diffusers==0.40.0")
-_START = "from tools.vllm_omni.on_import import watch\n\nwatch()\n"
 
 
 def main() -> None:
@@ -48,17 +44,8 @@ def prove(folder: Path, names: list[str]) -> list[Outcome]:
         folder: Where its packages are kept.
         names: Which; all where there are none.
     """
-    packages = (unpacked(WHEELS, folder), installed(Path(__file__).with_name("requirements.txt"), folder))
-    with tempfile.TemporaryDirectory(prefix="teaspec-vllm-omni-") as scratch:
-        start, output = Path(scratch) / "start", Path(scratch) / "outcomes.json"
-        start.mkdir()
-        (start / "sitecustomize.py").write_text(_START, encoding="utf-8")
-        path = os.pathsep.join(map(str, (start, ROOT, packages[1], packages[0])))
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        command = [sys.executable, "-m", "tools.vllm_omni.worker", str(output), *names]
-        subprocess.run(command, cwd=scratch, env=environment, check=True)
-        found = json.loads(output.read_text(encoding="utf-8"))
-    return [Outcome(**{**one, "left_out": tuple(one["left_out"]), "changed": tuple(one["changed"])}) for one in found]
+    packages = (installed(Path(__file__).with_name("requirements.txt"), folder), unpacked(WHEELS, folder))
+    return outcomes_of("tools.vllm_omni.worker", "tools.vllm_omni.on_import", packages, names)
 
 
 if __name__ == "__main__":

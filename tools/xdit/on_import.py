@@ -11,6 +11,7 @@ from types import ModuleType
 
 _PACKAGE = "xfuser"
 
+
 def watch() -> None:
     """Looks for imports of xDiT from now on."""
     sys.meta_path.insert(0, _Finder())

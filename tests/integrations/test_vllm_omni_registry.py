@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from teaspec import CacheContext
+from teaspec.catalog import shipped_folder
+from teaspec.compiler import load_spec
 from teaspec.integrations import vllm_omni
 from teaspec.integrations.vllm_omni.classes import survey
 from teaspec.integrations.vllm_omni.specs import find_extractor, spec_types
@@ -233,3 +235,12 @@ def test_the_package_above_is_no_vllm_omni() -> None:
     """The fixture must leave nothing behind."""
     module: ModuleType | None = sys.modules.get("vllm_omni")
     assert module is None or not hasattr(module, "diffusion") or "vllm_omni.diffusion.models.some" not in sys.modules
+
+
+@pytest.mark.parametrize("path", sorted(shipped_folder().glob("vllm_omni/*.yaml")), ids=lambda path: path.stem)
+def test_specs_of_its_own_classes_are_for_them(path: Path) -> None:
+    """Their proof needs vLLM-Omni (`make vllm-omni`); that they can be read, and are about its classes, does not."""
+    spec = load_spec(path)
+    assert spec.model.startswith("vllm_omni.diffusion.models.")
+    assert spec.probe.inputs
+    assert spec_types()[spec.class_name].path == path

@@ -32,6 +32,10 @@ def main() -> None:
             sys.stdout.write(f"{outcome.verdict:8} {outcome.served:8} {outcome.model}\n")
             sys.stdout.flush()
             outcomes.append(asdict(outcome))
+    if not names:
+        from tools.vllm_omni.adapter import require_cached
+
+        sys.stdout.write(f"passes   the diffusers backend: {require_cached()}\n")
     output.write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
 
 

@@ -11,11 +11,11 @@ INPUTS := pyproject.toml constraints.txt
 # The stamp is named after the content, not the time, so that a checkout or a touch does not install anything anew.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat $(INPUTS) | cksum))
 
-.PHONY: help install demo test check models digits drift docs dist lint thorough clean
+.PHONY: help install demo test check models digits drift vllm-omni docs dist lint thorough clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 install: $(STAMP) ## set up .venv; every other target does it by itself
 
@@ -39,6 +39,9 @@ digits: $(STAMP) ## train the model of the demo anew; half an hour on two idle c
 
 drift: $(STAMP) ## check all specs with every supported diffusers and write docs/drift.md; DRIFT="--examples 5 0.41.0" for one
 	$(BIN)/python -m tools.drift $(DRIFT)
+
+vllm-omni: $(STAMP) ## prove vLLM-Omni's own classes and write the table of docs/vllm-omni.md; it fetches 330 MB
+	$(BIN)/python -m tools.vllm_omni --write
 
 docs: export NO_MKDOCS_2_WARNING ?= 1
 

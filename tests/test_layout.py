@@ -199,5 +199,5 @@ def test_specs_hold_no_code(path):
 
 
 def test_specs_are_all_that_lies_beside_the_schema():
-    others = [path.name for path in (ROOT / "specs").iterdir() if path.suffix != ".yaml"]
+    others = [path.name for path in (ROOT / "specs").rglob("*") if path.is_file() and path.suffix != ".yaml"]
     assert all(name.endswith(".json") for name in others)

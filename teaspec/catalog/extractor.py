@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from teaspec.compiler import CompiledExtractor, Spec
+    from teaspec.compiler.forms.functions import FindReplaced
     from teaspec.compiler.forms.spec import CheckpointFacts
     from teaspec.runtime.contract.context import CacheContext, Finished
 
@@ -61,7 +62,9 @@ class SpecExtractor:
         """Which arguments send a call past the cache, as the spec writes it."""
         return tuple(self.spec.bypass)
 
-    def compiled_for(self, module: torch.nn.Module, variant: str | None = None) -> CompiledExtractor:
+    def compiled_for(
+        self, module: torch.nn.Module, variant: str | None = None, replaced: FindReplaced | None = None
+    ) -> CompiledExtractor:
         """The compiled extractor for a module: one for each class, block structure and signal, and for each forward.
 
         A forward that was set on the module in place of its class's is what is cut.
@@ -69,6 +72,8 @@ class SpecExtractor:
         Args:
             module: An instance of the spec's model.
             variant: A variant of the spec, whose signal decides; None takes the spec's own.
+            replaced: Gives the forward that was set on a module in place of its class's, where hooks of another library
+                than diffusers may wrap it.
 
         Raises:
             SpecError: The spec does not fit the module.
@@ -77,7 +82,7 @@ class SpecExtractor:
         from teaspec.runtime.host.chain import replaced_forward
 
         spec = self.spec if variant is None else self.spec.for_variant(variant)
-        return compile_spec(spec, module, replaced=replaced_forward)
+        return compile_spec(spec, module, replaced=replaced or replaced_forward)
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the module's forward.

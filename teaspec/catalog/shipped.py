@@ -29,16 +29,24 @@ def shipped_specs() -> list[Path]:
     return sorted(shipped_folder().glob("*.yaml"))
 
 
+def class_names(path: Path) -> list[str]:
+    """The class names that a spec is for: that of its model, and its aliases. None where it names no model.
+
+    Reads the text alone: parsing every spec would make `import teaspec` slow.
+    """
+    text = path.read_text(encoding="utf-8")
+    model = _MODEL.search(text)
+    if model is None:
+        return []
+    names = [model[1].replace(":", ".").rpartition(".")[2]]
+    for aliases in _ALIASES.finditer(text):
+        names += _NAME.findall(_COMMENT.sub("", aliases[1]))
+    return names
+
+
 def register_shipped_specs() -> None:
     """Register an extractor for every shipped spec, under its class name and its aliases."""
     for path in shipped_specs():
-        text = path.read_text(encoding="utf-8")
-        model = _MODEL.search(text)
-        if model is None:
-            continue
-        names = [model[1].replace(":", ".").rpartition(".")[2]]
-        for aliases in _ALIASES.finditer(text):
-            names += _NAME.findall(_COMMENT.sub("", aliases[1]))
         extractor = SpecExtractor(path)
-        for name in names:
+        for name in class_names(path):
             add_extractor(name, extractor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,8 @@ def check_spec(
 def _require_variants(subject: Subject) -> None:
     """Refuses variants whose signal is nowhere, and a `match` that could never fit."""
     spec, module = subject.spec, subject.module(subject.largest)
-    findings = check_config_keys(spec, dict(getattr(module, "config", {})))
+    config = getattr(module, "config", None)  # outside diffusers anything may be called so
+    findings = check_config_keys(spec, dict(config) if isinstance(config, Mapping) else {})
     if mistakes := [finding.diagnose(spec.document) for finding in findings]:
         raise SpecError(mistakes)
     for variant in spec.teacache.variants:

@@ -78,8 +78,9 @@ class Subject:
         self._uncached: dict[Hashable, Uncached] = {}
 
     def strategy(self) -> SearchStrategy[Example]:
-        """Strategy of calls."""
-        return examples(self.alternatives, self.parameters)
+        """Strategy of calls; `return_dict`, which no probe writes, is drawn unless the spec says why not."""
+        untried = {"return_dict"} & set(self.spec.probe.untried)
+        return examples(self.alternatives, {name: one for name, one in self.parameters.items() if name not in untried})
 
     def module(self, example: Example) -> nn.Module:
         """The module that the example calls, the same for all examples of its case and dtype."""

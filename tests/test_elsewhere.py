@@ -1,0 +1,102 @@
+"""Shipped specs, written for classes of other packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+from teaspec.compiler import load_spec
+from tools.elsewhere.outcome import Outcome
+from tools.elsewhere.page import write_table
+from tools.elsewhere.translate import translate
+
+SPECS = Path(__file__).parents[1] / "specs"
+
+
+class Fewer(nn.Module):
+    def __init__(self, in_channels: int, num_layers: int) -> None: ...
+
+    def forward(self, hidden_states: Any, timestep: Any, encoder_hidden_states: Any) -> None: ...
+
+
+class Wrapper(nn.Module):
+    def __init__(self, **kwargs: Any) -> None: ...
+
+    def forward(self, *args: Any, **kwargs: Any) -> None: ...
+
+
+class Ignoring(nn.Module):
+    def forward(self, hidden_states: Any, **kwargs: Any) -> None: ...
+
+
+def translated(cls: type[nn.Module], tmp_path: Path, probe: Any = None, spec: str = "flux") -> Any:
+    translation = translate(SPECS / f"{spec}.yaml", f"there:{cls.__name__}", cls, probe)
+    file = tmp_path / "spec.yaml"
+    file.write_text(translation.text, encoding="utf-8")
+    return load_spec(file), translation
+
+
+def test_what_a_class_does_not_take_is_left_out_and_said(tmp_path: Path) -> None:
+    """Red when `varying` and `carried` stay as they are, or nothing is said."""
+    spec, translation = translated(Fewer, tmp_path)
+    assert spec.model == "there:Fewer"
+    assert spec.varying == ("hidden_states",)
+    assert spec.blocks.carried == ()
+    assert set(spec.probe.inputs) == {"hidden_states", "timestep", "encoder_hidden_states"}
+    assert {"`img_ids`", "`controlnet_block_samples`"} <= set(translation.left_out)
+
+
+def test_landmarks_stay(tmp_path: Path) -> None:
+    spec, _ = translated(Fewer, tmp_path)
+    shipped = load_spec(SPECS / "flux.yaml")
+    assert (spec.embed, spec.norm, spec.blocks.loops, spec.head) == (
+        shipped.embed,
+        shipped.norm,
+        shipped.blocks.loops,
+        shipped.head,
+    )
+
+
+def test_a_wrapper_takes_everything(tmp_path: Path) -> None:
+    """Red when `**kwargs` never count."""
+    spec, translation = translated(Wrapper, tmp_path)
+    assert translation.left_out == ()
+    assert spec.varying == load_spec(SPECS / "flux.yaml").varying
+
+
+def test_what_only_vanishes_among_keywords_is_left_out(tmp_path: Path) -> None:
+    """Red when `**kwargs` alone count as taking an argument."""
+    spec, _ = translated(Ignoring, tmp_path)
+    assert set(spec.probe.inputs) == {"hidden_states"}
+
+
+def test_a_probe_can_be_changed(tmp_path: Path) -> None:
+    spec, translation = translated(Wrapper, tmp_path, {"config": {"in_channels": 5}, "dtype": "bfloat16"})
+    assert spec.probe.config["in_channels"] == 5
+    assert spec.probe.config["num_layers"] == load_spec(SPECS / "flux.yaml").probe.config["num_layers"]
+    assert spec.probe.dtype == "bfloat16"
+    assert translation.changed == ("config", "dtype")
+
+
+def test_a_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    """Red when the comments are not kept, so that a second run finds no place."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- x -->\n<!-- /x -->\nafter\n", encoding="utf-8")
+    outcome = Outcome("a.b:Model", "flux.yaml", "passes", "passes", ("`guidance`",), reused=0.25)
+    for head in ("first", "second"):
+        write_table(page, "x", head, [outcome])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- x -->\nsecond\n")
+    assert text.endswith("<!-- /x -->\nafter\n")
+    assert "first" not in text
+    assert "| Model (b) | flux.yaml | passes | passes | 25.0% | `guidance` |" in text
+
+
+def test_a_page_without_a_place_is_an_error(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing", encoding="utf-8")
+    with pytest.raises(ValueError, match="no place for the table"):
+        write_table(page, "x", "head", [])

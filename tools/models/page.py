@@ -8,7 +8,7 @@ from teaspec.models.facts import Cost, ModelFacts, Table
 
 
 def page(table: Table, exceptions: Mapping[str, str]) -> str:
-    """The page as Markdown.
+    """Writes docs/models.md: the table first, then how it was counted and what cannot be.
 
     Args:
         table: The facts.

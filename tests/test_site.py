@@ -111,7 +111,7 @@ def test_no_table_scrolls_sideways_on_a_laptop(site, browser, name):
 
 @pytest.mark.parametrize("width", [420, 1300])
 def test_the_front_door_fits_and_shows_both_pictures(site, browser, width):
-    """Seen red: pictures of a fixed width; one that is not there."""
+    """Seen red: two columns of a fixed width."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto((site / "index.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width

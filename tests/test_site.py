@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -61,8 +62,8 @@ def test_every_page_is_there_and_can_be_reached(site):
 
 
 def test_pages_are_named_by_their_titles(site):
-    text = (site / "index.html").read_text(encoding="utf-8")
-    assert '<a href="how-it-works.html">How it works</a>' in text and ".md</a>" not in text
+    text = (site / "how-it-works.html").read_text(encoding="utf-8")
+    assert '<a href="diagnostics.html">Diagnostics</a>' in text and ".md</a>" not in text
 
 
 def test_specs_are_pages_that_the_models_lead_to(site):
@@ -80,6 +81,43 @@ def test_nothing_comes_from_elsewhere(site):
     assert loaded and [load for load in loaded if "//" in load and not load.startswith("data:")] == []
     styles = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
     assert styles and not any(re.search(r"@import|url\(\s*[\"']?(https?:)?//", style) for style in styles)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `test`)")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+WIDE_AS_ITS_FRAME = """() => [...document.querySelectorAll('.md-typeset__scrollwrap')]
+    .map(frame => frame.scrollWidth - frame.clientWidth)"""
+
+
+@pytest.mark.parametrize("name", ["index", "models", "serving"])
+def test_no_table_scrolls_sideways_on_a_laptop(site, browser, name):
+    """Seen red: the table of models with a column for the spec and one for what is carried, beside its headings."""
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto((site / f"{name}.html").as_uri())
+    beyond = page.evaluate(WIDE_AS_ITS_FRAME)
+    page.close()
+    assert beyond and max(beyond) <= 0
+
+
+@pytest.mark.parametrize("width", [420, 1300])
+def test_the_front_door_fits_and_shows_both_pictures(site, browser, width):
+    """Seen red: two columns of a fixed width."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto((site / "index.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    widths = page.evaluate("[...document.querySelectorAll('.pictures img')].map(one => [one.naturalWidth, one.width])")
+    page.close()
+    assert len(widths) == 2 and all(natural > 0 and 300 < shown <= width for natural, shown in widths)
 
 
 @pytest.fixture

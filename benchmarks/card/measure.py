@@ -63,7 +63,7 @@ def measure(
     compile_blocks: Callable[[Any], Any] | None = None,
     recipes: tuple[Recipe, ...] = RECIPES,
 ) -> Table:
-    """Measures one transformer.
+    """Times every way to cache one transformer, round by round in turn, until the budget is spent.
 
     Args:
         built: The transformer.

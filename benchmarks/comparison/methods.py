@@ -37,7 +37,7 @@ DB_THRESHOLDS = (0.1, 0.15, 0.2, 0.3, 0.4)
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """A cache.
+    """A training-free cache, and the one setting by which it trades likeness for speed.
 
     Attributes:
         name: What it is called in tables and plots.

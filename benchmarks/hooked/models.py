@@ -18,7 +18,7 @@ Call = dict[str, Any]
 
 @dataclass(frozen=True)
 class Size:
-    """What grows.
+    """How large a model is built, along the three ways in which the hook's cost could grow.
 
     Attributes:
         side: Image tokens are its square; of a video there are five frames of a quarter as many.
@@ -58,7 +58,7 @@ def flux(size: Size) -> tuple[torch.nn.Module, list[Call]]:
 
 
 def wan(size: Size) -> tuple[torch.nn.Module, list[Call]]:
-    """Likewise."""
+    """Returns a Wan of that size and the arguments of each of its steps, like `flux`."""
     model = WanTransformer3DModel(
         num_attention_heads=HEADS,
         attention_head_dim=WIDTH_OF_HEAD,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How specs are checked.
+    """What a check is asked for; worker processes are handed a copy.
 
     Attributes:
         examples: Calls drawn for each property.

@@ -21,7 +21,7 @@ _WORTH_A_PROCESS = 4
 
 
 def check_files(paths: Sequence[Path], settings: Settings, jobs: int | None, progress: Progress) -> Iterator[Checked]:
-    """Checks specs.
+    """Checks specs, in several processes where there are enough of them; results keep the order of the paths.
 
     Args:
         paths: Their files.

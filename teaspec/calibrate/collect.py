@@ -69,7 +69,7 @@ class DataCollectionHook(TeaCacheHook):
         extractor: Callable[..., Any] | None = None,
         keeps_tensors: bool = True,
     ) -> None:
-        """Prepares a collection.
+        """Notes what is to be collected; nothing is hooked before the collection begins.
 
         Args:
             transformer_type: Registered type of the transformer; None finds it out from the module.
@@ -124,7 +124,7 @@ class DataCollectionHook(TeaCacheHook):
         self._collects = True
 
     def stop_collection(self) -> Recording:
-        """Ends the collection.
+        """Stops collecting and hands over what was noted, which is then forgotten here.
 
         Returns:
             The steps in the order of the calls, as float32 arrays: empty unless tensors are kept. Its `trajectories`

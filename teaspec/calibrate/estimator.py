@@ -32,7 +32,7 @@ class TeaCacheCoefficientEstimator:
         device: str = "cuda",
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
-        """Loads a pipeline.
+        """Loads the pipeline whose transformer is calibrated, and finds the transformer in it.
 
         Args:
             model_path: A folder of a diffusers pipeline, or its name on the hub.
@@ -88,7 +88,7 @@ class TeaCacheCoefficientEstimator:
 
     @property
     def pairs(self) -> Pairs:
-        """All that was collected.
+        """The pairs of all generations so far, those of earlier collections included.
 
         Raises:
             RuntimeError: If nothing was.

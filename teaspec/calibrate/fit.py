@@ -51,7 +51,7 @@ class Fit:
     outside: tuple[Interval, ...]
 
     def __call__(self, distances: Numbers) -> Numbers:
-        """The rescaled distances."""
+        """Rescales distances as the hook would."""
         return _values(np.array(self.coefficients), distances)
 
 

@@ -31,7 +31,7 @@ class Source:
 
 
 def load_pipeline(where: str, device: str = "cpu", dtype: torch.dtype | None = None) -> Source:
-    """Loads a pipeline.
+    """Loads what is to be calibrated: a folder of diffusers, or what a function of the user's returns.
 
     Args:
         where: A folder of a diffusers pipeline; or `module:function`, which takes nothing and returns a pipeline, or

@@ -53,12 +53,12 @@ class Pairs:
 
     @property
     def distances(self) -> Numbers:
-        """All distances."""
+        """How much the signal changed at each step, of all trajectories one after the other."""
         return np.concatenate([one.distances for one in self.trajectories]) if self.trajectories else np.empty(0)
 
     @property
     def changes(self) -> Numbers:
-        """All changes, in the order of `distances`."""
+        """How much the output of the blocks changed at the same steps, in the order of `distances`."""
         return np.concatenate([one.changes for one in self.trajectories]) if self.trajectories else np.empty(0)
 
     def save(self, path: Path) -> None:

@@ -22,7 +22,7 @@ Done = Callable[[], None]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is generated.
+    """The generations of one process: which prompts, from which noise, with what.
 
     Attributes:
         source: The pipeline.

@@ -126,7 +126,7 @@ class StepFlops:
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """All that the demo found.
+    """The figures of one run of the demo, and where its pictures are.
 
     Attributes:
         settings: What was run.

@@ -29,7 +29,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """The size of the demo.
+    """What the demo generates, how often, and with which caches.
 
     Attributes:
         cached: What is compared with uncached generations.

@@ -53,7 +53,7 @@ def draft_spec(model: str) -> Draft:
 
 
 def import_class(model: str) -> type[nn.Module]:
-    """The class of a model.
+    """Imports the class to draft for, wherever it lies: unlike a spec, the user who names it has chosen it.
 
     Raises:
         DraftError: It cannot be imported, or is no module of torch.

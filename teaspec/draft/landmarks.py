@@ -84,7 +84,7 @@ class NoLandmarksError(Exception):
 
 
 def find_landmarks(model: str, module: nn.Module) -> Found:
-    """Find the landmarks of a model.
+    """Finds the landmarks that fit best: each choice is settled by compiling it, and the first that compiles is taken.
 
     Args:
         model: Import path of its class.

@@ -15,7 +15,7 @@ HIDDEN, ENCODER = "hidden_states", "encoder_hidden_states"
 
 @dataclass(frozen=True)
 class StreamGuess:
-    """The streams of a forward.
+    """A guess at what the block loops thread, by what they rebind.
 
     Attributes:
         hidden: The name of the hidden stream.

@@ -17,7 +17,7 @@ _ATTEMPTS = 24
 
 
 class Trial:
-    """Trials of one instance.
+    """Calls a tiny instance again and again, and learns from each error what its inputs have to be.
 
     Attributes:
         module: The instance.
@@ -25,7 +25,7 @@ class Trial:
     """
 
     def __init__(self, module: nn.Module, inputs: Inputs) -> None:
-        """Takes the tiny instance and the first guess."""
+        """Begins with the first guess at the inputs."""
         self.module, self.inputs = module, inputs
         self.parameters = forward_parameters(type(module))
         self._moved: set[str] = set()

@@ -34,7 +34,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a function.
+    """A source line with its margin: where its statement goes, and what is to be said about it.
 
     Attributes:
         number: Its number in the file.
@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Listing:
-    """A function.
+    """A function's source with its margin.
 
     Attributes:
         title: Its name: `Model.forward`.
@@ -98,7 +98,7 @@ Starts = Sequence[tuple[Part, frozenset[Start]]]
 
 
 def make_listing(source: FunctionSource, starts: Starts, landmarks: Sequence[Landmark]) -> Listing:
-    """Lists a function.
+    """Gives each line of a function its margin, and puts the helpers that are written out where they are called.
 
     Args:
         source: The function.

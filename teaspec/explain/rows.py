@@ -26,7 +26,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Row:
-    """One row.
+    """What terminal and page show in one row of a listing: most often a line, sometimes what stands between lines.
 
     Attributes:
         kind: A line; the head of a helper that is written out, or its end; a cut; the beginning of what may be folded.
@@ -48,7 +48,7 @@ class Row:
 
 
 def rows_of(listing: Listing, explanation: Explanation) -> list[Row]:
-    """The rows of a listing.
+    """Puts cuts, helpers and folds between the lines of a listing.
 
     Args:
         listing: One of the explanation's listings.

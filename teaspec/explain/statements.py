@@ -28,7 +28,7 @@ class SourceStatement:
 
     @property
     def line(self) -> int:
-        """Its first line."""
+        """Where it begins in the file."""
         return self.start[0]
 
 

@@ -71,7 +71,7 @@ class Setting:
 
 
 def measure(path: Path) -> Cost | None:
-    """Counts the operations.
+    """Counts the operations of a full and of a reused step at the model's default size.
 
     Args:
         path: A spec with a probe.

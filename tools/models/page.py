@@ -9,7 +9,7 @@ from teaspec.runtime.calibrations.thresholds import SPEEDUPS, pick
 
 
 def page(table: Table, exceptions: Mapping[str, str]) -> str:
-    """The page as Markdown.
+    """Writes docs/models.md: the table first, then how it was counted and what cannot be.
 
     Args:
         table: The facts.

@@ -28,7 +28,7 @@ class UncountableError(Exception):
 
 
 def forward(module: nn.Module, probe: Probe, dims: Dims) -> None:
-    """Calls the model itself."""
+    """Runs a full step: the model's own forward, without an extractor."""
     given = _arguments(module, probe, dims)
     with _around(module):
         module(*given.args, **given.kwargs)

@@ -33,18 +33,20 @@ def write(named: list[str]) -> list[str]:
         What went wrong; these specs are missing in both files.
     """
     paths = shipped_specs()
-    known = {model.spec: model for model in load_table().models} if named and FILE.exists() else {}
-    kept = [None if path.stem in named else known.get(path.name) for path in paths]
-    models: list[ModelFacts] = []
+    stored = {model.spec: model for model in load_table().models} if FILE.exists() else {}
+    kept = [None if not named or path.stem in named else stored.get(path.name) for path in paths]
+    # what was stored stays until it is counted anew, so that a run that is cut short loses nothing
+    models = {path.name: stored[path.name] for path in paths if path.name in stored}
     failures: list[str] = []
     # a process for each class: what one of them has mapped is of no use to the next
     with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for path, found in zip(paths, pool.map(facts_of, paths, kept), strict=True):
             if isinstance(found, str):
                 failures.append(f"{path.stem}: {found}")
+                models.pop(path.name, None)
                 continue
-            models.append(found)
-            table = Table(diffusers.__version__, tuple(sorted(models, key=lambda model: model.name)))
+            models[path.name] = found
+            table = Table(diffusers.__version__, tuple(sorted(models.values(), key=lambda model: model.name)))
             FILE.write_text(as_json(table), encoding="utf-8")
             PAGE.write_text(page(table, exceptions()), encoding="utf-8")
     return failures

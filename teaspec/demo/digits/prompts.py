@@ -41,5 +41,5 @@ class Prompts:
         return cls(**load_file(path))
 
     def save(self, path: Path) -> None:
-        """Writes a safetensors file."""
+        """Writes the embeddings for `load`, as a safetensors file."""
         save_file({"tokens": self.tokens, "pooled": self.pooled}, path)

@@ -79,7 +79,8 @@ def _require_arguments(model_class: type[nn.Module], config: dict[str, Any]) -> 
         if name not in parameters:
             near = "; ".join(did_you_mean(name, parameters))
             raise ProbeError(
-                f"the probe's config has `{name}`, which {model_class.__name__} does not take" + (near and f"; {near}")
+                f"{model_class.__name__} cannot be built from the probe's config: it takes no `{name}`"
+                + (near and f"; {near}")
             )
 
 

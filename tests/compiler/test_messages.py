@@ -93,7 +93,7 @@ def test_no_broken_text_has_an_empty_message(text: str) -> None:
 
 def test_a_config_key_that_the_constructor_does_not_take() -> None:
     """Mutation: `build_module` does not call `_require_arguments`; then Python's TypeError stands there."""
-    with pytest.raises(ProbeError, match=r"has `widht`, which SmallTransformer does not take; did you mean `width`\?"):
+    with pytest.raises(ProbeError, match=r"probe's config: it takes no `widht`; did you mean `width`\?"):
         build_module(SmallTransformer, {"widht": 8}, torch.float32, seed=0)
 
 

@@ -84,16 +84,16 @@ def test_a_user_of_vllm_omni() -> None:
     """docs/vllm-omni.md; where it is not installed, that is said. Mutation: the ImportError names another package."""
     if find_spec("vllm_omni") is not None:
         pytest.skip("vllm-omni is installed here; tests/integrations/test_vllm_omni.py runs in it")
-    with pytest.raises(ImportError, match="vLLM-Omni|vllm_omni"):
+    with pytest.raises(ImportError, match=r"vLLM-Omni|vllm_omni"):
         exec(block_of("docs/vllm-omni.md", "vllm_omni.register()"), {})
     backend = teaspec.get_cache_backend("tea_cache", {"rel_l1_thresh": 0.2})  # the names are the same
     assert backend is not None and backend.config.rel_l1_thresh == 0.2
 
 
 def test_the_author_of_a_research_model(own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each message gives the next command, word for word. Mutation: the refusal names `teaspec init` without its argument."""
+    """Each message gives the next command, word for word. Mutation: `teaspec init` is named without its argument."""
     torch.manual_seed(0)
-    model = SmallDiT().eval()
+    model = SmallDiT(dim=8, depth=2, num_heads=2).eval()
     with pytest.raises(ValueError, match="no spec and no extractor is for its class") as refused:
         teaspec.enable(model)
     told = re.search(r"`(teaspec init [^`]+)`", str(refused.value))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
     from teaspec.runtime.pipeline.backend import CacheBackend, TeaCacheBackend
     from teaspec.runtime.pipeline.pipelines import end_session
-    from teaspec.runtime.pipeline.selection import disable, enable, get_cache_backend
+    from teaspec.runtime.pipeline.selection import disable, enable, enabled, get_cache_backend
     from teaspec.runtime.report.stats import stats
     from teaspec.runtime.settings.config import DiffusionCacheConfig, TeaCacheConfig
     from teaspec.runtime.step.hook import TeaCacheHook
@@ -49,6 +49,7 @@ __all__ = [
     "compile_spec",
     "disable",
     "enable",
+    "enabled",
     "end_session",
     "find_teacache_hook",
     "get_cache_backend",
@@ -78,6 +79,7 @@ _HOMES = {
     "compile_spec": "teaspec.compiler",
     "disable": "teaspec.runtime.pipeline.selection",
     "enable": "teaspec.runtime.pipeline.selection",
+    "enabled": "teaspec.runtime.pipeline.selection",
     "end_session": "teaspec.runtime.pipeline.pipelines",
     "find_teacache_hook": "teaspec.runtime.pipeline.apply",
     "get_cache_backend": "teaspec.runtime.pipeline.selection",

@@ -60,6 +60,12 @@ def test_version():
     assert (result.exit_code, result.stdout) == (0, f"teaspec {teaspec.__version__}\n")
 
 
+def test_as_a_module():
+    """Mutation: `teaspec/__main__.py` is gone."""
+    done = subprocess.run([sys.executable, "-m", "teaspec", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"teaspec {teaspec.__version__}\n"
+
+
 def test_a_spec_that_holds(write):
     path = write(SPEC)
     result = run("check", path, "--examples", 3)

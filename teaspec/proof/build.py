@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from teaspec.compiler.report import did_you_mean
 from teaspec.proof.limits import few_parameters, little_memory
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -46,6 +48,7 @@ def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: to
     Raises:
         ProbeError: The constructor refuses the configuration.
     """
+    _require_arguments(model_class, config)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), _uninitialised_is_nan():
         torch.manual_seed(seed)
@@ -62,6 +65,23 @@ def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: to
                 noise = _SPREAD * torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
                 parameter.nan_to_num_(0.0).add_(noise)
     return _cast(module.eval().requires_grad_(False), dtype)
+
+
+def _require_arguments(model_class: type[nn.Module], config: dict[str, Any]) -> None:
+    """Refuses what the constructor does not take, before Python does so without the nearest name."""
+    try:
+        parameters = inspect.signature(model_class).parameters
+    except (TypeError, ValueError):
+        return  # its constructor is not written in Python
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in config:
+        if name not in parameters:
+            near = "; ".join(did_you_mean(name, parameters))
+            raise ProbeError(
+                f"{model_class.__name__} cannot be built from the probe's config: it takes no `{name}`"
+                + (near and f"; {near}")
+            )
 
 
 @contextmanager

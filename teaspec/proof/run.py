@@ -118,14 +118,19 @@ def prove(
 
 
 def _require_parameters(subject: Subject) -> None:
-    """Refuses reasons for arguments that the forward does not take: the spec is about another version of the model."""
+    """Refuses arguments that the forward does not take: the spec is about another version of the model."""
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in subject.parameters.values()):
         return
     history = history_of(subject.spec.model)
-    for name in subject.spec.probe.untried:
+    inputs = dict.fromkeys(name for alternative in subject.alternatives for name in alternative.inputs)
+    said = {
+        **dict.fromkeys(inputs, "the probe passes"),
+        **dict.fromkeys(subject.spec.probe.untried, "`untried` explains"),
+    }
+    for name, does in said.items():
         if name not in subject.parameters and history.find("inputs", name) is None:
             near = "; ".join(did_you_mean(name, subject.parameters))
-            raise ProbeError(f"`untried` explains `{name}`, which the forward does not take" + (near and f"; {near}"))
+            raise ProbeError(f"{does} `{name}`, which the forward does not take" + (near and f"; {near}"))
 
 
 def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckReport:

@@ -101,7 +101,7 @@ def test_an_unknown_code():
     result = run("unknown-haed")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: there is no diagnostic code `unknown-haed`, nor such a file; did you mean `unknown-head`?\n"
+        "error: there is no diagnostic code `unknown-haed`, nor such a spec; did you mean `unknown-head`?\n"
     )
     assert "codes in docs/diagnostics.md" in run("xyz").stderr
     assert "no such file" in run("flux.yaml").stderr

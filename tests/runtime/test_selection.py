@@ -81,6 +81,46 @@ def test_one_line_refuses_what_the_config_refuses() -> None:
         teaspec.enable(SimpleNamespace(transformer=SingleStream()), rel_l1_tresh=0.25)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_behind_a_with_it_is_off(fails: bool) -> None:
+    """Mutation: `__exit__` does nothing."""
+    register_extractor("SingleStream", extract_single)
+    pipe = SimpleNamespace(transformer=SingleStream())
+    ways = (
+        lambda: teaspec.enabled(pipe, rel_l1_thresh=0.25, coefficients=IDENTITY),
+        lambda: teaspec.enable(pipe, rel_l1_thresh=0.25, coefficients=IDENTITY),
+    )
+    for way in ways:
+        try:
+            with way() as backend:
+                assert backend.is_enabled()
+                assert find_teacache_hook(pipe.transformer).config.rel_l1_thresh == 0.25
+                if fails:
+                    raise InterruptedError
+        except InterruptedError:
+            assert fails
+        assert not backend.is_enabled()
+        assert "forward" not in vars(pipe.transformer)
+    with get_cache_backend("tea_cache", {"coefficients": IDENTITY}) as backend:
+        assert not backend.is_enabled()
+        backend.enable(pipe)
+    assert find_teacache_hook(pipe.transformer) is None
+
+
+def test_behind_a_with_others_keep_theirs() -> None:
+    """Mutation: `disable_all` takes off whatever hook is there, or fails where there is none."""
+    register_extractor("SingleStream", extract_single)
+    model, other = SingleStream(), SingleStream()
+    with TeaCacheBackend({"coefficients": IDENTITY}) as backend:
+        backend.enable(model)
+        backend.enable(other)
+        teaspec.disable(model)
+        teaspec.disable(other)
+        teaspec.enable(model, coefficients=IDENTITY)
+    assert find_teacache_hook(model) is not None
+    assert find_teacache_hook(other) is None
+
+
 def test_both_transformers_of_wan_have_their_own_state() -> None:
     register_extractor("WanTransformer3DModel", SpecExtractor(SPECS / "wan.yaml"))
     pipe = WanPipeline(

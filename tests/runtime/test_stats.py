@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 from io import StringIO
 from pathlib import Path
@@ -172,3 +173,80 @@ def test_a_copy_keeps_the_record() -> None:
     generate(module)
     twin = copy.deepcopy(hook.sessions)
     assert twin.all[0].log.current == hook.sessions.all[0].log.current
+
+
+def test_generations_in_sum_and_bounded_memory() -> None:
+    """1,000 of them, in sessions of which two are kept. Mutation: `_use` does not add what it drops; or decisions of
+    ended generations are kept.
+    """
+    module, hook = hooked(max_sessions=2)
+    held, most = set(), set()
+    for number in range(1000):
+        with teaspec.session(number % 5), torch.no_grad():
+            module(latents(), signal(1.0), 9.0)
+            module(latents(), signal(1.25), 8.0)
+            module(latents(), signal(9.0), 7.0)
+            held.add(hook.sessions.bytes_held)
+            most.add(hook.sessions.most_bytes)
+            module._reset_stateful_cache()
+    (one,) = teaspec.stats(module).transformers
+    assert (one.sums.generations, one.sums.computed, one.sums.reused) == (1000, 2000, 1000)
+    assert len(held) == len(most) == 1 and max(held) <= one.most_bytes and hook.sessions.bytes_held == 0
+    assert len(hook.sessions.all) == 2
+    kept = [session.log for session in hook.sessions.all]
+    assert [len(log.current.decisions) + len(log.last.decisions) for log in kept] == [3, 3]
+
+
+def test_a_running_generation_counts_and_an_ended_session_stays_counted() -> None:
+    """Mutation: `Sessions.end` forgets the sums, too; or `Session.sums` leaves out what runs."""
+    module, _ = hooked()
+    with teaspec.session("a"):
+        module(latents(), signal(1.0), 9.0)
+    assert teaspec.stats(module).transformers[0].sums.generations == 1
+    teaspec.end_session(module, "a")
+    assert teaspec.stats(module).transformers[0].sums.computed == 1
+
+
+def test_the_most_memory_is_that_of_all_sessions_at_once() -> None:
+    """Mutation: `entered` weighs the session of the call alone."""
+    module, hook = hooked()
+    for key in "abc":
+        with teaspec.session(key), torch.no_grad():
+            module(latents(), signal(1.0), 9.0)
+    three = hook.sessions.bytes_held
+    teaspec.end_session(module, "a")
+    assert hook.sessions.bytes_held == three * 2 // 3
+    assert teaspec.stats(module).transformers[0].most_bytes == three
+
+
+def test_it_is_json() -> None:
+    """Mutation: `_plain` hands infinity on, which is no JSON; or `settings` holds the callback."""
+    module, _ = hooked(on_decision=lambda *_: None, cache_dtype=torch.bfloat16)
+    generate(module, scale=float("inf"))
+    generate(module)
+    found = teaspec.stats(module).to_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    (one,) = found["transformers"]
+    assert (one["variant"], one["threshold"], one["settings"]["cache_dtype"]) == ("base", 0.5, "torch.bfloat16")
+    assert one["rule"] == "accumulated distance, signed"
+    assert "on_decision" not in one["settings"]
+    assert {decision["decision"] for decision in one["branches"][0]["decisions"]} == {"compute", "reuse"}
+
+
+def test_the_table_tells_what_was_used_and_the_sums() -> None:
+    module, _ = hooked()
+    generate(module)
+    text = " ".join(str(teaspec.stats(module)).split())
+    assert "variant base, accumulated distance, signed, threshold 0.5; 1 generations in sum, 4 calls computed" in text
+
+
+def test_the_threshold_stays_readable_beside_one_large_outlier() -> None:
+    """Mutation: `_cut_off` is not called; then the line lies in the axis."""
+    module, _ = hooked()
+    with torch.no_grad():
+        for number, level in enumerate((1.0, 1.1, 400.0, 410.0)):
+            module(latents(), signal(level), 9.0 - number)
+    axes = teaspec.stats(module).plot().axes[0]
+    bottom, top = axes.get_ylim()
+    assert (0.5 - bottom) / (top - bottom) > 0.1
+    assert "363" in [text.get_text() for text in axes.texts]

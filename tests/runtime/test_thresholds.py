@@ -44,7 +44,7 @@ def test_a_preset_is_the_threshold_with_the_nearest_speed_up(preset: str | None,
 
 
 def test_of_several_with_one_speed_up_the_lowest_is_taken() -> None:
-    """Mutation: the key of `pick` has the speed-up alone; then the first one listed wins."""
+    """Mutation: `_rising` takes them as they are listed."""
     assert pick((Threshold(0.08, 1.6), Threshold(0.07, 1.6)), "balanced").thresh == 0.07
     assert pick((Threshold(0.4, 1.8), Threshold(0.3, 1.4)), "balanced").thresh == 0.3  # 0.2 from either side
 

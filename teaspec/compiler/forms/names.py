@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
@@ -26,12 +27,18 @@ def find_fault(name: str) -> str | None:
     if not name:
         return "is empty"
     if not _WORD.fullmatch(name):
-        return "is not a Python name"
+        odd = next((letter for letter in name if not letter.isascii()), None)
+        return f"is not a Python name{'' if odd is None else f': it holds {_called(odd)}'}"
     if keyword.iskeyword(name):
         return "is a Python keyword"
     if name.startswith("__"):
         return "begins with two underscores, which Python keeps for itself"
     return None
+
+
+def _called(letter: str) -> str:
+    """A character by its number and name: many look like another one, or like nothing."""
+    return f"U+{ord(letter):04X}, {unicodedata.name(letter, 'a character without a name')}"
 
 
 def _identifier(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from teaspec.compiler.analysis.effects.statements import effects_of, unknown_syntax
@@ -142,7 +142,7 @@ class _Locator:
             node = next(node for node, binds in bound if names[0] in binds)
             return self._landmark_at("embed", str(self.spec.embed), node)
         if bound:
-            node, binds = bound[0]
+            node, binds = bound[0][0], self._as_written(bound[0][1])
             found = ", ".join(f"`{place}`" for place in in_order(binds)) or "nothing"
             message = f"`self.{call}(...)` does not bind `{missing[0]}` in `{self.forward.title}`"
             self._mistake(
@@ -279,7 +279,9 @@ class _Locator:
         where = ("blocks", "style")
         if hidden not in made_of(bound, self.body[first : last + 1], self.self_name):
             message = f"the block loops do not bind the hidden stream `{hidden}`"
-            help_lines = (f"they bind {', '.join(f'`{n}`' for n in sorted(local_names(bound)))}",)
+            names = sorted(local_names(self._as_written(bound)))
+            found = ", ".join(f"`{name}`" for name in names) or "no local name at all"
+            help_lines = (f"they bind {found}",)
             self._mistake("style-mismatch", message, where, *labels, help_lines=help_lines)
         elif self.spec.blocks.style == "dual" and encoder not in between:
             message = f"the block loops do not bind the encoder stream `{encoder}`, so the style is not `dual`"
@@ -305,6 +307,13 @@ class _Locator:
     def _bound_before(self, end: int) -> set[str]:
         bound = effects_of(self.body[:end], self_name=self.self_name).binds
         return {*parameters_of(self.forward.node.args), *local_names(bound)}
+
+    def _as_written(self, places: Iterable[Place]) -> set[Place]:
+        """Places as the model's file has them: names of a helper that was written out may be called otherwise here."""
+        written: dict[Place, Place] = {
+            new: old for helper in self.forward.written_out for old, new in helper.names.items()
+        }
+        return {written.get(place, place) for place in places}
 
     def _called_in(self, statements: Sequence[ast.stmt]) -> dict[str, ast.Call]:
         nodes = (node for statement in statements for node in walk(statement))

@@ -124,7 +124,7 @@ class _Reader:
     def _refuse_all_but_a_mapping(self) -> None:
         if self._data is None:
             span = self._positions.first_line()
-            self._note("empty-spec", "the spec is empty", span, "", "a spec begins with `teaspec: 1`")
+            self._note("empty-spec", "the spec is empty", span, "no key stands here", "a spec begins with `teaspec: 1`")
         elif not isinstance(self._data, dict):
             self._note("not-a-mapping", "a spec is a mapping of keys to values", self.spans[()].value, "found this")
 
@@ -149,7 +149,7 @@ class _Reader:
             self._stop("several-documents", "a spec is one YAML document", self._span(event), "another one begins here")
         if event.version or event.tags:
             message, span = "a spec has no YAML directives", self._positions.first_line()
-            self._note("yaml-directive", message, span, "", "leave out the lines that begin with `%`")
+            self._note("yaml-directive", message, span, "this line", "leave out the lines that begin with `%`")
 
     def _refuse_properties(self, event: CollectionStartEvent | ScalarEvent) -> None:
         if event.anchor is not None:
@@ -244,7 +244,7 @@ class _Reader:
         complaint = explain(error)
         span = self._positions.span_at(*error.position)
         began = self._positions.span_at(*(error.context_position or error.position))
-        message = complaint.message.replace("{found}", self._positions.text_at(span))
+        message = complaint.about(self._positions.text_at(span))
         if not complaint.here:
             self._note(complaint.code, message, began, complaint.began, *complaint.help)
         else:

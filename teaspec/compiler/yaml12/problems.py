@@ -26,6 +26,18 @@ class Complaint:
     began: str = ""
     help: tuple[str, ...] = ()
 
+    def about(self, found: str) -> str:
+        """The message, with what stands at the place.
+
+        Args:
+            found: The character; empty or blank where the line, or the text, ends.
+        """
+        if "{found}" not in self.message:
+            return self.message
+        if not found.strip():
+            return "a value is missing where the line ends"
+        return self.message.replace("`{found}`", "a backquote" if found == "`" else f"`{found}`")
+
 
 _QUOTE_HELP = ("a text that holds `: ` or ` #`, or begins with one of `{}[]&*!|>%@,'\"` or a backquote, needs quotes",)
 _INDENT_HELP = ("keys of one mapping, and items of one list, begin in the same column",)

@@ -43,8 +43,8 @@ def pick(thresholds: Sequence[Threshold], preset: Preset) -> Threshold | None:
     told = _rising(thresholds)
     if told:
         wanted = SPEEDUPS[preset]
-        # Speed-ups are told to a digit or two: a difference in the last bit is none.
-        return min(told, key=lambda pair: (round(abs(pair[0] - wanted), 6), pair[1].thresh))[1]
+        # Speed-ups are told to a digit or two: a difference in the last bit is none. Of two as near the lower is first.
+        return min(told, key=lambda pair: round(abs(pair[0] - wanted), 6))[1]
     rising = sorted(thresholds, key=lambda one: one.thresh)
     if not rising:
         return None

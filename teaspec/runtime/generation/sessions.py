@@ -16,6 +16,7 @@ from typing import Any
 from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.generation.calls import Position
 from teaspec.runtime.generation.state import TeaCacheState
+from teaspec.runtime.generation.sums import Sums
 from teaspec.runtime.generation.together import Together
 from teaspec.runtime.keep.memory import bytes_held
 from teaspec.runtime.rules.record import DecisionLog
@@ -104,6 +105,7 @@ class Session:
         last: The number of the last step.
         total: Steps of the generation, None where nobody knows.
         log: What was decided.
+        ended: What the generations that have ended came to.
         busy: Whether a call is running.
     """
 
@@ -120,12 +122,14 @@ class Session:
     last: int = 0
     total: int | None = None
     log: DecisionLog = field(default_factory=DecisionLog)
+    ended: Sums = field(default_factory=Sums)
     busy: bool = False
 
     def begin_generation(self) -> None:
         """Forgets the generation so far, but not the record of it."""
         self.forget()
         self.barren = 0
+        self.ended = self.sums
         self.log.close()
 
     def forget(self) -> None:
@@ -157,15 +161,26 @@ class Session:
             )
 
     @property
+    def sums(self) -> Sums:
+        """What all generations came to, the running one included."""
+        return self.ended.plus(self.log.current)
+
+    @property
     def bytes_held(self) -> int:
         """Bytes of memory that the cached tensors keep."""
         return bytes_held(tensor for state in tuple(self.states.values()) for tensor in state.tensors())
 
 
 class Sessions:
-    """The sessions of one transformer; the least recently used are dropped."""
+    """The sessions of one transformer; the least recently used are dropped.
+
+    Attributes:
+        most_bytes: The most memory that all of them have kept at once.
+    """
 
     def __init__(self) -> None:
+        self.most_bytes = 0
+        self._gone = Sums()
         self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
         self._warned = False
 
@@ -208,6 +223,17 @@ class Sessions:
         with _lock:
             running.busy = False
             self._use(running, limit)
+        self.most_bytes = max(self.most_bytes, self.bytes_held)
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of memory that the cached tensors of all sessions keep."""
+        return sum(one.bytes_held for one in self.all if one.states)
+
+    @property
+    def sums(self) -> Sums:
+        """What all generations came to, those of sessions that are gone included."""
+        return sum((one.sums for one in self.all), self._gone)
 
     def expect(self, num_inference_steps: int | None, limit: int) -> None:
         """Notes the number of steps of the current session's generations."""
@@ -219,7 +245,10 @@ class Sessions:
     def end(self, key: Hashable) -> bool:
         """Forgets a session; returns whether there was one."""
         with _lock:
-            return self._sessions.pop(key, None) is not None
+            ended = self._sessions.pop(key, None)
+            if ended is not None:
+                self._gone += ended.sums
+            return ended is not None
 
     def clear(self) -> None:
         """Forgets all sessions."""
@@ -242,6 +271,7 @@ class Sessions:
                 return
             dropped = next((one for one in idle if not one.states), idle[0])
             del self._sessions[dropped.key]
+            self._gone += dropped.sums
             if dropped.states and not self._warned:
                 self._warned = True
                 logger.warning(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from torch import nn
@@ -16,6 +16,11 @@ from teaspec.runtime.pipeline.clock import PipelineClock
 from teaspec.runtime.pipeline.pipelines import hooked_modules, hooks_of, modules_of
 from teaspec.runtime.pipeline.refusals import refuse_obstacles, refuse_pipeline
 from teaspec.runtime.settings.config import DiffusionCacheConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from teaspec.runtime.step.hook import TeaCacheHook
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +57,21 @@ class CacheBackend(ABC):
     def is_enabled(self) -> bool:
         """Returns whether the cache is on for any pipeline."""
 
+    def disable_all(self) -> None:
+        """Switches the cache off wherever this backend switched it on, and it still is; a `with` ends so.
+
+        Raises:
+            NotImplementedError: If this kind of backend does not know where that is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not know where it is on; call disable(pipeline)")
+
+    def __enter__(self) -> Self:
+        """Leaving the block switches off what was switched on by then."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.disable_all()
+
 
 class TeaCacheBackend(CacheBackend):
     """TeaCache on every transformer of a pipeline that has an extractor."""
@@ -59,6 +79,7 @@ class TeaCacheBackend(CacheBackend):
     def __init__(self, config: DiffusionCacheConfig | Mapping[str, Any] | None = None) -> None:
         super().__init__(config)
         self._hooked: WeakSet[nn.Module] = WeakSet()
+        self._hooks: WeakSet[TeaCacheHook] = WeakSet()
 
     def enable(self, pipeline: Any) -> None:
         """Applies TeaCache to the pipeline's transformers, all of them or none.
@@ -90,6 +111,7 @@ class TeaCacheBackend(CacheBackend):
                 remove_teacache_hook(denoiser)
             raise
         self._hooked.update(done)
+        self._hooks.update(hook for hook in map(find_teacache_hook, done) if hook is not None)
 
     def refresh(self, pipeline: Any, num_inference_steps: int, verbose: bool = True) -> None:
         """Forgets what earlier generations left behind. A diffusers pipeline does so itself when a call ends.
@@ -124,3 +146,10 @@ class TeaCacheBackend(CacheBackend):
     def is_enabled(self) -> bool:
         """Returns whether a transformer that this backend hooked still is."""
         return any(find_teacache_hook(module) is not None for module in self._hooked)
+
+    def disable_all(self) -> None:
+        """Takes TeaCache off the transformers that this backend put it on; where somebody else did since, it stays."""
+        for module in list(self._hooked):
+            if find_teacache_hook(module) in self._hooks:
+                remove_teacache_hook(module)
+            self._hooked.discard(module)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from teaspec.runtime.naming import did_you_mean, listed
@@ -29,7 +30,8 @@ def get_cache_backend(
         cache_config: Settings; None takes the defaults.
 
     Returns:
-        The backend, to be enabled on a pipeline; None where there is to be no cache.
+        The backend, to be enabled on a pipeline; a `with` of it switches off behind it what was switched on in it. None
+        where there is to be no cache.
 
     Raises:
         ValueError: If there is no backend of that name, a setting is unknown or a value is out of range.
@@ -70,6 +72,25 @@ def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
     backend = TeaCacheBackend(settings)
     backend.enable(pipeline)
     return backend
+
+
+@contextmanager
+def enabled(pipeline: Any, **settings: Any) -> Iterator[TeaCacheBackend]:
+    """Applies TeaCache inside of a `with`, and takes it off behind it, also after an exception.
+
+    Args:
+        pipeline: What `enable` takes.
+        **settings: Those of `enable`.
+
+    Yields:
+        The backend, already enabled.
+
+    Raises:
+        TypeError: If `pipeline` can hold no transformer.
+        ValueError: See `enable`.
+    """
+    with enable(pipeline, **settings) as backend:
+        yield backend
 
 
 def disable(pipeline: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from teaspec.runtime.generation.sums import Sums
 from teaspec.runtime.rules.record import Decision
 
 
@@ -47,6 +49,11 @@ class TransformerStats:
         branches: In the order in which they were first called.
         bytes_held: Memory that the current session's tensors keep.
         sessions: Memory that each session's tensors keep, by key.
+        variant: The calibration in use.
+        rule: What decides.
+        settings: The config with every choice made, but for process groups and callbacks.
+        most_bytes: The most memory that all sessions have kept at once.
+        sums: All generations, of all sessions, those that are gone included.
     """
 
     name: str
@@ -54,6 +61,11 @@ class TransformerStats:
     branches: tuple[BranchStats, ...]
     bytes_held: int
     sessions: dict[Hashable, int]
+    variant: str
+    rule: str
+    settings: Mapping[str, Any]
+    most_bytes: int
+    sums: Sums
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ _COLOURS = {"compute": "#d9652b", "reuse": "#7fb2d9"}
 _LINE = "#444444"
 _MEASURED = "#222222"
 
+_HIGHEST = 4
+"""So many times the threshold is shown."""
+
 
 def draw(stats: Totals) -> Figure:
     """Draws the accumulated distance that each decision was made on, and the distance of the step itself.
@@ -45,6 +48,17 @@ def draw(stats: Totals) -> Figure:
     return figure
 
 
+def _cut_off(axes: Axes, threshold: float, bars: list[tuple[int, float]]) -> None:
+    """Keeps the threshold's line apart from nought beside bars that are much higher: those are cut, and numbered."""
+    limit = _HIGHEST * threshold
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, -limit), min(top, limit))
+    for step, value in bars:
+        if abs(value) > limit:
+            edge, side = (limit, "top") if value > 0 else (-limit, "bottom")
+            axes.annotate(f"{value:.3g}", (step, edge), ha="center", va=side, fontsize="x-small")
+
+
 def _draw_row(axes: Axes, transformer: TransformerStats, branch: BranchStats) -> None:
     numbers = [decision.step for decision in branch.decisions]
     sums = [decision.accumulated for decision in branch.decisions]
@@ -53,6 +67,7 @@ def _draw_row(axes: Axes, transformer: TransformerStats, branch: BranchStats) ->
     measured = [(one.step, math.nan if one.rescaled is None else one.rescaled) for one in branch.decisions]
     axes.plot(*zip(*measured, strict=True), color=_MEASURED, marker="o", markersize=3, linewidth=0)
     axes.axhline(transformer.threshold, color=_LINE, linestyle="--", linewidth=1)
+    _cut_off(axes, transformer.threshold, list(zip(numbers, sums, strict=True)))
     # The bar of a step whose distance was not measured has no height; its colour shows in this strip in any case.
     axes.scatter(numbers, [0.0] * len(numbers), c=colours, marker="s", s=14, zorder=3, clip_on=False)
     title = f"{transformer.name}, {branch.branch}: {branch.computed} computed, {branch.reused} reused"

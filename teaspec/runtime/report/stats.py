@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from teaspec.runtime.calibrations.calibration import BASE
 from teaspec.runtime.pipeline.pipelines import hooks_of
 from teaspec.runtime.report.data import BranchStats, Totals, TransformerStats
+from teaspec.runtime.report.plain import as_dict
 from teaspec.runtime.step.hook import TeaCacheHook
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import RenderableType
+
+_LIVE = {"process_group", "cfg_group", "on_decision"}
+"""Settings that stand for something that runs."""
 
 
 class Stats(Totals):
@@ -38,6 +44,10 @@ class Stats(Totals):
         if path is not None:
             figure.savefig(path)
         return figure
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what was found as plain data, which `json.dumps` takes."""
+        return as_dict(self)
 
     def __rich__(self) -> RenderableType:
         from teaspec.runtime.report.table import render
@@ -91,4 +101,9 @@ def _of(name: str, hook: TeaCacheHook) -> TransformerStats:
         branches=tuple(branches),
         bytes_held=session.bytes_held,
         sessions={one.key: one.bytes_held for one in hook.sessions.all},
+        variant=hook.config.variant or BASE,
+        rule=f"accumulated distance, {hook.config.accumulate}",
+        settings={one.name: getattr(hook.config, one.name) for one in fields(hook.config) if one.name not in _LIVE},
+        most_bytes=hook.sessions.most_bytes,
+        sums=hook.sessions.sums,
     )

@@ -16,7 +16,7 @@ _SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 def render(stats: Totals) -> RenderableType:
     """Returns a summary of all branches, then the steps of each."""
-    parts: list[RenderableType] = [_summary(stats)]
+    parts: list[RenderableType] = [_summary(stats), *map(_in_sum, stats.transformers)]
     parts += [_steps(one, branch) for one in stats.transformers for branch in one.branches]
     return Group(*parts)
 
@@ -48,6 +48,14 @@ def _summary(stats: Totals) -> Table:
         if not one.branches:
             table.add_row(one.name, "nothing decided yet")
     return table
+
+
+def _in_sum(one: TransformerStats) -> str:
+    sums = one.sums
+    return (
+        f"{one.name}: variant {one.variant}, {one.rule}, threshold {one.threshold:g}; {sums.generations} generations "
+        f"in sum, {sums.computed} calls computed, {sums.reused} reused, at most {size(one.most_bytes)} held"
+    )
 
 
 def _steps(transformer: TransformerStats, branch: BranchStats) -> Table:

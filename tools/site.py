@@ -60,7 +60,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files: The files of the site.
         config: What mkdocs.yml says.
     """
-    for path in sorted((_ROOT / "specs").iterdir()):
+    for path in sorted(one for one in (_ROOT / "specs").iterdir() if one.is_file()):
         if path.suffix == ".yaml":
             # the search would find nothing but its own echo in them
             head = f"---\nsearch: {{exclude: true}}\n---\n\n# {path.name}\n"

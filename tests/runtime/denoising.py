@@ -14,6 +14,7 @@ from diffusers.utils.torch_utils import unwrap_module
 
 import teaspec
 from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook, compile_spec, load_spec
+from teaspec.runtime.host.chain import replaced_forward
 from teaspec.runtime.host.library import cache_context
 from teaspec.runtime.pipeline.apply import find_teacache_hook
 
@@ -98,7 +99,9 @@ class Denoiser:
         """Hooks a transformer, with an extractor that is compiled for it."""
         settings.setdefault("rel_l1_thresh", THRESHOLDS[kind])
         settings = {"coefficients": [0, 0, 0, 1, 0], "warmup_steps": 0, **settings}
-        extractor = compile_spec(load_spec(SPECS / f"{kind}.yaml"), unwrap_module(model))
+        spec = load_spec(SPECS / f"{kind}.yaml")
+        # as the registry's extractors do: up to diffusers 0.37 a hook does not say what it wraps
+        extractor = compile_spec(spec, unwrap_module(model), replaced=replaced_forward)
         apply_teacache_hook(model, TeaCacheConfig(**settings), extractor=extractor)
         return cls.of(kind, model)
 

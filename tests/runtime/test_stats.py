@@ -223,6 +223,9 @@ def test_it_is_json() -> None:
     """Mutation: `_plain` hands infinity on, which is no JSON; or `settings` holds the callback."""
     module, _ = hooked(on_decision=lambda *_: None, cache_dtype=torch.bfloat16)
     generate(module, scale=float("inf"))
+    unmeasured = teaspec.stats(module).to_dict()
+    json.dumps(unmeasured, allow_nan=False)
+    assert "nan" in [one["distance"] for one in unmeasured["transformers"][0]["branches"][0]["decisions"]]
     generate(module)
     found = teaspec.stats(module).to_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found

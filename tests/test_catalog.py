@@ -19,6 +19,7 @@ from teaspec.compiler.passes.import_model import import_model
 from teaspec.compiler.report import SpecError
 from teaspec.runtime.calibrations.calibration import Calibration, Defaults
 from teaspec.runtime.calibrations.registry import find_defaults, get_extractor, known_types
+from teaspec.runtime.calibrations.thresholds import Threshold
 
 ROOT = Path(__file__).parents[1]
 SPECS = {path.stem: path for path in sorted((ROOT / "specs").glob("*.yaml"))}
@@ -42,8 +43,14 @@ def test_the_extractor_of_a_spec_knows_its_facts(name):
     def common(one):
         return tuple(one.coefficients), one.accumulate, one.status, one.source, one.warmup_steps, dict(one.match)
 
-    variants = {key: Calibration(*common(one), one.signal) for key, one in facts.variants.items()}
-    defaults = Defaults(*common(facts), variants=variants)
+    def published(one):
+        return tuple(Threshold(each.thresh, each.speedup, each.note, source=one.source) for each in one.thresholds)
+
+    variants = {
+        key: Calibration(*common(one), thresholds=published(one), signal=one.signal)
+        for key, one in facts.variants.items()
+    }
+    defaults = Defaults(*common(facts), thresholds=published(facts), variants=variants)
     assert extractor.defaults == defaults == find_defaults(spec.class_name)
     assert extractor.bypass == tuple(spec.bypass)
     assert repr(extractor) == f"<extractor of {SPECS[name].name}>"

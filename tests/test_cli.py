@@ -232,7 +232,7 @@ def test_a_probe_that_the_model_refuses(write):
     result = run("check", path, "--examples", 1)
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        f"error: {path}: SmallTransformer cannot be built from the probe's config: TypeError"
+        f"error: {path}: SmallTransformer cannot be built from the probe's config: it takes no `widht`; did you mean"
     )
     data = json.loads(run("check", path, "--examples", 1, "--format", "json").stdout)
     assert "widht" in data["specs"][0]["error"]
@@ -333,7 +333,7 @@ def test_the_list_of_models():
     data = json.loads(run("list", "--format", "json").stdout)["models"]
     assert len(lines) == len(data) > 8
     flux = next(line for line in lines if line.startswith("FluxTransformer2DModel\t"))
-    assert flux.split("\t")[1:6] == ["flux", "dual", "norm", "published (+2)", "hidden_states"]
+    assert flux.split("\t")[1:7] == ["flux", "dual", "norm", "published (+2)", "0.22 to 0.8", "hidden_states"]
     assert run("list", "--format", "concise").stdout.splitlines() == lines
     table = CliRunner(env={"COLUMNS": "200"}).invoke(cli.app, ["list", "--format", "text"]).stdout
     assert "calibration" in table.splitlines()[1] and "published (+2)" in table

@@ -143,6 +143,7 @@ NEEDED = {
     "specs": "the specs that are shipped, and their schema: `check`, `schema`, the runtime",
     "docs/diagnostics.md": "`teaspec explain CODE`",
     "models/models.json": "`teaspec list`",
+    "versions/history.json": "what other versions of diffusers have: `check`",
     "demo/digits/weights": "`teaspec demo`",
     "compiler/templates": "the compiler",
     "explain/templates": "`teaspec explain --html`",
@@ -157,7 +158,7 @@ def test_the_wheel_holds_what_a_command_reads_and_no_more(dist):
     assert [name for name in others if not name.startswith(tuple(NEEDED))] == []
     assert [need for need in NEEDED if not any(name.startswith(need) for name in others)] == []
     assert sum(name.startswith("specs/") and name.endswith(".yaml") for name in names) == len(
-        [*(ROOT / "specs").glob("*.yaml")]
+        [*(ROOT / "specs").rglob("*.yaml")]
     )
     assert not [name for name in wheel_of(dist).namelist() if name.startswith(("tests/", "tools/", "benchmarks/"))]
 

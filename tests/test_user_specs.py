@@ -230,7 +230,7 @@ def test_the_commands_see_specs_of_users(folders, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("teaspec.catalog.shipped_specs", lambda: [])
     register_user_specs()
     listed = CliRunner().invoke(app, ["list"]).stdout.splitlines()
-    assert f"SmallTransformer\t{folder / 'small'}\tdual\tnorm\tnone\t\tnot counted" in listed
+    assert f"SmallTransformer\t{folder / 'small'}\tdual\tnorm\tnone\t\t\tnot counted" in listed
     assert find_spec(Path("SmallTransformer")) == UserSpec(folder / "small.yaml", ("tests",))
     every = CliRunner().invoke(app, ["check", "--all", "--examples", "1"])
     passed = f"PASS {folder / 'small.yaml'}: 10 properties hold"

@@ -15,6 +15,7 @@ from teaspec.compiler.passes.inline import inline
 from teaspec.compiler.passes.locate import locate
 from teaspec.compiler.passes.resolve import resolve
 from teaspec.compiler.report import SpecError
+from teaspec.compiler.rules.embedding import as_bound_here
 from teaspec.runtime.contract.assembly import Extractor, Part
 from tests.compiler.models import build, spec_of, toy_spec
 from tests.toys.parts import SingleModel
@@ -55,6 +56,7 @@ FOUND = {  # all others: `timestep`, and the first argument
 
 def told(spec, module):
     source = inline(spec, resolve(spec, module))
+    spec = as_bound_here(spec, source)
     arguments = tell_arguments(spec, source, locate(spec, source))
     return arguments.timestep, arguments.varying
 

@@ -111,8 +111,8 @@ def test_the_check_of_such_a_spec_passes_and_reports_it(known):
 @pytest.mark.parametrize(
     ("right", "wrong", "shown"),
     [
-        ("depth: 2", "detph: 2", "unexpected keyword argument 'detph'"),
-        ("guidance?: 2.0", "guidence: 2.0", "unexpected keyword argument 'guidence'"),
+        ("depth: 2", "detph: 2", "it takes no `detph`"),
+        ("guidance?: 2.0", "guidence: 2.0", "`guidence`, which the forward does not take"),
     ],
 )
 def test_a_misspelling_is_an_error_all_the_same(known, right, wrong, shown):

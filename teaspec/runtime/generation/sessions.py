@@ -107,6 +107,7 @@ class Session:
         log: What was decided.
         ended: What the generations that have ended came to.
         busy: Whether a call is running.
+        weight: Bytes of memory that were kept behind the last computed step.
     """
 
     key: Hashable = None
@@ -124,6 +125,7 @@ class Session:
     log: DecisionLog = field(default_factory=DecisionLog)
     ended: Sums = field(default_factory=Sums)
     busy: bool = False
+    weight: int = 0
 
     def begin_generation(self) -> None:
         """Forgets the generation so far, but not the record of it."""
@@ -135,6 +137,7 @@ class Session:
     def forget(self) -> None:
         """Forgets what the generation has cached, and how far it is."""
         self.states.clear()
+        self.weight = 0
         self.seen.clear()
         self.latest.clear()
         self.position = None
@@ -223,12 +226,7 @@ class Sessions:
         with _lock:
             running.busy = False
             self._use(running, limit)
-        self.most_bytes = max(self.most_bytes, self.bytes_held)
-
-    @property
-    def bytes_held(self) -> int:
-        """Bytes of memory that the cached tensors of all sessions keep."""
-        return sum(one.bytes_held for one in self.all if one.states)
+        self.most_bytes = max(self.most_bytes, sum(one.weight for one in self.all))
 
     @property
     def sums(self) -> Sums:

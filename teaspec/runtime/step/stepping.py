@@ -196,6 +196,8 @@ def commit(session: Session, step: Step) -> None:
     session.states[step.position.branch] = step.state
     session.seen[step.position.base] = step.seen
     session.latest[step.position.base] = step.position.branch
+    if step.verdict.choice == "compute":
+        session.weight = session.bytes_held  # reused steps keep what there is
 
 
 def _time_of(moment: Moment, seen: int) -> float | None:

@@ -84,6 +84,7 @@ def test_the_page_counts_and_gives_the_reasons():
     reasons = re.findall(r"^\* diffusers 0.40.0, `(\w+)`: ", new, re.MULTILINE)
     assert reasons == ["bad", "sick", "moved", "keyless", "mixed", "misspelt", "odd"]
     assert "| 0.40.0 | 1 | 2 |" in new and "| 0.42.1 | 0 | 0 |" in new
+    assert "| 0 | 0 | 0 | not run |" in with_table(page, [seen(specs=[], claims={})], "", "")
     assert "Nothing: each class that a version has passes." in with_table(page, [fine], "", "")
     with pytest.raises(ValueError, match="the page has no part between"):
         with_table("nothing", [fine], "", "")

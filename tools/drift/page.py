@@ -39,7 +39,8 @@ def _part(seen: Sequence[Seen], when: str, command: str) -> Iterator[str]:
         there = len(one.specs) - one.count(ABSENT)
         numbers = (there, *(one.count(kind) for kind in (PASSES, REFUSED, FAILS, PROBE)))
         failed = [claim for claim, held in one.claims.items() if not held]
-        pipeline = f"fails: {', '.join(failed)}" if failed else "all hold"
+        held = "all hold" if one.claims else "not run"
+        pipeline = f"fails: {', '.join(failed)}" if failed else held
         yield f"| {one.diffusers} | {one.torch} | {one.python} | {' | '.join(map(str, numbers))} | {pipeline} |"
     yield ""
     yield "What does not pass:"

@@ -100,7 +100,7 @@ class Denoiser:
         settings.setdefault("rel_l1_thresh", THRESHOLDS[kind])
         settings = {"coefficients": [0, 0, 0, 1, 0], "warmup_steps": 0, **settings}
         spec = load_spec(SPECS / f"{kind}.yaml")
-        # as the registry's extractors do: up to diffusers 0.37 a hook does not say what it wraps
+        # as the registry's extractors do: up to diffusers 0.39 a hook does not say what it wraps
         extractor = compile_spec(spec, unwrap_module(model), replaced=replaced_forward)
         apply_teacache_hook(model, TeaCacheConfig(**settings), extractor=extractor)
         return cls.of(kind, model)

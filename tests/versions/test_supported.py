@@ -83,6 +83,7 @@ for name in teaspec.__all__:
         "from teaspec.runtime.apply import apply_teacache_hook",
         "import teaspec.proof.run",
         "from teaspec.calibrate.collect import *",
+        "from teaspec.integrations.vllm_omni import register\nregister()",
         "from teaspec.compiler import load_spec\nfrom teaspec.compiler.passes.import_model import import_model\n"
         "from teaspec.catalog import shipped_specs\nimport_model(load_spec(next(iter(shipped_specs()))))",
     ],

@@ -13,6 +13,7 @@ from teaspec.integrations.vllm_omni.package import coefficients, import_teacache
 from teaspec.integrations.vllm_omni.specs import blocks_of, find_extractor, spec_types
 from teaspec.runtime.calibrations.registry import Extractor
 from teaspec.runtime.naming import did_you_mean, listed
+from teaspec.versions.supported import require_supported
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,11 @@ def register(*names: str) -> tuple[str, ...]:
         The names that were registered.
 
     Raises:
-        ImportError: If vLLM-Omni is not installed, or cannot be imported.
+        ImportError: If vLLM-Omni is not installed, or cannot be imported, or diffusers is of a version that teaspec
+            does not work with.
         ValueError: If a name is unknown, with the nearest one; or if vLLM-Omni's class of that name is another model.
     """
+    require_supported()
     teacache = import_teacache()
     theirs, before = survey(model_files()), registered()
     specs = spec_types()

@@ -11,6 +11,7 @@ import torch
 
 from teaspec.runtime.generation import conditioning, moments, sessions, timeline
 from teaspec.runtime.generation.conditioning import Comparison, Conditioning
+from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.pipeline.clock import PipelineClock
 from teaspec.runtime.step import stepping
 
@@ -164,6 +165,8 @@ def a_broken_call_is_committed(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def what_was_overwritten_is_taken_as_it_is(patch: pytest.MonkeyPatch) -> None:
+    learn = OverwriteWatch.learn
+    patch.setattr(OverwriteWatch, "learn", lambda self, key, kept: learn(self, key, kept) or True)
     patch.setattr(
         conditioning, "_is_same_memory", lambda tensor, kept: tensor is kept.tensor or _shares(tensor, kept.tensor)
     )

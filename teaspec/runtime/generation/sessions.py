@@ -213,7 +213,7 @@ class Sessions:
                     f"own: `with teaspec.session(key):`"
                 )
             running.busy = True
-            is_new = running.key not in self._sessions
+            is_new, weight = running.key not in self._sessions, running.weight
             self._sessions[running.key] = running
         try:
             yield running
@@ -226,7 +226,8 @@ class Sessions:
         with _lock:
             running.busy = False
             self._use(running, limit)
-        self.most_bytes = max(self.most_bytes, sum(one.weight for one in self.all))
+        if running.weight > weight:
+            self.most_bytes = max(self.most_bytes, sum(one.weight for one in self.all))
 
     @property
     def sums(self) -> Sums:

@@ -224,14 +224,13 @@ class _Crossing:
 
     def _changed_elsewhere(self) -> dict[str, ast.stmt]:
         """The names of the prelude whose objects a statement of the blocks may change, which nobody plainly sees."""
+        statements = simple_statements(self.cut.blocks)
+        changes = [(one, changed - _filled(one)) for one in statements if (changed := self.reader.effects(one).changes)]
+        if not any(places for _, places in changes):  # most blocks change nothing in place
+            return {}
         around = shared_outside_blocks(self.reader, [*self.cut.prelude, *self.cut.blocks], self.tracer)
-        seen = self.bound | self.changed | self.arguments
-        return {
-            name: statement
-            for statement in simple_statements(self.cut.blocks)
-            for name in local_names(around.changed(self.reader.effects(statement).changes - _filled(statement)))
-            if name in self.assigned and name not in seen
-        }
+        unseen = self.assigned - self.bound - self.changed - self.arguments
+        return {name: one for one, places in changes for name in local_names(around.changed(places)) & unseen}
 
     # What crosses, and what is run again
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -81,18 +80,6 @@ def test_nothing_comes_from_elsewhere(site):
     assert loaded and [load for load in loaded if "//" in load and not load.startswith("data:")] == []
     styles = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
     assert styles and not any(re.search(r"@import|url\(\s*[\"']?(https?:)?//", style) for style in styles)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `test`)")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 WIDE_AS_ITS_FRAME = """() => [...document.querySelectorAll('.md-typeset__scrollwrap')]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,11 +16,6 @@ from tests.explain.models import SPEC, Marked
 
 SPECS = Path(__file__).parents[2] / "specs"
 NAMES = ("cosmos3_omni", "flux", "wan")
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-
 # Every piece of text has to lie within the window and within whatever around it cuts off what sticks out.
 CLIPPED = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
@@ -71,18 +65,6 @@ CONTRAST = """() => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `test`)")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @cache

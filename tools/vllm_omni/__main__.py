@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tools.elsewhere.fetch import installed, unpacked
@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     outcomes = prove(options.folder.resolve(), options.names)
     if options.write:
-        now = datetime.now(tz=UTC).date()
+        now = datetime.now(timezone.utc).date()
         head = f"{', '.join(WHEELS)}, {now}: `make vllm-omni`."
         write_table(ROOT / "docs" / "vllm-omni.md", "vllm-omni", head, outcomes)
     failed = [one for one in outcomes if one.verdict != "passes" or one.served != "passes"]

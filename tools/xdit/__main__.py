@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tools.elsewhere.fetch import installed, unpacked
@@ -32,9 +32,8 @@ def main() -> None:
     if options.write:
         from diffusers import __version__
 
-        head = (
-            f"{', '.join(WHEELS)} with diffusers {__version__}, {datetime.now(tz=UTC).date()}: `python -m tools.xdit`."
-        )
+        now = datetime.now(timezone.utc).date()
+        head = f"{', '.join(WHEELS)} with diffusers {__version__}, {now}: `python -m tools.xdit`."
         write_table(ROOT / "docs" / "vllm-omni.md", "xdit", head, outcomes)
     passed = sum(one.verdict == "passes" for one in outcomes)
     sys.stdout.write(f"{passed} of {len(outcomes)} pass\n")

@@ -11,10 +11,12 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.generation.calls import Position
+from teaspec.runtime.generation.conditioning import Conditioning
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.sums import Sums
 from teaspec.runtime.generation.together import Together
@@ -94,6 +96,7 @@ class Session:
     Attributes:
         key: The key given to `session`.
         states: By branch.
+        doubted: What branches were given at the last step, where nobody could tell whose its calls were.
         seen: Steps of each branch so far, whatever its layout.
         latest: The branch of the last of these steps, with its layout.
         position: The place of the last call.
@@ -112,6 +115,7 @@ class Session:
 
     key: Hashable = None
     states: dict[str, TeaCacheState] = field(default_factory=dict)
+    doubted: dict[str, Conditioning] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     position: Position | None = None
@@ -134,8 +138,18 @@ class Session:
         self.ended = self.sums
         self.log.close()
 
-    def forget(self) -> None:
-        """Forgets what the generation has cached, and how far it is."""
+    def doubt(self) -> None:
+        """Forgets residuals of which nobody can tell whose they are, but not what their branches were given."""
+        self.doubted = self._conditionings
+        self.states.clear()
+
+    def forget(self, *, doubting: bool = False) -> None:
+        """Forgets what the generation has cached, and how far it is.
+
+        Args:
+            doubting: Whether it may be the same that goes on, so that what its branches were given is kept.
+        """
+        self.doubted = self._conditionings if doubting else {}
         self.states.clear()
         self.weight = 0
         self.seen.clear()
@@ -163,6 +177,11 @@ class Session:
                 "`with teaspec.session(key):` around its calls"
             )
 
+    def given_to(self, branch: str | None) -> Conditioning | None:
+        """Returns what a branch was given at its last step, also where nobody could tell whose that was."""
+        state = None if branch is None else self.states.get(branch)
+        return self.doubted.get(branch or "") if state is None else state.conditioning
+
     @property
     def sums(self) -> Sums:
         """What all generations came to, the running one included."""
@@ -171,7 +190,13 @@ class Session:
     @property
     def bytes_held(self) -> int:
         """Bytes of memory that the cached tensors keep."""
-        return bytes_held(tensor for state in tuple(self.states.values()) for tensor in state.tensors())
+        given = (tensor for conditioning in tuple(self.doubted.values()) for tensor in conditioning.tensors)
+        cached = (tensor for state in tuple(self.states.values()) for tensor in state.tensors())
+        return bytes_held(chain(cached, given))
+
+    @property
+    def _conditionings(self) -> dict[str, Conditioning]:
+        return {**self.doubted, **{branch: state.conditioning for branch, state in self.states.items()}}
 
 
 class Sessions:

@@ -111,8 +111,10 @@ def _guessed(last: Position, call: Call) -> Position:
         # The direction may be another one from here on; a generation that was given up at its first step is as likely.
         return begin(call, last, usual=rising)
     if last.unsure and not same and last.pattern != last.counts:
-        # Nobody knows whose the states are. If this step has the calls of the last one, they are of one generation.
-        return begin(call, last, rising=last.rising if rising is None else rising, pattern=last.counts)
+        # Nobody knows whose the states are. If this step has the calls of the last one, each given what it was given
+        # then, they are of one generation.
+        pattern = None if call.differs else last.counts
+        return begin(call, last, rising=last.rising if rising is None else rising, pattern=pattern)
     is_counted = last.moment.index is not None and moment.index is not None
     rising = last.rising if rising is None else rising
     position = _next(last, call, same, rising=rising, usual=last.usual, is_counted=is_counted)
@@ -129,7 +131,7 @@ def _guessed(last: Position, call: Call) -> Position:
         return position
     is_same_image = call.image is None or same_value(call.image, position.images[call.layout])
     is_numbered = call.branch is None and not call.paired
-    differs = call.differs and not call.is_unknown
+    differs = call.differs and not (call.is_unknown and last.pattern is None)
     again = call.again if is_numbered else differs or is_same_image
     if again and last.pattern is None and not last.is_doubted and last.step == 0:
         return begin(call, last, is_doubted=True)
@@ -164,7 +166,7 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
         "may_be_first": last.may_be_first if same else like_it not in last.seen,
         "images": last.images if same else {},
         "unsure": last.unsure and same,
-        "pattern": last.pattern if same else None,
+        "pattern": last.pattern if same and not call.differs else None,
         "silent": last.silent,
     }
     return Position(**{**settled, **changed})

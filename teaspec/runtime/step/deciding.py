@@ -206,7 +206,10 @@ class Decider:
         twin = first if early is None else early.twin
         guessed = twin is not None and not (early is not None and early.is_told)
         reference = state or (session.states.get(twin) if guessed and twin is not None else None)
-        return state, None if reference is None else reference.conditioning.compare(call.passed, self.watch)
+        given = None if reference is None else reference.conditioning
+        if state is None and (last.unsure or last.pattern is not None):
+            given = session.given_to(first if early is None else early.branch) or given
+        return state, None if given is None else given.compare(call.passed, self.watch)
 
     def _total(self, session: Session, call: Call, position: Position | None) -> int | None:
         """Returns how many steps the generation has; who runs them knows better than who tells."""
@@ -268,7 +271,7 @@ def _is_switched(session: Session, call: Call, early: Position | None) -> bool:
 
 def _has_several(session: Session) -> bool:
     """Returns whether a name is called several times a step in this generation."""
-    return any("#" in branch for branch in session.states)
+    return any("#" in branch for branch in (*session.states, *session.doubted))
 
 
 def _why_it_begins(session: Session, position: Position, found: Reading, guess: Guess) -> str | None:

@@ -178,8 +178,10 @@ def commit(session: Session, step: Step) -> None:
     """
     guessed = step.position.pattern is not None or step.verdict.reason == CONDITIONING
     barren = session.barren if guessed or not step.begins else 0
-    if step.forgets or (step.begins and step.position.pattern is not None):
+    if step.forgets:
         session.forget()
+    elif step.begins and step.position.pattern is not None:
+        session.forget(doubting=True)
     elif step.begins:
         session.begin_generation()
     session.attempt = None
@@ -191,8 +193,13 @@ def commit(session: Session, step: Step) -> None:
         session.owner = owner()
     session.position, session.together = step.position, step.together
     session.last, session.total = step.index, step.total
-    if step.drops or (step.position.unsure and step.position.pattern is None):
-        session.states.clear()  # nobody can tell whose they are
+    if step.drops:
+        session.states.clear()
+    if step.position.pattern is None:
+        if step.position.unsure:
+            session.doubt()
+        elif session.doubted:
+            session.doubted = {}  # by now they are known to be of one generation, or of another one
     session.states[step.position.branch] = step.state
     session.seen[step.position.base] = step.seen
     session.latest[step.position.base] = step.position.branch

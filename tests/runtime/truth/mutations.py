@@ -78,6 +78,12 @@ def several_images_at_the_first_step_are_trusted(patch: pytest.MonkeyPatch) -> N
 
 
 @mutation
+def the_same_number_of_calls_is_enough(patch: pytest.MonkeyPatch) -> None:
+    """What branches were given at a step that nobody is sure of is forgotten."""
+    patch.setattr(sessions.Session, "given_to", lambda self, branch: None)
+
+
+@mutation
 def a_name_called_again_begins_nothing(patch: pytest.MonkeyPatch) -> None:
     own = timeline._guessed
     patch.setattr(
@@ -141,7 +147,7 @@ def sessions_share_a_run(patch: pytest.MonkeyPatch) -> None:
 
 @mutation
 def nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sessions.Session, "forget", lambda self: None)
+    patch.setattr(sessions.Session, "forget", lambda self, doubting=False: None)
 
 
 @mutation

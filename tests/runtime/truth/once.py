@@ -56,6 +56,12 @@ STORIES: dict[str, Story] = {
             steps=1, start=1, passes=("cond", "uncond", "third"), batched=True, skip=(0, 1), prompt="same", resets=False
         ),
     ),
+    # Two single steps of other guidance made up the number of calls that the step before them had, and were trusted.
+    "as many calls as the windows of another generation": told(
+        Generation(steps=1, naming="none", windows=2, prompt="same", resets=False),
+        Generation(steps=1, start=1, naming="none", prompt="same", guidance="number", resets=False),
+        Generation(steps=2, onward=0, naming="none", prompt="same", guidance="number", resets=False),
+    ),
     # How timesteps move from one generation to the next was taken for the direction of the next.
     "a generation further back behind one of a single step, and the same again": Story(
         False,

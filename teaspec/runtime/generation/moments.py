@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from teaspec.runtime.contract.arguments import ArgumentFinder
 from teaspec.runtime.keep.overwrite import unchanged, version_of
+from teaspec.runtime.records import altered
 
 BATCHED = 3
 """Latents of so many axes have rows; packed ones, `[tokens, channels]`, have none."""
@@ -73,12 +74,12 @@ def look(
         return Moment(index=index)
     # The same untouched object needs no comparison.
     if last is not None and timestep is last.timestep and _unchanged_since(timestep, last.version):
-        return replace(last, index=index)
+        return last if index == last.index else altered(last, index=index)
     if not isinstance(timestep, torch.Tensor):
         level = float(timestep) if isinstance(timestep, (int, float)) else None
         return Moment(timestep, None, timestep, level, index)
-    value = timestep.detach().clone()
-    mean, spread = value.float().mean(), _spread(timestep, latents)
+    value, spread = timestep.detach().clone(), _spread(timestep, latents)
+    mean = value.float().reshape(()) if value.numel() == 1 else value.float().mean()
     if costs_nothing_to_read(mean):
         return Moment(timestep, version_of(timestep), value, mean.item(), index, bool(spread))
     return Moment(timestep, version_of(timestep), value, mean, index, spread)

@@ -18,6 +18,7 @@ from teaspec.runtime.generation.calls import Call, Counts, Position
 from teaspec.runtime.generation.moments import Moment, is_rising, is_same, same_value, turns_back
 from teaspec.runtime.generation.run import Run
 from teaspec.runtime.generation.state import Layout
+from teaspec.runtime.records import altered
 
 PAIR = ("positive", "negative")
 """The branches of a transformer with `do_true_cfg`, in the order in which they are called."""
@@ -147,29 +148,37 @@ def _next(last: Position, call: Call, same: bool, **changed: object) -> Position
     order = last.order + 1 if same else 1
     if order > MOST or len(layouts) > MOST or len(last.seen) > MOST:
         return begin(call, last)
-    branch, base = _title(name, number, layouts.index(call.layout))
+    layout = layouts.index(call.layout)
+    branch, base = _title(name, number, layout)
     settled: dict[str, Any] = {
         "moment": call.moment,
         "branch": branch,
         "base": base,
         "counts": {**counts, (name, call.layout): number + 1},
         "order": order,
-        "step": last.step + (not same),
         "layouts": layouts,
         "run": call.run,
+        "levels": (),
         "called": (call.branch or "", call.layout),
-        "shifted": last.shifted if same else frozenset(),
-        "rising": last.rising,
-        "is_doubted": last.is_doubted,
-        "twin": _title(name, 0, layouts.index(call.layout))[0] if name and number else None,
-        "seen": last.seen if like_it in last.seen else last.seen | {like_it},
-        "may_be_first": last.may_be_first if same else like_it not in last.seen,
-        "images": last.images if same else {},
-        "unsure": last.unsure and same,
-        "pattern": last.pattern if same and not call.differs else None,
-        "silent": last.silent,
+        "is_counted": False,
+        "usual": None,
+        "restarts": False,
+        "twin": _title(name, 0, layout)[0] if name and number else None,
     }
-    return Position(**{**settled, **changed})
+    if like_it not in last.seen:
+        settled["seen"] = last.seen | {like_it}
+    if not same:
+        settled |= {
+            "step": last.step + 1,
+            "shifted": frozenset(),
+            "may_be_first": like_it not in last.seen,
+            "images": {},
+            "unsure": False,
+            "pattern": None,
+        }
+    elif call.differs:
+        settled["pattern"] = None
+    return altered(last, **settled | changed)
 
 
 def _is_same_step(last: Position, call: Call) -> bool:

@@ -67,7 +67,9 @@ def cfg_rank(given: int | None, group: ProcessGroup | None) -> int | None:
 
 def is_paired(module: Any) -> bool:
     """Returns whether the pipeline says that the transformer is called for two branches."""
-    return bool(getattr(module, "do_true_cfg", False))
+    # Asked at each call: what a module lacks it looks for in three places, and words an error.
+    own: Any = vars(module).get("do_true_cfg")
+    return bool(getattr(type(module), "do_true_cfg", False) if own is None else own)
 
 
 def context_parallel_config(module: Any) -> Any:

@@ -27,6 +27,8 @@ class Storage:
 
     def put(self, value: Any, *, is_residual: bool = False) -> Any:
         """Returns a value as it is stored; only residuals change their dtype."""
+        if self.device is None and self.dtype is None:
+            return value
 
         def stored(leaf: Any) -> Any:
             if not isinstance(leaf, torch.Tensor):
@@ -44,6 +46,9 @@ def origin_of(value: Any) -> Origin:
 
 def fetch(value: Any, origin: Origin) -> Any:
     """Returns a stored value as it was; in a narrower dtype it has lost precision on the way."""
+    if isinstance(value, torch.Tensor):  # most are, and walking through it as through a tree takes longer
+        ((device, dtype),) = origin
+        return value.to(device=device, dtype=dtype)
     origins = iter(origin)
 
     def fetched(leaf: Any) -> Any:

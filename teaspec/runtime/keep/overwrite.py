@@ -43,9 +43,14 @@ class Kept:
         """The copy if there is one, else the tensor."""
         return self.tensor if self.copy is None else self.copy
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has written to the tensor since, as far as that can be known."""
+        return self.version is not None and self.tensor._version == self.version
+
     def find(self) -> torch.Tensor | None:
         """Returns the value of that moment, or None if it has been overwritten since."""
-        return self.value if self.copy is not None or unchanged(self.tensor, self.version) else None
+        return self.value if self.copy is not None or self.is_untouched else None
 
 
 class OverwriteWatch:
@@ -93,6 +98,6 @@ class OverwriteWatch:
         """
         if kept.version is None:
             return False
-        is_left_alone = unchanged(kept.tensor, kept.version)
+        is_left_alone = kept.is_untouched
         (self._left_alone if is_left_alone else self._overwritten).add(key)
         return is_left_alone

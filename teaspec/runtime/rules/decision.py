@@ -56,13 +56,20 @@ def _at_once(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tenso
 
 
 def _in_pieces(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    scratch = torch.empty(min(PIECE, current.numel()))
+    if current.numel() <= PIECE:
+        return _of_piece(current.reshape(-1), previous.reshape(-1), torch.empty(current.numel()))
+    scratch = torch.empty(PIECE)
     moved, magnitude = [], []
     for new, old in zip(*(torch.split(one.reshape(-1), PIECE) for one in (current, previous)), strict=True):
-        space, old = scratch[: old.numel()], old.to(torch.float32)
-        moved.append(torch.sub(new, old, out=space).abs_().sum())
-        magnitude.append(torch.abs(old, out=space).sum())
+        of_piece = _of_piece(new, old, scratch[: old.numel()])
+        moved.append(of_piece[0])
+        magnitude.append(of_piece[1])
     return torch.stack(moved).sum(), torch.stack(magnitude).sum()
+
+
+def _of_piece(new: torch.Tensor, old: torch.Tensor, space: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    old = old.to(torch.float32)
+    return torch.sub(new, old, out=space).abs_().sum(), torch.abs(old, out=space).sum()
 
 
 def relative_l1(moved: torch.Tensor, magnitude: torch.Tensor, count: int | torch.Tensor) -> torch.Tensor:
@@ -87,6 +94,9 @@ def read(*numbers: Any) -> list[Any]:
     given = [number for number in numbers if isinstance(number, torch.Tensor)]
     if not given:
         return list(numbers)
+    if len(given) == 1:
+        value = given[0].to(torch.float32).item()
+        return [value if isinstance(number, torch.Tensor) else number for number in numbers]
     found = iter(torch.stack([number.to(given[0].device, torch.float32) for number in given]).tolist())
     return [next(found) if isinstance(number, torch.Tensor) else number for number in numbers]
 

@@ -18,6 +18,7 @@ from teaspec.runtime.host.compiled import runs_compiled
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
+from teaspec.runtime.records import altered
 from teaspec.runtime.rules.decision import Verdict
 from teaspec.runtime.rules.forecast import Computed, ratio_of
 from teaspec.runtime.settings.config import TeaCacheConfig
@@ -95,7 +96,7 @@ class Stepper:
         # What decides is compared by the distance, also where it is an argument itself.
         passed = {path: value for path, value in call.passed.items() if value is not context.modulated_input}
         streams = streams_of(context)
-        call = replace(call, layout=layout_of(context, streams), passed=passed)
+        call = altered(call, layout=layout_of(context, streams), passed=passed)
         found = Decider(self.config, self.rescale, self.watch, self.ranks).decide(session, call, context, streams)
         if not found.begins:
             session.refuse_others(owner())
@@ -143,7 +144,7 @@ class Stepper:
             conditioning = keep(call.passed, self.watch)
         else:
             conditioning = state.conditioning.followed_by(call.passed, found.comparison, self.watch)
-        successor = replace(
+        successor = altered(
             successor,
             cnt=state.cnt + 1,
             accumulated_rel_l1_distance=verdict.carried,

@@ -6,7 +6,7 @@ Each test names the rule without which it fails, the mutation; tests/runtime/tru
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -109,6 +109,27 @@ def test_other_objects_after_steady_ones_are_doubted() -> None:
         for timestep in timesteps:
             call(module, timestep, prompt=prompt)
     assert choices(hook) == ["compute", "reuse", "reuse"]
+
+
+def _write(prompt: torch.Tensor) -> None:
+    prompt.add_(1)
+
+
+def _exchange(prompt: torch.Tensor) -> None:
+    prompt.data = text(2)
+
+
+@pytest.mark.parametrize("change", [_write, _exchange])
+def test_the_very_same_object_holds_something_else_after_steady_steps(change: Callable[[torch.Tensor], None]) -> None:
+    """Mutations: `_is_untouched` asks neither for the version nor for the memory; the prompt is not noticed."""
+    module, hook = subject()
+    prompt = text(1)
+    for timestep in (9.0, 8.0, 7.0, 6.0):
+        call(module, timestep, prompt=prompt)
+    assert choices(hook) == ["compute", "reuse", "reuse", "reuse"]
+    change(prompt)
+    call(module, 5.0, prompt=prompt)
+    assert reasons(hook) == ["other conditioning"]
 
 
 def test_inference_tensors_are_compared_by_value() -> None:

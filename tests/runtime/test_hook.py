@@ -127,8 +127,8 @@ def test_every_step_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         module(latents(), signal(1.0))
         module(latents(), signal(1.25))
     lines = [record.message for record in caplog.records]
-    assert re.match(r"TeaCache branch=#0 step=0 decision=compute distance=None rescaled=None accumulated=0.0", lines[0])
-    assert re.match(r"TeaCache branch=#0 step=1 decision=reuse distance=0.25 rescaled=0.25 accumulated=0.25", lines[1])
+    assert re.match(r"TeaCache branch=#0 step=0 decision=compute reason=first call", lines[0])
+    assert re.match(r"TeaCache branch=#0 step=1 decision=reuse distance=0.25 rescaled=0.25 accumulated=0.25 reason=distance", lines[1])
 
 
 def test_accumulation_and_coefficients_come_from_the_defaults_unless_given() -> None:

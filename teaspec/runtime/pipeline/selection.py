@@ -66,7 +66,7 @@ def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
         ValueError: If a setting is unknown or out of range, or there is no transformer that can be hooked (see
             `TeaCacheBackend.enable`).
     """
-    if all(settings.get(name) is None for name in ("rel_l1_thresh", "preset", "coefficients")):
+    if all(settings.get(name) is None for name in ("rel_l1_thresh", "preset", "coefficients", "rule")):
         settings = {**settings, "preset": "balanced"}
         settings.pop("rel_l1_thresh", None)
     backend = TeaCacheBackend(settings)

@@ -51,8 +51,8 @@ def settle_threshold(
         cls: The transformer's class.
         extractor: The one that the user gave, or None.
     """
-    if asked.coefficients is not None:
-        return settled  # on a scale of the user's own, of which nothing is known
+    if asked.coefficients is not None or asked.rule is not None:
+        return settled  # on a scale of the user's own, of which nothing is known, or on none
     calibration = _calibration(settled, cls, extractor)
     published = calibration.thresholds if settled.accumulate == calibration.accumulate else ()
     title = f"{settled.transformer_type}, variant {settled.variant}"

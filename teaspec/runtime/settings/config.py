@@ -15,6 +15,7 @@ from teaspec.runtime.calibrations.registry import known_types
 from teaspec.runtime.calibrations.thresholds import Preset
 from teaspec.runtime.host.groups import is_group
 from teaspec.runtime.naming import did_you_mean, nearest
+from teaspec.runtime.rules.rule import Rule
 from teaspec.runtime.rules.steps import Guards
 from teaspec.runtime.settings.fields import find_unknown, names_the_nearest
 from teaspec.runtime.settings.values import (
@@ -63,6 +64,7 @@ class DiffusionCacheConfig:
             and less exact. What works depends on the model: see `preset`.
         coefficients: Five coefficients of the polynomial that rescales the distance, highest degree first. None takes
             those of the variant.
+        rule: A rule of your own in place of the settings above; see `teaspec.Rule`.
         preset: In place of a threshold, the published one of the variant whose speed-up is nearest to 1.3 (`quality`),
             1.6 (`balanced`) or 2 (`fast`); the documented default where none is published. `teaspec.enable` takes
             `balanced` where it is given neither.
@@ -103,6 +105,7 @@ class DiffusionCacheConfig:
     rel_l1_thresh: float = NO_THRESHOLD
     coefficients: list[float] | None = None
     _: KW_ONLY
+    rule: Rule | None = None
     preset: Preset | None = None
     accumulate: Accumulate | None = None
     variant: str | None = None
@@ -129,6 +132,7 @@ class DiffusionCacheConfig:
         check("rel_l1_thresh", self.rel_l1_thresh, above_zero, "a finite number above 0")
         if self.coefficients is not None:
             self.coefficients = checked_coefficients(self.coefficients)
+        check("rule", self.rule, self.rule is None or isinstance(self.rule, Rule), "a teaspec.Rule, or None")
         self._check_preset()
         known = self.accumulate is None or self.accumulate in get_args(Accumulate)
         check("accumulate", self.accumulate, known, "'signed', 'absolute' or None")

@@ -9,12 +9,11 @@ from typing import Any
 
 from torch import nn
 
-from teaspec.runtime.calibrations.calibration import BASE, Defaults
+from teaspec.runtime.calibrations.calibration import BASE, Calibration, Defaults
 from teaspec.runtime.calibrations.registry import find_defaults, find_type, get_extractor, known_types
 from teaspec.runtime.calibrations.variants import Choice, choose
 from teaspec.runtime.contract.bypass import Bypass
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.rules.decision import Polynomial
 from teaspec.runtime.settings.config import TeaCacheConfig
 
 logger = logging.getLogger(__name__)
@@ -27,13 +26,11 @@ class Resolved:
     Attributes:
         config: A copy of the user's config with every choice made.
         extractor: Serves this very module: a spec's extractor is compiled for it by now.
-        polynomial: Rescales the distance.
         bypass: Which arguments send a call past the cache.
     """
 
     config: TeaCacheConfig
     extractor: Callable[..., Any]
-    polynomial: Polynomial
     bypass: tuple[Bypass, ...]
 
 
@@ -65,18 +62,12 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
     if compiled_for is not None:
         # A variant with a signal of its own has an extractor of its own.
         extractor = compiled_for(module) if choice.calibration.signal is None else compiled_for(module, choice.name)
-    assert settled.coefficients is not None
-    return Resolved(
-        config=settled,
-        extractor=extractor,
-        polynomial=Polynomial(tuple(settled.coefficients)),
-        bypass=bypass,
-    )
+    return Resolved(settled, extractor, bypass)
 
 
 def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> TeaCacheConfig:
     calibration = choice.calibration
-    if config.coefficients is None and calibration.status == "none":
+    if config.rule is None and config.coefficients is None and calibration.status == "none":
         logger.warning(
             "TeaCache has no coefficients for %s and rescales nothing: it is uncalibrated, and a threshold means "
             "something else than for other models. Pass `coefficients` to change that",
@@ -93,8 +84,15 @@ def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> Te
         transformer_type=transformer_type,
         accumulate=config.accumulate or calibration.accumulate,
         variant=choice.name,
-        warmup_steps=calibration.warmup_steps if config.warmup_steps is None else config.warmup_steps,
+        warmup_steps=_warmup(config, calibration),
     )
+
+
+def _warmup(config: TeaCacheConfig, calibration: Calibration) -> int | float | None:
+    """Returns the user's warm-up, else the published one, which goes with the published rule alone."""
+    if config.warmup_steps is not None or config.rule is not None:
+        return config.warmup_steps
+    return calibration.warmup_steps
 
 
 def _resolve_type(config: TeaCacheConfig, module: nn.Module) -> str:

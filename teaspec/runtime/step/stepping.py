@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,14 +13,14 @@ from teaspec.runtime.generation.moments import Moment
 from teaspec.runtime.generation.sessions import Session, owner
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.together import Together, agree
-from teaspec.runtime.host.compiled import runs_compiled
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.decision import Verdict
 from teaspec.runtime.rules.forecast import Computed, ratio_of
+from teaspec.runtime.rules.rule import Memory, Rule, Seen
+from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
-from teaspec.runtime.step.deciding import CONDITIONING, INPUT, UNKNOWN, Decider, Found, index_of
+from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of, memory_of
 from teaspec.runtime.step.ranks import Ranks
 from teaspec.runtime.step.residuals import Outcome, compute, layout_of, residuals_of, reuse
 
@@ -63,7 +62,7 @@ class Stepper:
 
     Attributes:
         config: The settled config.
-        rescale: The polynomial.
+        rule: Decides where nothing else does.
         watch: Knows which tensors the model overwrites.
         storage: Where cached tensors are kept.
         ranks: The processes that share the call.
@@ -71,7 +70,7 @@ class Stepper:
     """
 
     config: TeaCacheConfig
-    rescale: Callable[[float], float]
+    rule: Rule
     watch: OverwriteWatch
     storage: Storage
     ranks: Ranks
@@ -92,23 +91,26 @@ class Stepper:
             RuntimeError: If the call goes on with the generation of another thread.
             ValueError: If a setting needs the number of steps, and nobody knows it.
         """
-        # What decides is compared by the distance, also where it is an argument itself.
+        # What decides is compared by the rule, also where it is an argument itself.
         passed = {path: value for path, value in call.passed.items() if value is not context.modulated_input}
         streams = streams_of(context)
         call = replace(call, layout=layout_of(context, streams), passed=passed)
-        found = Decider(self.config, self.rescale, self.watch, self.ranks).decide(session, call, context, streams)
+        seen = Seen(context, self.watch, self.storage)
+        found = Decider(self.config, self.rule, self.watch, self.ranks).decide(session, call, seen, streams)
         if not found.begins:
             session.refuse_others(owner())
         position, verdict, together = found.position, found.verdict, None
         if self.config.decide == "any":
             before, states = (None, {}) if found.begins else (session.together, session.states)
-            verdict, together = agree(verdict, position, before, states, self.config.rel_l1_thresh)
+            verdict, together = agree(verdict, position, before, states, self.rule)
             computes = verdict.choice == "compute"
             if self.ranks.does_another_compute(computes) and not computes:
-                verdict = replace(verdict, choice="compute", reason="another branch", carried=0.0)
+                verdict = replace(verdict, choice="compute", reason="another branch")
                 together = replace(together, choice="compute")
-        output, state = self._run(call, context, streams, found, verdict)
-        seen = 1 + (0 if found.begins else session.seen.get(position.base, 0))
+        # Before the blocks run: they may write into what the rule keeps.
+        memory = self.rule.follow(seen, verdict, memory_of(self.rule, found))
+        output, state = self._run(call, context, streams, found, verdict, memory)
+        count = 1 + (0 if found.begins else session.seen.get(position.base, 0))
         return output, Step(
             position=position,
             state=state,
@@ -117,19 +119,22 @@ class Stepper:
             begins=found.begins,
             forgets=found.forgets,
             drops=found.drops,
-            seen=seen,
+            seen=count,
             index=index_of(position),
-            total=found.total,
+            total=found.place.total,
             where=() if found.comparison is None else found.comparison.where,
         )
 
     def _run(
-        self, call: Call, context: CacheContext, streams: tuple[Stream, ...], found: Found, verdict: Verdict
+        self,
+        call: Call,
+        context: CacheContext,
+        streams: tuple[Stream, ...],
+        found: Found,
+        verdict: Verdict,
+        memory: Memory,
     ) -> tuple[Any, TeaCacheState]:
         state = TeaCacheState() if found.state is None else found.state
-        if runs_compiled():
-            self.watch.suspect(INPUT)
-        kept = self.watch.keep(INPUT, context.modulated_input, self.storage)
         reuses = verdict.choice == "reuse"
         now = _time_of(found.position.moment, state.cnt)
         if reuses:
@@ -146,12 +151,11 @@ class Stepper:
         successor = replace(
             successor,
             cnt=state.cnt + 1,
-            accumulated_rel_l1_distance=verdict.carried,
             consecutive_reuses=state.consecutive_reuses + 1 if reuses else 0,
-            previous_modulated_input=kept.value,
-            kept_input=kept,
             layout=call.layout,
             conditioning=conditioning,
+            ruling=type(self.rule),
+            memory=memory,
         )
         return outcome.output, successor
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from teaspec.runtime.rules.steps import Place
 from teaspec.runtime.rules.threshold import Polynomial, Threshold
 from teaspec.runtime.rules.verdict import Verdict
 from tests.runtime.driving import choices, hooked, latents, reasons, signal, snapshot
-from tests.runtime.models import WIDTH, SingleStream
+from tests.runtime.models import WIDTH
 
 
 def old_rule(
@@ -67,8 +68,8 @@ def test_the_thresholds_decisions_are_those_of_before_bit_for_bit() -> None:
         first, *others = hook.decisions
         assert (first.decision, first.reason, dict(first.numbers)) == ("compute", "first call", {})
         found = [(one.decision, one.distance, one.rescaled, one.accumulated) for one in others]
-        moves = zip(levels, levels[1:], strict=False)
-        assert [one.distance for one in others] == pytest.approx([abs(b - a) / a for a, b in moves], abs=1e-5), number
+        moves = [abs(after - before) / before for before, after in pairwise(levels)]
+        assert [one.distance for one in others] == pytest.approx(moves, abs=1e-5), number
         assert bits(found) == bits(old_rule([one[1] for one in found], coefficients, threshold, absolute))
         seen |= set(choices(hook)[1:])
     assert seen == {"compute", "reuse"}
@@ -193,7 +194,7 @@ def test_always_and_never() -> None:
 
 
 def test_a_setting_that_is_no_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="rule must be a teaspec.Rule, or None, found 0.2"):
+    with pytest.raises(ValueError, match=r"rule must be a teaspec\.Rule, or None, found 0\.2"):
         TeaCacheConfig(rule=0.2)
 
 

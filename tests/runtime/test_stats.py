@@ -230,7 +230,8 @@ def test_it_is_json() -> None:
     generate(module, scale=float("inf"))
     unmeasured = teaspec.stats(module).to_dict()
     json.dumps(unmeasured, allow_nan=False)
-    assert "nan" in [one["numbers"].get("distance") for one in unmeasured["transformers"][0]["branches"][0]["decisions"]]
+    decisions = unmeasured["transformers"][0]["branches"][0]["decisions"]
+    assert "nan" in [one["numbers"].get("distance") for one in decisions]
     generate(module)
     found = teaspec.stats(module).to_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found

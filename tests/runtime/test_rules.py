@@ -20,7 +20,7 @@ from teaspec import TeaCacheConfig
 from teaspec.runtime import report, step
 from teaspec.runtime.generation import together
 from teaspec.runtime.rules.fixed import Always, Never
-from teaspec.runtime.rules.rule import Rule, Seen
+from teaspec.runtime.rules.rule import Rule, Seen, Start
 from teaspec.runtime.rules.steps import Place
 from teaspec.runtime.rules.threshold import Polynomial, Threshold
 from teaspec.runtime.rules.verdict import Verdict
@@ -101,7 +101,7 @@ class Note(Rule):
 
     needs_signal = True
 
-    def init(self, place: Place) -> Noted:
+    def init(self, start: Start) -> Noted:
         return Noted()
 
     def measure(self, call: Seen, memory: Noted) -> Any:
@@ -111,7 +111,7 @@ class Note(Rule):
     def decide(self, numbers: Sequence[float], place: Place, memory: Noted) -> Verdict:
         return Verdict("reuse" if memory.steps % 3 else "compute", "every third", {"steps": memory.steps})
 
-    def follow(self, call: Seen, verdict: Verdict, memory: Noted) -> Noted:
+    def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Noted) -> Noted:
         return Noted(call.keep("signal", call.signal), memory.steps + 1)
 
 
@@ -173,11 +173,11 @@ def test_a_call_that_failed_leaves_what_it_knows_as_it_was() -> None:
 
 def test_another_kind_of_rule_begins_anew_and_another_value_of_it_goes_on() -> None:
     module, hook = noting(2)
-    hook.config.rule = Never()
+    hook.config.rule = Never(needs_signal=True)
     module(latents(), signal(3.0), 7.0)
     module(latents(), signal(3.0), 6.0)
     assert reasons(hook)[2:] == ["another rule", "never"]
-    hook.config.rule = None
+    hook.config.rule, hook.config.coefficients = None, [0.0, 0.0, 0.0, 1.0, 0.0]
     module(latents(), signal(3.0), 5.0)
     hook.config.rel_l1_thresh = 0.25
     module(latents(), signal(4.0), 4.0)

@@ -3,10 +3,10 @@
 A rule is a value. What it knows of a branch is handed in and out, and never changed: the runtime keeps it beside the
 branch's residuals, copies it, forgets it and counts its bytes. A call that fails leaves all of it as it was.
 
-    init -> memory                               at the first step of a branch
+    init(start) -> memory                        at the first step of a branch
     measure(call, memory) -> sums                what ranks add up, read from the device together with all else
     decide(numbers, place, memory) -> verdict
-    follow(call, verdict, memory) -> memory      at each step, before its blocks run
+    follow(call, verdict, place, memory) -> memory    at each step, before its blocks run
 """
 
 from __future__ import annotations
@@ -25,13 +25,28 @@ if TYPE_CHECKING:
     from teaspec.runtime.contract.streams import Cut
     from teaspec.runtime.keep.memory import Storage
     from teaspec.runtime.keep.overwrite import Kept, OverwriteWatch
-    from teaspec.runtime.rules.steps import Place
+    from teaspec.runtime.rules.steps import Guards, Place
 
 Memory = Any
 """What a rule knows of one branch: numbers, tensors and kept tensors, in tuples, named tuples, lists and dicts."""
 
 Sums = Sequence[Any]
 """Tensors without dimensions, or numbers; those of several processes, each with a share of the call, can be added."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a branch begins, or begins anew.
+
+    Attributes:
+        place: Where its first step is in its generation.
+        guards: What is computed in any case.
+        computed: Steps of it that were computed in this generation, by another transformer or before it was lost.
+    """
+
+    place: Place
+    guards: Guards
+    computed: int = 0
 
 
 @dataclass(eq=False)
@@ -50,8 +65,18 @@ class Seen:
 
     @property
     def signal(self) -> torch.Tensor:
-        """The modulated input; for rules with `needs_signal` alone."""
-        return self.cut.modulated_input
+        """The modulated input.
+
+        Raises:
+            RuntimeError: If the rule has not said that it needs it.
+        """
+        signal = self.cut.modulated_input
+        if not hasattr(signal, "device"):
+            raise RuntimeError(
+                "a rule asked for the modulated input, which is left out for rules that do not say that they need it; "
+                "set `needs_signal = True` on the class"
+            )
+        return signal
 
     @property
     def hidden_states(self) -> torch.Tensor:
@@ -80,6 +105,7 @@ class Rule(ABC):
 
     Attributes:
         needs_signal: Whether it looks at the modulated input; where it does not, that is not even computed.
+        places_the_end: Whether it sees to the last step itself, which is computed otherwise where its number is known.
         sums: How many sums `measure` returns.
         columns: Names of the numbers in its verdicts, in the order in which a table shows them.
         compared: The one of them that is compared with `bound`; None where there is none.
@@ -87,6 +113,7 @@ class Rule(ABC):
     """
 
     needs_signal: bool = False
+    places_the_end: bool = False
     sums: int = 0
     columns: tuple[str, ...] = ()
     compared: str | None = None
@@ -97,11 +124,11 @@ class Rule(ABC):
         """What `compared` is compared with; None where there is nothing."""
         return None
 
-    def init(self, place: Place) -> Memory:
+    def init(self, start: Start) -> Memory:
         """Returns what is known of a branch before its first step here, which is computed in any case.
 
         Args:
-            place: Where that step is.
+            start: Where that step is.
 
         Raises:
             ValueError: If the rule needs the number of steps, and nobody knows it.
@@ -134,12 +161,13 @@ class Rule(ABC):
             memory: What is known of its branch.
         """
 
-    def follow(self, call: Seen, verdict: Verdict, memory: Memory) -> Memory:
+    def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Memory) -> Memory:
         """Returns what is known behind a step. It is asked at each one, whatever decided, before the blocks run.
 
         Args:
             call: The call.
             verdict: What is done.
+            place: Where the step is.
             memory: What was known before.
         """
         return memory

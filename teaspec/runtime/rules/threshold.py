@@ -17,7 +17,7 @@ import torch
 
 from teaspec.runtime.calibrations.calibration import IDENTITY_COEFFICIENTS, Accumulate
 from teaspec.runtime.rules.change import Change, relative_l1
-from teaspec.runtime.rules.rule import Rule, Seen, Sums
+from teaspec.runtime.rules.rule import Rule, Seen, Start, Sums
 from teaspec.runtime.rules.verdict import NOT_FINITE, Verdict
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Threshold(Rule):
         """The threshold."""
         return self.threshold
 
-    def init(self, place: Place) -> Accumulated:
+    def init(self, start: Start) -> Accumulated:
         """Nothing has accumulated."""
         return Accumulated()
 
@@ -109,7 +109,7 @@ class Threshold(Rule):
             return Verdict("compute", NOT_FINITE, found)
         return Verdict("reuse" if total < self.threshold else "compute", "distance", found, yields=True)
 
-    def follow(self, call: Seen, verdict: Verdict, memory: Accumulated) -> Accumulated:
+    def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Accumulated) -> Accumulated:
         """Goes on adding while steps are reused, and keeps the input, which the blocks may write to."""
         total = verdict.numbers["accumulated"] if verdict.choice == "reuse" else 0.0
         return Accumulated(total, call.keep(INPUT, call.signal))

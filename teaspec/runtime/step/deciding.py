@@ -12,10 +12,10 @@ from teaspec.runtime.generation.conditioning import Comparison
 from teaspec.runtime.generation.moments import is_by_token, is_resized
 from teaspec.runtime.generation.sessions import Session
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.generation.timeline import begin, is_repeated, key_of, place
+from teaspec.runtime.generation.timeline import STAGES, begin, is_repeated, key_of, place
 from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.rules.numbers import read
-from teaspec.runtime.rules.rule import Memory, Rule, Seen, Sums
+from teaspec.runtime.rules.rule import Rule, Seen, Sums
 from teaspec.runtime.rules.steps import Place, forced
 from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
@@ -112,6 +112,8 @@ class Decider:
         guess, sums = self._guess(session, call, seen, streams)
         early = guess.position
         level = call.moment.level if early is None else early.moment.level
+        if early is not None and is_alone and self._needs_no_time(early):
+            level = None
         found = self.ranks.read(
             self.rule,
             sums,
@@ -141,7 +143,7 @@ class Decider:
             # Within a step, the calls before it in that step may be of the new generation, too.
             position = begin(call, position, is_doubted=True, unsure=why is CONDITIONING and position.order > 1)
         first = Place(0, index_of(position), guess.total, 0)
-        forced(self.config.guards, first)
+        forced(self.config.guards, first, places_the_end=self.rule.places_the_end)
         return Found(Verdict("compute", why), position, first, begins=True, comparison=guess.comparison)
 
     def _guess(
@@ -161,6 +163,13 @@ class Decider:
         if reason is None:
             reason, sums = self._measure(state, seen, streams)
         return Guess(early, state, comparison, is_doubtful, reason, where, total), sums
+
+    def _needs_no_time(self, early: Position) -> bool:
+        """Returns whether nobody asks when a step is: the scheduler tells which it is, and the rule reads nothing.
+
+        Not so behind more calls than a step of any solver has: then timesteps tell whether that scheduler is used.
+        """
+        return early.run is not None and not self.rule.sums and early.order <= STAGES
 
     def _go_on(self, session: Session, position: Position, found: Reading, guess: Guess) -> Found:
         """Decides about a call that goes on with its generation."""
@@ -228,7 +237,7 @@ class Decider:
         return Place(seen, index_of(position), total, 0 if state is None else state.consecutive_reuses)
 
     def _forced(self, where: Place, state: TeaCacheState | None) -> str | None:
-        reason = forced(self.config.guards, where)
+        reason = forced(self.config.guards, where, places_the_end=self.rule.places_the_end)
         return FIRST if state is None else reason
 
     def _measure(
@@ -248,17 +257,6 @@ class Decider:
         if reason is not None or found.numbers is None:
             return Verdict("compute", reason or ELSEWHERE)
         return self.rule.decide(found.numbers, where, state.memory)
-
-
-def memory_of(rule: Rule, found: Found) -> Memory:
-    """Returns what a rule knows of a branch before a step: what it knew, or what it begins with.
-
-    Raises:
-        ValueError: If it needs the number of steps, and nobody knows it.
-    """
-    if found.state is None or found.state.ruling is not type(rule):
-        return rule.init(found.place)
-    return found.state.memory
 
 
 def index_of(position: Position) -> int:

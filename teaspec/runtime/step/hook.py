@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from teaspec.runtime.calibrations.calibration import Calibration
 from teaspec.runtime.contract.arguments import tensors_in
+from teaspec.runtime.contract.assembly import without_signal
 from teaspec.runtime.contract.context import CacheContext, Finished
 from teaspec.runtime.contract.signature import Signature
 from teaspec.runtime.generation.branches import BranchStates, find_branch
@@ -68,7 +71,7 @@ class TeaCacheHook(Names, ModelHook):
         self._watch = OverwriteWatch()
         self._given = extractor
         self._was_pickled = False
-        self._ruling = Ruling()
+        self._ruling = Ruling(Calibration())
         self._teller = Teller()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeaCacheHook:
@@ -104,6 +107,7 @@ class TeaCacheHook(Names, ModelHook):
         self.config = resolved.config
         self.extractor_fn = resolved.extractor
         self._signature = Signature.of(module.forward, resolved.extractor, resolved.bypass)
+        self._ruling = Ruling(resolved.published)
         self._was_pickled = False
         return module
 
@@ -154,9 +158,10 @@ class TeaCacheHook(Names, ModelHook):
             try:
                 call = self._identify(session, module, args, kwargs, latents, run)
                 stepper = self._stepper(module, rule, ranks)
-                output = self._extract(
-                    module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
+                run_cut = partial(
+                    self._extract, module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
                 )
+                output = run_cut() if rule.needs_signal else without_signal(run_cut)
             except BaseException:
                 session.attempt = Attempt(args, kwargs)
                 self.state_manager.leave_failed()
@@ -199,7 +204,7 @@ class TeaCacheHook(Names, ModelHook):
     @property
     def rule(self) -> Rule:
         """What decides about the calls of the current session."""
-        return self._ruling.of(self.config)
+        return self._ruling.of(self.config, self.sessions.current_wish())
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -297,6 +302,8 @@ class TeaCacheHook(Names, ModelHook):
 
     def _commit(self, session: Session, step: Step, elapsed: Elapsed) -> Decision:
         commit(session, step)
+        if self.clock is not None and step.verdict.choice == "compute":
+            self.clock.note(step.position.base)
         decision = Decision.of(step.position.branch, step.seen - 1, step.verdict, session.key, elapsed)
         session.log.add(decision)
         self._teller.step(session, step)

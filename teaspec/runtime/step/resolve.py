@@ -14,7 +14,7 @@ from teaspec.runtime.calibrations.registry import find_defaults, find_type, get_
 from teaspec.runtime.calibrations.variants import Choice, choose
 from teaspec.runtime.contract.bypass import Bypass
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.settings.config import NotGiven, TeaCacheConfig
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,13 @@ class Resolved:
         config: A copy of the user's config with every choice made.
         extractor: Serves this very module: a spec's extractor is compiled for it by now.
         bypass: Which arguments send a call past the cache.
+        published: What is published about the variant in use.
     """
 
     config: TeaCacheConfig
     extractor: Callable[..., Any]
     bypass: tuple[Bypass, ...]
+    published: Calibration
 
 
 def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any] | None = None) -> Resolved:
@@ -62,12 +64,13 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
     if compiled_for is not None:
         # A variant with a signal of its own has an extractor of its own.
         extractor = compiled_for(module) if choice.calibration.signal is None else compiled_for(module, choice.name)
-    return Resolved(settled, extractor, bypass)
+    return Resolved(settled, extractor, bypass, choice.calibration)
 
 
 def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> TeaCacheConfig:
     calibration = choice.calibration
-    if config.rule is None and config.coefficients is None and calibration.status == "none":
+    has_said = config.is_published_rule and not isinstance(config.preset, NotGiven)
+    if has_said and config.coefficients is None and calibration.status == "none":
         logger.warning(
             "TeaCache has no coefficients for %s and rescales nothing: it is uncalibrated, and a threshold means "
             "something else than for other models. Pass `coefficients` to change that",
@@ -78,21 +81,14 @@ def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> Te
         *(transformer_type, choice.name, choice.why, calibration.status),
         f", {calibration.source}" if calibration.source else "",
     )
-    return replace(
-        config,
-        coefficients=config.coefficients or list(calibration.coefficients),
-        transformer_type=transformer_type,
-        accumulate=config.accumulate or calibration.accumulate,
-        variant=choice.name,
-        warmup_steps=_warmup(config, calibration),
-    )
-
-
-def _warmup(config: TeaCacheConfig, calibration: Calibration) -> int | float | None:
-    """Returns the user's warm-up, else the published one, which goes with the published rule alone."""
-    if config.warmup_steps is not None or config.rule is not None:
-        return config.warmup_steps
-    return calibration.warmup_steps
+    published: dict[str, Any] = {
+        "coefficients": config.coefficients or list(calibration.coefficients),
+        "accumulate": config.accumulate or calibration.accumulate,
+        "warmup_steps": calibration.warmup_steps if config.warmup_steps is None else config.warmup_steps,
+    }
+    # What is published is about TeaCache's rule alone.
+    published = published if config.is_published_rule else {}
+    return replace(config, transformer_type=transformer_type, variant=choice.name, **published)
 
 
 def _resolve_type(config: TeaCacheConfig, module: nn.Module) -> str:

@@ -10,6 +10,7 @@ from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, streams_of
 from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import keep
 from teaspec.runtime.generation.moments import Moment
+from teaspec.runtime.generation.run import Run
 from teaspec.runtime.generation.sessions import Session, owner
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.together import Together, agree
@@ -17,10 +18,10 @@ from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.rules.forecast import Computed, ratio_of
-from teaspec.runtime.rules.rule import Memory, Rule, Seen
+from teaspec.runtime.rules.rule import Memory, Rule, Seen, Start
 from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
-from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of, memory_of
+from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of
 from teaspec.runtime.step.ranks import Ranks
 from teaspec.runtime.step.residuals import Outcome, compute, layout_of, residuals_of, reuse
 
@@ -94,7 +95,8 @@ class Stepper:
         # What decides is compared by the rule, also where it is an argument itself.
         passed = {path: value for path, value in call.passed.items() if value is not context.modulated_input}
         streams = streams_of(context)
-        call = replace(call, layout=layout_of(context, streams), passed=passed)
+        layout = layout_of(context, streams, with_signal=self.rule.needs_signal)
+        call = replace(call, layout=layout, passed=passed)
         seen = Seen(context, self.watch, self.storage)
         found = Decider(self.config, self.rule, self.watch, self.ranks).decide(session, call, seen, streams)
         if not found.begins:
@@ -108,7 +110,7 @@ class Stepper:
                 verdict = replace(verdict, choice="compute", reason="another branch")
                 together = replace(together, choice="compute")
         # Before the blocks run: they may write into what the rule keeps.
-        memory = self.rule.follow(seen, verdict, memory_of(self.rule, found))
+        memory = self.rule.follow(seen, verdict, found.place, self._memory(session, found))
         output, state = self._run(call, context, streams, found, verdict, memory)
         count = 1 + (0 if found.begins else session.seen.get(position.base, 0))
         return output, Step(
@@ -125,6 +127,14 @@ class Stepper:
             where=() if found.comparison is None else found.comparison.where,
         )
 
+    def _memory(self, session: Session, found: Found) -> Memory:
+        """Returns what the rule knows of a branch before a step: what it knew, or what it begins with."""
+        if found.state is not None and found.state.ruling is type(self.rule):
+            return found.state.memory
+        run, base = found.position.run, found.position.base
+        computed = run.computed if run is not None else {} if found.begins else session.computed
+        return self.rule.init(Start(found.place, self.config.guards, computed.get(base, 0)))
+
     def _run(
         self,
         call: Call,
@@ -136,9 +146,9 @@ class Stepper:
     ) -> tuple[Any, TeaCacheState]:
         state = TeaCacheState() if found.state is None else found.state
         reuses = verdict.choice == "reuse"
-        now = _time_of(found.position.moment, state.cnt)
+        now = self._time(found.position, state.cnt)
         if reuses:
-            outcome = reuse(context, streams, state, self.split, self._ratio(state, now))
+            outcome = reuse(context, streams, state, self.split, self._ratio(state, now, found.position.run))
             successor = state  # with the residuals that it has
         else:
             earlier = self._earlier(state, streams)
@@ -159,14 +169,23 @@ class Stepper:
         )
         return outcome.output, successor
 
-    def _ratio(self, state: TeaCacheState, now: float | None) -> float:
+    def _time(self, position: Position, seen: int) -> float | None:
+        """Returns when a step is; of a followed scheduler its number, where nothing is read that could tell more."""
+        if position.run is None or self.rule.sums:
+            return _time_of(position.moment, seen)
+        return float(position.run.ended)
+
+    def _ratio(self, state: TeaCacheState, now: float | None, run: Run | None) -> float:
         if not self.config.residual_order:
             return 0.0
-        return ratio_of(state.earlier.at, state.computed_at, now, self.config.residual_limit)
+        times = (state.earlier.at, state.computed_at, now)
+        if run is not None and not self.rule.sums:
+            times = (run.at(state.earlier.at), run.at(state.computed_at), run.at(now))
+        return ratio_of(*times, self.config.residual_limit)
 
     def _earlier(self, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""
-        if not self.config.residual_order:
+        if not self.config.residual_order or state.ruling is not type(self.rule):
             return Computed()
         known = residuals_of(state)  # and values carried over, which have no line
         keys = [stream.key for stream in streams if stream.entry is not None and stream.key in known]
@@ -201,6 +220,7 @@ def commit(session: Session, step: Step) -> None:
     session.seen[step.position.base] = step.seen
     session.latest[step.position.base] = step.position.branch
     if step.verdict.choice == "compute":
+        session.computed[step.position.base] = session.computed.get(step.position.base, 0) + 1
         session.weight = session.bytes_held  # reused steps keep what there is
 
 

@@ -26,23 +26,40 @@ if TYPE_CHECKING:
     from teaspec.runtime.pipeline.pipelines import end_session
     from teaspec.runtime.pipeline.selection import disable, enable, enabled, get_cache_backend
     from teaspec.runtime.report.stats import stats
+    from teaspec.runtime.rules.fixed import Always, Never
+    from teaspec.runtime.rules.rule import Rule, Seen, Start
+    from teaspec.runtime.rules.schedule import Budget, Mask
+    from teaspec.runtime.rules.steps import Place
+    from teaspec.runtime.rules.threshold import Polynomial, Threshold
+    from teaspec.runtime.rules.verdict import Verdict
     from teaspec.runtime.settings.config import DiffusionCacheConfig, TeaCacheConfig
     from teaspec.runtime.step.hook import TeaCacheHook
 
     __version__: str
 
 __all__ = [
+    "Always",
+    "Budget",
     "CacheBackend",
     "CacheContext",
     "Calibration",
     "Defaults",
     "DiffusionCacheConfig",
     "Finished",
+    "Mask",
+    "Never",
+    "Place",
+    "Polynomial",
+    "Rule",
+    "Seen",
     "SpecError",
+    "Start",
     "TeaCacheBackend",
     "TeaCacheConfig",
     "TeaCacheHook",
     "TeaCacheState",
+    "Threshold",
+    "Verdict",
     "__version__",
     "apply_teacache_hook",
     "branch",
@@ -63,17 +80,28 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Always": "teaspec.runtime.rules.fixed",
+    "Budget": "teaspec.runtime.rules.schedule",
     "CacheBackend": "teaspec.runtime.pipeline.backend",
     "CacheContext": "teaspec.runtime.contract.context",
     "Calibration": "teaspec.runtime.calibrations.calibration",
     "Defaults": "teaspec.runtime.calibrations.calibration",
     "DiffusionCacheConfig": "teaspec.runtime.settings.config",
     "Finished": "teaspec.runtime.contract.context",
+    "Mask": "teaspec.runtime.rules.schedule",
+    "Never": "teaspec.runtime.rules.fixed",
+    "Place": "teaspec.runtime.rules.steps",
+    "Polynomial": "teaspec.runtime.rules.threshold",
+    "Rule": "teaspec.runtime.rules.rule",
+    "Seen": "teaspec.runtime.rules.rule",
     "SpecError": "teaspec.compiler",
+    "Start": "teaspec.runtime.rules.rule",
     "TeaCacheBackend": "teaspec.runtime.pipeline.backend",
     "TeaCacheConfig": "teaspec.runtime.settings.config",
     "TeaCacheHook": "teaspec.runtime.step.hook",
     "TeaCacheState": "teaspec.runtime.generation.state",
+    "Threshold": "teaspec.runtime.rules.threshold",
+    "Verdict": "teaspec.runtime.rules.verdict",
     "apply_teacache_hook": "teaspec.runtime.pipeline.apply",
     "branch": "teaspec.runtime.generation.branches",
     "compile_spec": "teaspec.compiler",

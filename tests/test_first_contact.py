@@ -76,7 +76,7 @@ def test_what_the_server_asks_next() -> None:
         generate(pipe)
         generate(pipe)
         (one,) = teaspec.stats(pipe).transformers
-        assert (one.threshold, one.sums.generations) == (0.6, 2)
+        assert (one.bound, one.sums.generations) == (0.6, 2)
     assert not backend.is_enabled()
 
 

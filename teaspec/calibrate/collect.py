@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from teaspec.calibrate.pairs import Pairs, Trajectory
+from teaspec.runtime.calibrations.calibration import BASE
 from teaspec.runtime.contract.context import CacheContext
 from teaspec.runtime.pipeline.apply import apply_hook, find_teacache_hook, remove_hook
-from teaspec.runtime.rules.decision import Change, relative_l1
+from teaspec.runtime.rules.change import Change, relative_l1
 from teaspec.runtime.rules.record import Decision
+from teaspec.runtime.rules.rule import Memory
+from teaspec.runtime.rules.steps import Place
+from teaspec.runtime.rules.threshold import Threshold
+from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import NO_TRANSFORMER_TYPE, TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
 
@@ -77,15 +82,8 @@ class DataCollectionHook(TeaCacheHook):
             keeps_tensors: Whether the tensors of all steps are kept.
         """
         config = TeaCacheConfig(
-            rel_l1_thresh=1.0,
-            coefficients=[
-                0.0,
-                0.0,
-                0.0,
-                0.0,
-                1.0,
-            ],  # reaches the threshold at every step: all are measured and computed
-            accumulate="signed",
+            rule=_Measuring(),
+            variant=BASE,
             warmup_steps=0,
             cooldown_steps=0,
             transformer_type=NO_TRANSFORMER_TYPE if transformer_type is None else transformer_type,
@@ -158,13 +156,20 @@ class DataCollectionHook(TeaCacheHook):
             self._runs.append(run)
         else:
             run.distances.append(decision.distance)
-            change = Change.of(output, run.output)
-            run.changes.append(float(relative_l1(change.moved, change.magnitude, change.count)))
+            run.changes.append(float(relative_l1(*Change.of(output, run.output))))
             run.output = output
         if self.keeps_tensors:
             step = (_array(signal), _array(output))
             run.steps.append(step)
             self._steps.append(step)
+
+
+@dataclass(frozen=True)
+class _Measuring(Threshold):
+    """Measures what TeaCache's rule does, and computes each step."""
+
+    def decide(self, numbers: Sequence[float], place: Place | None, memory: Memory) -> Verdict:
+        return Verdict("compute", "collected", {"distance": numbers[0]})
 
 
 class _Listening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from teaspec.runtime.rules.decision import EPSILON
+from teaspec.runtime.rules.change import EPSILON
 
 
 def calculate_relative_l1(tensor_current: NDArray[np.floating], tensor_next: NDArray[np.floating]) -> float:

@@ -9,7 +9,8 @@ import numpy as np
 
 from teaspec.calibrate.pairs import Pairs, Trajectory
 from teaspec.runtime.calibrations.calibration import Accumulate
-from teaspec.runtime.rules.decision import Polynomial, decide
+from teaspec.runtime.rules.threshold import Accumulated, Polynomial
+from teaspec.runtime.rules.threshold import Threshold as ThresholdRule
 
 RATES = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Shares of reused steps that a threshold is looked for; 0.5 is about twice as fast."""
@@ -86,9 +87,10 @@ def _grid(highest: float) -> Sequence[float]:
 
 
 def _reused(one: Trajectory, threshold: float, rescale: Polynomial, accumulate: Accumulate) -> int:
-    carried, count = 0.0, 0
+    rule, total, count = ThresholdRule(threshold, rescale, accumulate), 0.0, 0
     for distance in one.distances[:-1]:
-        verdict = decide(float(distance), carried, threshold, rescale, accumulate)
-        carried = verdict.carried
-        count += verdict.choice == "reuse"
+        verdict = rule.decide((float(distance),), None, Accumulated(total))
+        reuses = verdict.choice == "reuse"
+        total = verdict.numbers["accumulated"] if reuses else 0.0
+        count += reuses
     return count

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from teaspec.calibrate.thresholds import Threshold
 from teaspec.runtime.calibrations.calibration import Accumulate
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.rules.decision import EPSILON
+from teaspec.runtime.rules.change import EPSILON
 from teaspec.runtime.settings.config import TeaCacheConfig
 
 LIMITS = (0.5, 1.0)

@@ -12,16 +12,16 @@ import torch
 from torch import nn
 
 from teaspec.proof.inputs import Arguments
+from teaspec.runtime.calibrations.calibration import BASE
 from teaspec.runtime.host.library import cache_context
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, remove_teacache_hook
+from teaspec.runtime.rules.fixed import Always, Never
 from teaspec.runtime.settings.config import TeaCacheConfig
 
-# The decision is not what is proven here, so it is taken away from the signal: a polynomial that is 0 everywhere stays
-# below any threshold, one that is 1 everywhere reaches every threshold below 1.
-ALWAYS_REUSE = TeaCacheConfig(
-    rel_l1_thresh=1e9, coefficients=[0.0, 0.0, 0.0, 0.0, 0.0], accumulate="signed", warmup_steps=0
-)
-ALWAYS_COMPUTE = TeaCacheConfig(rel_l1_thresh=1e-9, coefficients=[0.0, 0.0, 0.0, 0.0, 1.0], accumulate="signed")
+# The decision is not what is proven here, so it is taken away from the signal. That is computed all the same: what its
+# computation leaves behind is part of the proof.
+ALWAYS_REUSE = TeaCacheConfig(rule=Never(needs_signal=True), variant=BASE)
+ALWAYS_COMPUTE = TeaCacheConfig(rule=Always(needs_signal=True), variant=BASE)
 
 _steps = count()
 

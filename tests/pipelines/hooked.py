@@ -63,7 +63,8 @@ class Hooked:
         self._told: list[Decided] = []
         if scheduler is not None:
             self.swap(scheduler)
-        settings = {"rel_l1_thresh": entry.threshold, "coefficients": IDENTITY, **settings}
+        if not settings.keys() & {"rule", "budget", "tolerance"}:
+            settings = {"rel_l1_thresh": entry.threshold, "coefficients": IDENTITY, **settings}
         if not plain:
             teaspec.enable(self.pipe, on_decision=self._tell, **settings)
 

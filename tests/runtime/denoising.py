@@ -97,8 +97,9 @@ class Denoiser:
     @classmethod
     def on(cls, kind: str, model: Any, **settings: Any) -> Denoiser:
         """Hooks a transformer, with an extractor that is compiled for it."""
-        settings.setdefault("rel_l1_thresh", THRESHOLDS[kind])
-        settings = {"coefficients": [0, 0, 0, 1, 0], "warmup_steps": 0, **settings}
+        if not settings.keys() & {"rule", "budget", "tolerance"}:
+            settings = {"rel_l1_thresh": THRESHOLDS[kind], "coefficients": [0, 0, 0, 1, 0], **settings}
+        settings = {"warmup_steps": 0, **settings}
         spec = load_spec(SPECS / f"{kind}.yaml")
         # as the registry's extractors do: up to diffusers 0.39 a hook does not say what it wraps
         extractor = compile_spec(spec, unwrap_module(model), replaced=replaced_forward)

@@ -18,7 +18,9 @@ def hooked(
 ) -> tuple[Any, TeaCacheHook]:
     module = SingleStream() if module is None else module
     register_extractor(type(module).__name__, extractor)
-    apply_teacache_hook(module, TeaCacheConfig(thresh, IDENTITY, **settings))
+    if not settings.keys() & {"rule", "budget", "tolerance"}:
+        settings = {"rel_l1_thresh": thresh, "coefficients": IDENTITY, **settings}
+    apply_teacache_hook(module, TeaCacheConfig(**settings))
     hook = find_teacache_hook(module)
     assert hook is not None
     return module, hook

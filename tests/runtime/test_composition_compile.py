@@ -101,7 +101,7 @@ def test_a_compiled_transformer_is_compiled_in_parts(kind: str, how: Compile, or
     assert counters["stats"]["unique_graphs"] >= 3
     # A CUDA graph writes into the same memory again, and no version counter shows it: what decides is copied out.
     states = denoiser.hook.state_manager.states.values()
-    assert [state.kept_input.copy is None for state in (*states, *expected.hook.state_manager.states.values())] == [
+    assert [state.memory.kept.copy is None for state in (*states, *expected.hook.state_manager.states.values())] == [
         *([False] * len(BRANCHES)),
         *([True] * len(BRANCHES)),
     ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,15 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teaspec.runtime.rules import decision
-from teaspec.runtime.rules.decision import Change, Polynomial, decide, read
+from teaspec.runtime.rules import change
+from teaspec.runtime.rules.change import Change
+from teaspec.runtime.rules.numbers import read
+from teaspec.runtime.rules.threshold import Accumulated, Polynomial, Threshold
+from teaspec.runtime.rules.verdict import Verdict
 
 REAL = st.floats(-100, 100)
 
 
 def relative_l1(current: torch.Tensor, previous: torch.Tensor) -> float:
-    change = Change.of(current, previous)
-    (value,) = read(decision.relative_l1(change.moved, change.magnitude, change.count))
+    (value,) = read(*Threshold().numbers(Change.of(current, previous)))
     assert value is not None
     return value
 
@@ -39,7 +42,7 @@ def test_relative_l1_is_taken_in_float32_whatever_the_dtype(dtype: torch.dtype) 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_what_is_measured_in_pieces_is_all_of_it(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision, "PIECE", 100)
+    monkeypatch.setattr(change, "PIECE", 100)
     previous = torch.randn(7, 30, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
     current = (previous.transpose(0, 1) * 1.5).transpose(0, 1)  # not contiguous
     old, new = previous.double(), current.double()
@@ -70,23 +73,24 @@ def test_polynomial_agrees_with_poly1d(coefficients: list[float], x: float) -> N
     assert Polynomial(tuple(coefficients))(x) == pytest.approx(float(np.poly1d(coefficients)(x)), rel=1e-9, abs=1e-9)
 
 
+def decide(distance: float, total: float, rescale: Polynomial, accumulate: Any = "signed") -> Verdict:
+    return Threshold(0.5, rescale, accumulate).decide((distance,), None, Accumulated(total))
+
+
 def test_signed_accumulation_lowers_the_sum_and_absolute_raises_it() -> None:
-    def negative(x: float) -> float:
-        return -x
-
-    assert decide(0.1, 0.15, 0.2, negative, "signed").accumulated == pytest.approx(0.05)
-    assert decide(0.1, 0.15, 0.2, negative, "absolute").accumulated == pytest.approx(0.25)
+    negative = Polynomial((-1.0, 0.0))
+    assert decide(0.1, 0.15, negative, "signed").numbers["accumulated"] == pytest.approx(0.05)
+    assert decide(0.1, 0.15, negative, "absolute").numbers["accumulated"] == pytest.approx(0.25)
 
 
-def test_reuse_carries_the_sum_and_compute_starts_at_zero() -> None:
+def test_what_stays_below_is_reused() -> None:
     identity = Polynomial((0, 0, 0, 1, 0))
-    reused = decide(0.125, 0.25, 0.5, identity, "signed")
-    assert (reused.choice, reused.accumulated, reused.carried) == ("reuse", 0.375, 0.375)
-    computed = decide(0.25, 0.25, 0.5, identity, "signed")
-    assert (computed.choice, computed.accumulated, computed.carried) == ("compute", 0.5, 0.0)
+    reused, computed = decide(0.125, 0.25, identity), decide(0.25, 0.25, identity)
+    assert (reused.choice, reused.numbers["accumulated"]) == ("reuse", 0.375)
+    assert (computed.choice, computed.numbers["accumulated"]) == ("compute", 0.5)
 
 
 @pytest.mark.parametrize("distance", [math.nan, math.inf, 1e300])
 def test_what_is_not_finite_computes(distance: float) -> None:
-    verdict = decide(distance, 0.0, 0.5, Polynomial((-1, 0, 0, 0, 0)), "signed")
-    assert (verdict.choice, verdict.reason, verdict.carried) == ("compute", "non-finite distance", 0.0)
+    verdict = decide(distance, 0.0, Polynomial((-1, 0, 0, 0, 0)))
+    assert (verdict.choice, verdict.reason, verdict.yields) == ("compute", "non-finite distance", False)

@@ -127,8 +127,9 @@ def test_every_step_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         module(latents(), signal(1.0))
         module(latents(), signal(1.25))
     lines = [record.message for record in caplog.records]
-    assert re.match(r"TeaCache branch=#0 step=0 decision=compute distance=None rescaled=None accumulated=0.0", lines[0])
-    assert re.match(r"TeaCache branch=#0 step=1 decision=reuse distance=0.25 rescaled=0.25 accumulated=0.25", lines[1])
+    assert re.match(r"TeaCache branch=#0 step=0 decision=compute reason=first call", lines[0])
+    numbers = "distance=0.25 rescaled=0.25 accumulated=0.25"
+    assert lines[1] == f"TeaCache branch=#0 step=1 decision=reuse {numbers} reason=distance"
 
 
 def test_accumulation_and_coefficients_come_from_the_defaults_unless_given() -> None:

@@ -10,7 +10,7 @@ import torch
 from teaspec import TeaCacheConfig
 from teaspec.runtime.generation import conditioning, moments
 from teaspec.runtime.keep.memory import Storage, bytes_held, fetch, origin_of
-from teaspec.runtime.rules import decision
+from teaspec.runtime.rules import numbers as on_a_device
 from teaspec.runtime.step import deciding, ranks
 from tests.runtime.denoising import TIMESTEPS, Denoiser, equal
 from tests.runtime.driving import choices, hooked, latents, signal
@@ -103,7 +103,7 @@ def accelerator(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def read(*numbers: Any) -> Any:
         given = sum(isinstance(number, torch.Tensor) for number in numbers)
         waits.extend([given] if given else [])
-        return decision.read(*numbers)
+        return on_a_device.read(*numbers)
 
     for home in (moments, conditioning):
         monkeypatch.setattr(home, "costs_nothing_to_read", lambda tensor: False)

@@ -178,5 +178,5 @@ def test_nothing_in_the_state_holds_a_graph() -> None:
     module(*inputs)
     (state,) = hook.state_manager.states.values()
     held = [state.previous_modulated_input, state.previous_residual, state.previous_residual_encoder]
-    held += [state.kept_input.tensor, *state.previous_live.values()]
+    held += [state.memory.kept.tensor, *state.previous_live.values()]
     assert [(tensor.requires_grad, tensor.grad_fn) for tensor in held] == [(False, None)] * 5

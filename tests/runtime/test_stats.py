@@ -38,7 +38,7 @@ def test_it_tells_what_was_decided_in_each_branch() -> None:
     module, hook = hooked()
     generate(module)
     (one,) = teaspec.stats(SimpleNamespace(transformer=module)).transformers
-    assert (one.name, one.threshold) == ("transformer", 0.5)
+    assert (one.name, one.bound) == ("transformer", 0.5)
     assert [(branch.branch, branch.computed, branch.reused) for branch in one.branches] == [
         ("cond", 2, 2),
         ("uncond", 2, 2),
@@ -230,13 +230,14 @@ def test_it_is_json() -> None:
     generate(module, scale=float("inf"))
     unmeasured = teaspec.stats(module).to_dict()
     json.dumps(unmeasured, allow_nan=False)
-    assert "nan" in [one["distance"] for one in unmeasured["transformers"][0]["branches"][0]["decisions"]]
+    decisions = unmeasured["transformers"][0]["branches"][0]["decisions"]
+    assert "nan" in [one["numbers"].get("distance") for one in decisions]
     generate(module)
     found = teaspec.stats(module).to_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     (one,) = found["transformers"]
-    assert (one["variant"], one["threshold"], one["settings"]["cache_dtype"]) == ("base", 0.5, "torch.bfloat16")
-    assert one["rule"] == "accumulated distance, signed"
+    assert (one["variant"], one["bound"], one["settings"]["cache_dtype"]) == ("base", 0.5, "torch.bfloat16")
+    assert one["rule"] == "accumulated distance, signed, threshold 0.5"
     assert "on_decision" not in one["settings"]
     assert {decision["decision"] for decision in one["branches"][0]["decisions"]} == {"compute", "reuse"}
 

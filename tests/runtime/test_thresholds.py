@@ -6,8 +6,10 @@ import copy
 import logging
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 import teaspec
 from teaspec import Calibration, Defaults, TeaCacheBackend, TeaCacheConfig, apply_teacache_hook, register_extractor
@@ -103,9 +105,11 @@ def test_what_is_given_is_taken() -> None:
 
 
 def test_two_thresholds_are_one_too_many() -> None:
-    """Mutation: `_check_preset` looks at the preset alone; `refuse_preset` at nothing."""
+    """Mutation: `refuse_several` knows no preset; `refuse_preset` at nothing."""
     register(*PUBLISHED)
-    with pytest.raises(ValueError, match=r"preset='fast' stands for a threshold, and rel_l1_thresh=0\.1 is another"):
+    with pytest.raises(
+        ValueError, match=r"rel_l1_thresh=0\.1 and preset='fast' each say what decides; give one of them"
+    ):
         TeaCacheConfig(0.1, preset="fast")
     with pytest.raises(ValueError, match="preset must be 'quality', 'balanced', 'fast' or None, found 'faster'"):
         enabled(preset="faster")
@@ -158,3 +162,22 @@ def test_that_it_was_not_given_survives_copies_and_settled_configs_are_ordinary(
     settled = enabled()
     assert settled.is_threshold_given
     assert applied(settled).rel_l1_thresh == 0.07
+
+
+def test_a_pipeline_without_published_thresholds_gets_a_budget(caplog: pytest.LogCaptureFixture) -> None:
+    """Goes red where `enable` looks for no scheduler; a budget could not be kept without one."""
+    register_extractor("SingleStream", extract_single)
+    pipe = SimpleNamespace(transformer=SingleStream(), scheduler=FlowMatchEulerDiscreteScheduler())
+    with caplog.at_level("INFO", "teaspec"):
+        teaspec.enable(pipe)
+    hook = find_teacache_hook(pipe.transformer)
+    assert hook is not None
+    assert (hook.rule, hook.config.preset, hook.config.coefficients) == (teaspec.Budget(0.5), None, None)
+    (line,) = (record.getMessage() for record in caplog.records if record.getMessage().count("budget"))
+    assert "uncalibrated" not in caplog.text
+    assert line.startswith("TeaCache on SingleStream, variant base: budget 0.5, so that every other step is computed")
+    teaspec.disable(pipe)
+    teaspec.enable(pipe, coefficients=list(IDENTITY))
+    assert find_teacache_hook(pipe.transformer).rule == teaspec.Threshold(0.2)
+    teaspec.disable(pipe)
+    assert enabled().rel_l1_thresh == 0.2  # a transformer alone

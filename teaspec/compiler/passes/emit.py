@@ -148,10 +148,9 @@ class _Emitter:
         if live != [program.hidden]:
             entries = ", ".join(f"{v.name!r}: {self._entry_of(v)}" for v in program.live[1:])
             extra = f"{{'live': {{{entries}}}}}"
-        modulated = ast.unparse(program.modulated)
-        first = [] if program.temb else [f"{names.signal} = {modulated}"]
+        first = [] if program.temb else [f"{names.signal} = {ast.unparse(program.modulated)}"]
         fields = {
-            "modulated_input": modulated if program.temb else names.signal,
+            "modulated_input": self._deferred(program.modulated) if program.temb else names.signal,
             "hidden_states": program.hidden,
             "encoder_hidden_states": str(program.encoder),
             "temb": ast.unparse(program.temb) if program.temb else names.signal,
@@ -161,6 +160,14 @@ class _Emitter:
         }
         lines = [*first, f"return {names.context}(", *(f"    {name}={value}," for name, value in fields.items()), ")"]
         return "\n".join(lines)
+
+    def _deferred(self, modulated: ast.expr) -> str:
+        """The norm slice is called by the runtime, and not where nobody asks for it; a name costs nothing."""
+        if not self.program.norm_functions:
+            return ast.unparse(modulated)
+        assert isinstance(modulated, ast.Call)
+        arguments = ", ".join(map(ast.unparse, (modulated.func, *modulated.args)))
+        return f"{self.names.partial}({arguments})"
 
     def _entry_of(self, value: LiveValue) -> str:
         return f"{self.names.entry_of}({value.name})" if value.kind == "stream" else "None"

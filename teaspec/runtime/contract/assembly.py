@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -27,6 +28,7 @@ class _Unbound:
 UNBOUND: Final = _Unbound()
 
 _phase: ContextVar[Phase] = ContextVar("teaspec_phase")
+_is_unasked: ContextVar[bool] = ContextVar("teaspec_signal_is_unasked", default=False)
 
 
 def current_phase() -> Phase:
@@ -47,6 +49,31 @@ def entry_of(value: Any) -> torch.Tensor | None:
 def first_given(*values: Any) -> Any:
     """The first value that is neither None nor left unbound: modes of a forward bind different names."""
     return next((value for value in values if value is not None and value is not UNBOUND), None)
+
+
+def without_signal(run: Callable[[], Any]) -> Any:
+    """Run something in which compiled extractors leave out the modulated input.
+
+    Nobody may ask their contexts for it; what they hold in its place is no tensor.
+
+    Args:
+        run: What to run.
+    """
+    token = _is_unasked.set(True)
+    try:
+        return run()
+    finally:
+        _is_unasked.reset(token)
+
+
+def _with_signal(cut: CacheContext | Finished) -> CacheContext | Finished:
+    """Has what generated text defers to here computed, while the streams are still as they enter the blocks."""
+    if isinstance(cut, Finished):
+        return cut
+    signal: Any = cut.modulated_input
+    if isinstance(signal, partial) and not _is_unasked.get():
+        cut.modulated_input = part(signal)
+    return cut
 
 
 class HandedOn:
@@ -141,7 +168,9 @@ class Extractor:
         Returns:
             What `drive` returns, as the decorators hand it on.
         """
-        return self._within(module, args, kwargs, lambda *a, **k: drive(part(self._extract.function, *a, **k)), drive)
+        return self._within(
+            module, args, kwargs, lambda *a, **k: drive(_with_signal(part(self._extract.function, *a, **k))), drive
+        )
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the model's forward.

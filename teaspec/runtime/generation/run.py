@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Run:
         is_lost: Whether its scheduler was exchanged under it, so that nobody knows how far it is.
         length: Steps that the scheduler has listed.
         first: Which of them the run began with: 0, or a later one at a strength below 1. None as long as nobody knows.
+        times: The timesteps that it has listed.
+        computed: Steps of each branch that were computed, by whichever transformer.
     """
 
     serial: int
@@ -26,6 +28,13 @@ class Run:
     first: int | None = None
     ended: int = 0
     is_lost: bool = False
+    times: tuple[float, ...] = ()
+    computed: Mapping[str, int] = field(default_factory=dict)
+
+    def at(self, ended: float | None) -> float | None:
+        """Returns the timestep behind so many ended steps, None where it was not listed."""
+        index = None if ended is None else int(ended) + (self.first or 0)
+        return None if index is None or index >= len(self.times) else self.times[index]
 
     @property
     def is_over(self) -> bool:
@@ -43,6 +52,9 @@ class Clock(Protocol):
 
     def attend(self) -> Run | None:
         """Takes note of a call of a transformer; returns how far its run is, None where there is none."""
+
+    def note(self, branch: str) -> None:
+        """Takes note that a step of a branch was computed."""
 
     def forget(self, key: Hashable) -> None:
         """Has the current run of a session end."""

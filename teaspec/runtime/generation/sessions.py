@@ -22,17 +22,26 @@ from teaspec.runtime.generation.sums import Sums
 from teaspec.runtime.generation.together import Together
 from teaspec.runtime.keep.memory import bytes_held
 from teaspec.runtime.rules.record import DecisionLog
+from teaspec.runtime.rules.rule import Rule
+from teaspec.runtime.settings.asked import Wish
 
 logger = logging.getLogger(__name__)
 
 _current: ContextVar[Hashable] = ContextVar("teaspec_session", default=None)
+_wish: ContextVar[Wish | None] = ContextVar("teaspec_wish", default=None)
 
 # One for all transformers, held for a few dictionary operations: a lock of its own would keep a hook from being copied.
 _lock = threading.Lock()
 
 
 @contextmanager
-def session(key: Hashable) -> Iterator[None]:
+def session(
+    key: Hashable,
+    *,
+    budget: int | float | None = None,
+    rel_l1_thresh: float | None = None,
+    rule: Rule | None = None,
+) -> Iterator[None]:
     """Keeps the calls inside apart from those of other sessions, in this thread or asyncio task.
 
     Leaving the block does not end the session: the next block with the same key goes on where this one left off, so
@@ -42,18 +51,26 @@ def session(key: Hashable) -> Iterator[None]:
     Args:
         key: Whatever tells this generation from the others: a request's id, say. None is the session of calls outside
             of any `session`.
+        budget: What decides about its calls, in place of the transformer's settings. It holds until the session ends,
+            or another one is given; that of None holds inside of the block alone.
+        rel_l1_thresh: Likewise.
+        rule: Likewise.
 
     Yields:
         Nothing.
 
     Raises:
         TypeError: If the key cannot be hashed.
+        ValueError: If a value is of no use, or several are given.
     """
     hash(key)
-    token = _current.set(key)
+    asks = (budget, rel_l1_thresh, rule) != (None, None, None)
+    wish = Wish(rule, budget, rel_l1_thresh) if asks else None
+    token, wished = _current.set(key), _wish.set(wish)
     try:
         yield
     finally:
+        _wish.reset(wished)
         _current.reset(token)
 
 
@@ -99,6 +116,7 @@ class Session:
         doubted: What branches were given at the last step, where nobody could tell whose its calls were.
         seen: Steps of each branch so far, whatever its layout.
         latest: The branch of the last of these steps, with its layout.
+        computed: How many of these steps were computed.
         position: The place of the last call.
         owner: The thread, and the asyncio task in it, that the generation's calls come from.
         together: What the calls of the running step do, where branches decide together.
@@ -111,6 +129,7 @@ class Session:
         ended: What the generations that have ended came to.
         busy: Whether a call is running.
         weight: Bytes of memory that were kept behind the last computed step.
+        wish: What it asks for in place of the transformer's settings.
     """
 
     key: Hashable = None
@@ -118,6 +137,7 @@ class Session:
     doubted: dict[str, Conditioning] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
+    computed: dict[str, int] = field(default_factory=dict)
     position: Position | None = None
     owner: Owner | None = None
     together: Together | None = None
@@ -130,6 +150,7 @@ class Session:
     ended: Sums = field(default_factory=Sums)
     busy: bool = False
     weight: int = 0
+    wish: Wish | None = None
 
     def begin_generation(self) -> None:
         """Forgets the generation so far, but not the record of it."""
@@ -154,6 +175,7 @@ class Session:
         self.weight = 0
         self.seen.clear()
         self.latest.clear()
+        self.computed.clear()
         self.position = None
         self.owner = None
         self.together = None
@@ -217,6 +239,14 @@ class Sessions:
         key = _current.get()
         return self._sessions.get(key) or Session(key)
 
+    def current_wish(self) -> Wish | None:
+        """Returns what the session of this thread or task asks for in place of the transformer's settings."""
+        wish = _wish.get()
+        if wish is not None:
+            return wish
+        known = self._sessions.get(_current.get())
+        return None if known is None else known.wish
+
     @contextmanager
     def entered(self, limit: int) -> Iterator[Session]:
         """The current session, for one call.
@@ -238,6 +268,8 @@ class Sessions:
                     f"own: `with teaspec.session(key):`"
                 )
             running.busy = True
+            if running.key is not None:
+                running.wish = self.current_wish()
             is_new, weight = running.key not in self._sessions, running.weight
             self._sessions[running.key] = running
         try:

@@ -9,11 +9,13 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from teaspec.runtime.generation.conditioning import Conditioning
+from teaspec.runtime.keep.overwrite import Kept
 from teaspec.runtime.rules.forecast import Computed
+from teaspec.runtime.rules.threshold import Accumulated
 
 if TYPE_CHECKING:
     from teaspec.runtime.keep.memory import Origin
-    from teaspec.runtime.keep.overwrite import Kept
+    from teaspec.runtime.rules.rule import Rule
 
 Layout = tuple[tuple[str, Any, Any, Any], ...]
 
@@ -26,9 +28,7 @@ class TeaCacheState:
 
     Attributes:
         cnt: Steps seen.
-        accumulated_rel_l1_distance: Sum of the rescaled distances since the last computed step.
         consecutive_reuses: Steps reused since the last computed one.
-        previous_modulated_input: The last step's modulated input, detached; updated on computed and reused steps alike.
         previous_residual: Hidden states behind the blocks minus those before them, at the last computed step, detached.
         previous_residual_encoder: The same for the encoder stream, only where something behind the blocks reads it.
         previous_live: Residuals of further live streams, and values carried over, by stream key.
@@ -36,14 +36,13 @@ class TeaCacheState:
         computed_at: When the last computed step was: its timestep, or its number where there is no timestep.
         earlier: The computed step before the last one; empty unless residuals are forecast.
         layout: Name, shape, dtype and device of the modulated input and of each stream at the last step.
-        kept_input: Tells whether `previous_modulated_input` was overwritten since.
         conditioning: What the branch was given at the last step.
+        ruling: The kind of the rule that decided so far, None before the first step.
+        memory: What that rule knows; nobody else looks into it.
     """
 
     cnt: int = 0
-    accumulated_rel_l1_distance: float = 0.0
     consecutive_reuses: int = 0
-    previous_modulated_input: torch.Tensor | None = None
     previous_residual: torch.Tensor | None = None
     previous_residual_encoder: torch.Tensor | None = None
     previous_live: dict[str, Any] = field(default_factory=dict)
@@ -51,19 +50,27 @@ class TeaCacheState:
     computed_at: float | None = None
     earlier: Computed = field(default_factory=Computed)
     layout: Layout = ()
-    kept_input: Kept | None = None
     conditioning: Conditioning = field(default_factory=Conditioning)
+    ruling: type[Rule] | None = None
+    memory: Any = None
+
+    @property
+    def accumulated_rel_l1_distance(self) -> float:
+        """Sum of the rescaled distances since the last computed step; 0 where another rule decides."""
+        return self.memory.total if isinstance(self.memory, Accumulated) else 0.0
+
+    @property
+    def previous_modulated_input(self) -> torch.Tensor | None:
+        """The last step's modulated input, detached, computed or reused; None where another rule decides."""
+        kept = self.memory.kept if isinstance(self.memory, Accumulated) else None
+        return None if kept is None else kept.value
 
     def tensors(self) -> list[torch.Tensor]:
         """Returns all tensors that the state holds."""
-        kept = () if self.kept_input is None else (self.kept_input.tensor, self.kept_input.copy)
-        held = (self.previous_modulated_input, self.previous_residual, self.previous_residual_encoder, *kept)
-        held += self.conditioning.tensors
-        return [
-            leaf
-            for leaf in tree_leaves((held, self.previous_live, dict(self.earlier.residuals)))
-            if isinstance(leaf, torch.Tensor)
-        ]
+        held = (self.previous_residual, self.previous_residual_encoder, *self.conditioning.tensors)
+        leaves = tree_leaves((held, self.previous_live, dict(self.earlier.residuals), self.memory))
+        kept = [tensor for leaf in leaves if isinstance(leaf, Kept) for tensor in (leaf.tensor, leaf.copy)]
+        return [leaf for leaf in (*leaves, *kept) if isinstance(leaf, torch.Tensor)]
 
     def reset(self) -> None:
         """Forgets everything."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from teaspec.runtime.generation.calls import Position
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.rules.decision import Choice, Verdict
+from teaspec.runtime.rules.rule import Rule
+from teaspec.runtime.rules.verdict import Choice, Verdict
 
 
 @dataclass(frozen=True)
@@ -24,30 +25,30 @@ class Together:
 
 
 def agree(
-    own: Verdict, position: Position, before: Together | None, states: Mapping[str, TeaCacheState], threshold: float
+    own: Verdict, position: Position, before: Together | None, states: Mapping[str, TeaCacheState], rule: Rule
 ) -> tuple[Verdict, Together]:
     """Makes a branch's verdict one that all branches of the step share.
 
     The first call of a step decides for the others, which have not been measured by then. A branch that would have
-    computed and could not carries its sum on, and the next step is computed by all.
+    computed and could not is overdue, and the next step is computed by all.
 
     Args:
         own: What the branch would do alone.
         position: The call's place.
         before: What the calls so far did, None at the beginning of a generation.
         states: Those of the generation so far.
-        threshold: `rel_l1_thresh`.
+        rule: Decided, and remembers what it would have done.
     """
     branch = position.branch
     first = before is None or branch in before.branches or position.order == 1
     if before is None or first:
         others = () if before is None else (name for name in before.branches if name != branch)
-        sums = [states[name].accumulated_rel_l1_distance for name in others if name in states]
-        if own.choice == "reuse" and any(total >= threshold for total in sums):
-            own = replace(own, choice="compute", reason="another branch", carried=0.0)
+        memories = [states[name].memory for name in others if name in states]
+        if own.choice == "reuse" and any(map(rule.is_overdue, memories)):
+            own = replace(own, choice="compute", reason="another branch")
         return own, Together((branch,), own.choice)
     if before.choice == "compute" and own.choice == "reuse":
-        own = replace(own, choice="compute", reason="another branch", carried=0.0)
-    elif before.choice == "reuse" and own.choice == "compute" and own.reason == "distance":
-        own = replace(own, choice="reuse", reason="another branch", carried=own.accumulated)
+        own = replace(own, choice="compute", reason="another branch")
+    elif before.choice == "reuse" and own.choice == "compute" and own.yields:
+        own = replace(own, choice="reuse", reason="another branch")
     return own, replace(before, branches=(*before.branches, branch))

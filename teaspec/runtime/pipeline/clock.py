@@ -90,6 +90,14 @@ class PipelineClock:
             self._called.add(key)
         return run
 
+    def note(self, branch: str) -> None:
+        """Takes note that a step of a branch was computed, in the current session's generation."""
+        key = current_key()
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None:
+                self._runs[key] = replace(run, computed={**run.computed, branch: run.computed.get(branch, 0) + 1})
+
     def forget(self, key: Hashable) -> None:
         """Has the run of a session end."""
         with self._lock:
@@ -98,9 +106,9 @@ class PipelineClock:
 
     def begin(self, scheduler: Any) -> None:
         """Begins a generation of the current session: its steps are listed now."""
-        key = current_key()
+        key, times = current_key(), _times(scheduler)
         with self._lock:
-            self._runs[key] = Run(next(_serials), len(scheduler.timesteps))
+            self._runs[key] = Run(next(_serials), len(scheduler.timesteps), times=times)
             self._runs.move_to_end(key)
             self._called.discard(key)
             if self._exchanged is not None:
@@ -234,10 +242,16 @@ def _begin_index(scheduler: Any) -> int | None:
     return index if isinstance(index, int) else None
 
 
+def _times(scheduler: Any) -> tuple[float, ...]:
+    """Returns the listed timesteps, read in one go: a call of the transformer has to wait for none of them."""
+    listed = scheduler.timesteps
+    return tuple(map(float, listed.tolist() if hasattr(listed, "tolist") else listed))
+
+
 def _index_of(scheduler: Any, timestep: Any) -> int:
     """Returns which of the listed steps has just ended: what the scheduler counts, else where the timestep stands."""
     counted = getattr(scheduler, "step_index", None)
     if isinstance(counted, int) and counted > 0:
         return counted - 1
-    listed = [float(one) for one in scheduler.timesteps]
+    listed = _times(scheduler)
     return listed.index(float(timestep)) if timestep is not None and float(timestep) in listed else 0

@@ -9,6 +9,9 @@ from typing import Any
 
 from teaspec.runtime.naming import did_you_mean, listed
 from teaspec.runtime.pipeline.backend import CacheBackend, TeaCacheBackend
+from teaspec.runtime.pipeline.clock import is_scheduler
+from teaspec.runtime.pipeline.thresholds import NOT_SAID
+from teaspec.runtime.settings.asked import WAYS
 from teaspec.runtime.settings.config import DiffusionCacheConfig
 
 ENVIRONMENT = ("DIFFUSION_CACHE_BACKEND", "DIFFUSION_CACHE_ADAPTER")
@@ -53,11 +56,12 @@ def get_cache_backend(
 def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
     """Applies TeaCache to all transformers of a pipeline that have an extractor.
 
-    Without a threshold it takes one that is published for the variant in use, and says at level INFO which and why.
+    Where nothing says what decides it takes a threshold that is published for the variant in use; where none is, and
+    the pipeline has a scheduler to count its steps, a budget of half of them. It says at level INFO what and why.
 
     Args:
         pipeline: A diffusers pipeline, any object that holds its transformers as attributes, or one transformer.
-        **settings: Those of `DiffusionCacheConfig`: `rel_l1_thresh=0.25`, or `preset="fast"`.
+        **settings: Those of `DiffusionCacheConfig`: `budget=12`, `rel_l1_thresh=0.25`, or `preset="fast"`.
 
     Returns:
         The backend, already enabled.
@@ -66,8 +70,9 @@ def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
         ValueError: If a setting is unknown or out of range, or there is no transformer that can be hooked (see
             `TeaCacheBackend.enable`).
     """
-    if all(settings.get(name) is None for name in ("rel_l1_thresh", "preset", "coefficients")):
-        settings = {**settings, "preset": "balanced"}
+    if all(settings.get(name) is None for name in (*WAYS, "coefficients")):
+        follows = any(map(is_scheduler, getattr(pipeline, "__dict__", {}).values()))
+        settings = {**settings, "preset": NOT_SAID if follows and settings.get("accumulate") is None else "balanced"}
         settings.pop("rel_l1_thresh", None)
     backend = TeaCacheBackend(settings)
     backend.enable(pipeline)

@@ -18,8 +18,8 @@ class BranchStats:
         branch: Its name.
         computed: Steps that ran the blocks.
         reused: Steps that reused a residual.
-        decisions: What was decided at each step, with distance, rescaled and accumulated value; at most the last 4096
-            of a generation's.
+        decisions: What was decided at each step, with the numbers that the rule went by; at most the last 4096 of a
+            generation's.
         computed_seconds: Median time of a computed call, None where there is none.
         reused_seconds: Median time of a reused call, None where there is none.
     """
@@ -45,24 +45,30 @@ class TransformerStats:
 
     Attributes:
         name: Its name in the pipeline.
-        threshold: `rel_l1_thresh`.
         branches: In the order in which they were first called.
         bytes_held: Memory that the current session's tensors keep.
         sessions: Memory that each session's tensors keep, by key.
         variant: The calibration in use.
-        rule: What decides.
+        rule: What decides, in words.
+        columns: Names of the numbers that it goes by.
+        compared: The one of them that is compared with `bound`, None where there is none.
+        added: The one that a step adds to it, None where there is none.
+        bound: What `compared` is compared with, None where there is nothing.
         settings: The config with every choice made, but for process groups and callbacks.
         most_bytes: The most memory that all sessions have kept at once.
         sums: All generations, of all sessions, those that are gone included.
     """
 
     name: str
-    threshold: float
     branches: tuple[BranchStats, ...]
     bytes_held: int
     sessions: dict[Hashable, int]
     variant: str
     rule: str
+    columns: tuple[str, ...]
+    compared: str | None
+    added: str | None
+    bound: float | None
     settings: Mapping[str, Any]
     most_bytes: int
     sums: Sums

@@ -25,9 +25,9 @@ def as_dict(stats: Totals) -> dict[str, Any]:
 def _transformer(one: TransformerStats) -> dict[str, Any]:
     return {
         "name": one.name,
-        "threshold": one.threshold,
         "variant": one.variant,
         "rule": one.rule,
+        "bound": one.bound,
         "settings": {key: _plain(value) for key, value in one.settings.items()},
         "bytes_held": one.bytes_held,
         "most_bytes": one.most_bytes,
@@ -49,8 +49,8 @@ def _branch(one: BranchStats) -> dict[str, Any]:
 
 
 def _decision(one: Decision) -> dict[str, Any]:
-    names = ("step", "decision", "distance", "rescaled", "accumulated", "reason")
-    return {name: _plain(getattr(one, name)) for name in names}
+    numbers = {name: _plain(value) for name, value in one.numbers.items()}
+    return {"step": one.step, "decision": one.decision, "reason": one.reason, "numbers": numbers}
 
 
 def _plain(value: Any) -> Any:

@@ -26,7 +26,7 @@ class Stats(Totals):
     """What `stats` found. It prints as a table, in rich and as text."""
 
     def plot(self, path: Path | str | None = None) -> Figure:
-        """Draws the accumulated distance and the decision of each step.
+        """Draws what was decided at each step, and on what.
 
         Args:
             path: The file to write, None to write none.
@@ -75,7 +75,7 @@ def stats(pipeline: Any) -> Stats:
 
 
 def _of(name: str, hook: TeaCacheHook) -> TransformerStats:
-    session = hook.sessions.current()
+    session, rule = hook.sessions.current(), hook.rule
     running = session.log.current
     generation = running if running.counts or session.log.last is None else session.log.last
     branches = []
@@ -97,12 +97,15 @@ def _of(name: str, hook: TeaCacheHook) -> TransformerStats:
         )
     return TransformerStats(
         name=name,
-        threshold=hook.config.rel_l1_thresh,
         branches=tuple(branches),
         bytes_held=session.bytes_held,
         sessions={one.key: one.bytes_held for one in hook.sessions.all},
         variant=hook.config.variant or BASE,
-        rule=f"accumulated distance, {hook.config.accumulate}",
+        rule=str(rule),
+        columns=rule.columns,
+        compared=rule.compared,
+        added=rule.added,
+        bound=rule.bound,
         settings={one.name: getattr(hook.config, one.name) for one in fields(hook.config) if one.name not in _LIVE},
         most_bytes=hook.sessions.most_bytes,
         sums=hook.sessions.sums,

@@ -53,27 +53,26 @@ def _summary(stats: Totals) -> Table:
 def _in_sum(one: TransformerStats) -> str:
     sums = one.sums
     return (
-        f"{one.name}: variant {one.variant}, {one.rule}, threshold {one.threshold:g}; {sums.generations} generations "
-        f"in sum, {sums.computed} calls computed, {sums.reused} reused, at most {size(one.most_bytes)} held"
+        f"{one.name}: variant {one.variant}, {one.rule}; {sums.generations} generations in sum, {sums.computed} calls "
+        f"computed, {sums.reused} reused, at most {size(one.most_bytes)} held"
     )
 
 
 def _steps(transformer: TransformerStats, branch: BranchStats) -> Table:
-    title = f"{transformer.name}, branch {branch.branch}, threshold {transformer.threshold:g}"
+    title = f"{transformer.name}, branch {branch.branch}, {transformer.rule}"
     table = Table(title=title, title_justify="left")
     table.add_column("step", justify="right")
-    for name in ("distance", "rescaled", "accumulated"):
+    for name in transformer.columns:
         table.add_column(name, justify="right")
     table.add_column("decision")
     table.add_column("reason")
     for decision in branch.decisions:
-        table.add_row(*_row(decision))
+        table.add_row(*_row(decision, transformer.columns))
     return table
 
 
-def _row(decision: Decision) -> tuple[str, ...]:
-    measured = decision.distance is not None
-    numbers = (decision.distance, decision.rescaled, decision.accumulated if measured else None)
+def _row(decision: Decision, columns: tuple[str, ...]) -> tuple[str, ...]:
+    numbers = map(decision.numbers.get, columns)
     values = ("" if number is None else f"{number:.4f}" for number in numbers)
     return (str(decision.step), *values, decision.decision, decision.reason)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from teaspec.runtime.host.timing import Elapsed
-from teaspec.runtime.rules.decision import Choice, Verdict
+from teaspec.runtime.rules.verdict import Choice, Verdict
 
 RECORDED_DECISIONS = 4096
 
@@ -20,10 +20,8 @@ class Decision:
         branch: The CFG pass it belongs to.
         step: The branch's step, from 0.
         decision: `compute` or `reuse`.
-        distance: Relative L1 change of the modulated input, None where it was not measured.
-        rescaled: The distance after the polynomial, None where it was not measured.
-        accumulated: What was compared with the threshold; 0 where it was not measured.
-        reason: `distance`, or what forced the computation.
+        reason: What decided, or what forced the computation.
+        numbers: What the rule went by, by name; empty where nothing was measured.
         session: The key of the session.
         elapsed: How long the call took. Two decisions may be equal with different times.
     """
@@ -31,34 +29,35 @@ class Decision:
     branch: str
     step: int
     decision: Choice
-    distance: float | None
-    rescaled: float | None
-    accumulated: float
-    reason: str = "distance"
+    reason: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
     session: Hashable = None
     elapsed: Elapsed | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, branch: str, step: int, verdict: Verdict, session: Hashable, elapsed: Elapsed) -> Decision:
         """Returns a verdict as it is recorded."""
-        return cls(
-            branch=branch,
-            step=step,
-            decision=verdict.choice,
-            distance=verdict.distance,
-            rescaled=verdict.rescaled,
-            accumulated=verdict.accumulated,
-            reason=verdict.reason,
-            session=session,
-            elapsed=elapsed,
-        )
+        return cls(branch, step, verdict.choice, verdict.reason, verdict.numbers, session, elapsed)
+
+    @property
+    def distance(self) -> float | None:
+        """TeaCache's relative L1 change of the modulated input, None where it was not measured."""
+        return self.numbers.get("distance")
+
+    @property
+    def rescaled(self) -> float | None:
+        """The distance after the polynomial, None where it was not measured."""
+        return self.numbers.get("rescaled")
+
+    @property
+    def accumulated(self) -> float:
+        """What was compared with the threshold; 0 where nothing was."""
+        return self.numbers.get("accumulated", 0.0)
 
     def __str__(self) -> str:
         where = "" if self.session is None else f"session={self.session!r} "
-        return (
-            f"{where}branch={self.branch} step={self.step} decision={self.decision} distance={self.distance} "
-            f"rescaled={self.rescaled} accumulated={self.accumulated} reason={self.reason}"
-        )
+        numbers = "".join(f" {name}={value}" for name, value in self.numbers.items())
+        return f"{where}branch={self.branch} step={self.step} decision={self.decision}{numbers} reason={self.reason}"
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,13 @@ class Place:
     reused: int
 
 
-def forced(guards: Guards, place: Place) -> str | None:
-    """Returns why a step must be computed, or None where the distance decides.
+def forced(guards: Guards, place: Place, *, places_the_end: bool = False) -> str | None:
+    """Returns why a step must be computed, or None where the rule decides.
+
+    Args:
+        guards: What the user wants.
+        place: Where the step is.
+        places_the_end: Whether the rule sees to the last step where the user says nothing of it.
 
     Raises:
         ValueError: If a setting needs the number of steps, and nobody knows it.
@@ -60,10 +65,10 @@ def forced(guards: Guards, place: Place) -> str | None:
     if place.index < _steps_before("start", guards.start, place.total):
         return "before the window"
     if guards.cooldown_steps is None:
-        if place.total is not None and place.index == place.total - 1:
+        if place.total is not None and place.index == place.total - 1 and not places_the_end:
             return "last step"
     elif guards.cooldown_steps > 0:
-        total = _known("cooldown_steps", guards.cooldown_steps, place.total)
+        total = known_total("cooldown_steps", guards.cooldown_steps, place.total)
         if total > place.index >= total - steps_of("cooldown_steps", guards.cooldown_steps, total):
             return "cool-down"
     if guards.end < 1 and place.index >= _steps_before("end", guards.end, place.total):
@@ -83,10 +88,39 @@ def steps_of(name: str, steps: int | float, total: int | None) -> int:
 
 
 def _steps_before(name: str, fraction: float, total: int | None) -> int:
-    return 0 if fraction == 0 else math.ceil(fraction * _known(name, fraction, total) - ROUNDING)
+    return 0 if fraction == 0 else math.ceil(fraction * known_total(name, fraction, total) - ROUNDING)
 
 
-def _known(name: str, value: float, total: int | None) -> int:
+def opening_steps(guards: Guards, total: int) -> int:
+    """Returns how many steps at the beginning of a generation are computed in any case."""
+    warm = steps_of("warmup_steps", guards.warmup_steps or 0, total)
+    return max(1, warm, _steps_before("start", guards.start, total))
+
+
+def closing_steps(guards: Guards, total: int, *, unsaid: int) -> int:
+    """Returns how many steps at the end of a generation are computed in any case.
+
+    Args:
+        guards: What the user wants.
+        total: Steps of the generation.
+        unsaid: How many there are where the user says nothing of them.
+    """
+    asked = guards.cooldown_steps
+    cooling = unsaid if asked is None else steps_of("cooldown_steps", asked, total)
+    return min(total, max(cooling, total - _steps_before("end", guards.end, total)))
+
+
+def known_total(name: str, value: float, total: int | None) -> int:
+    """Returns the number of steps.
+
+    Args:
+        name: The setting that needs it.
+        value: Its value.
+        total: The number, None where nobody knows.
+
+    Raises:
+        ValueError: If nobody knows it.
+    """
     if total is None:
         raise ValueError(
             f"{name}={value} needs the number of steps, and nobody told it: give num_inference_steps in the config, or "

@@ -15,7 +15,9 @@ from teaspec.runtime.calibrations.registry import known_types
 from teaspec.runtime.calibrations.thresholds import Preset
 from teaspec.runtime.host.groups import is_group
 from teaspec.runtime.naming import did_you_mean, nearest
+from teaspec.runtime.rules.rule import Rule
 from teaspec.runtime.rules.steps import Guards
+from teaspec.runtime.settings.asked import check_asked, check_threshold, given_of, refuse_several
 from teaspec.runtime.settings.fields import find_unknown, names_the_nearest
 from teaspec.runtime.settings.values import (
     check,
@@ -63,6 +65,9 @@ class DiffusionCacheConfig:
             and less exact. What works depends on the model: see `preset`.
         coefficients: Five coefficients of the polynomial that rescales the distance, highest degree first. None takes
             those of the variant.
+        budget: In place of a threshold, how many steps of a generation are computed: a count, or a fraction of the
+            steps that really run. They are placed evenly, and nothing is measured.
+        rule: In place of a threshold, any `teaspec.Rule`.
         preset: In place of a threshold, the published one of the variant whose speed-up is nearest to 1.3 (`quality`),
             1.6 (`balanced`) or 2 (`fast`); the documented default where none is published. `teaspec.enable` takes
             `balanced` where it is given neither.
@@ -103,6 +108,8 @@ class DiffusionCacheConfig:
     rel_l1_thresh: float = NO_THRESHOLD
     coefficients: list[float] | None = None
     _: KW_ONLY
+    budget: int | float | None = None
+    rule: Rule | None = None
     preset: Preset | None = None
     accumulate: Accumulate | None = None
     variant: str | None = None
@@ -125,11 +132,13 @@ class DiffusionCacheConfig:
 
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
-        above_zero = is_finite_number(self.rel_l1_thresh) and self.rel_l1_thresh > 0
-        check("rel_l1_thresh", self.rel_l1_thresh, above_zero, "a finite number above 0")
+        check_threshold(self.rel_l1_thresh)
+        check_asked(self.rule, self.budget)
         if self.coefficients is not None:
             self.coefficients = checked_coefficients(self.coefficients)
-        self._check_preset()
+        known = self.preset is None or self.preset in get_args(Preset)
+        check("preset", self.preset, known, f"{', '.join(map(repr, get_args(Preset)))} or None")
+        refuse_several(given_of(self))
         known = self.accumulate is None or self.accumulate in get_args(Accumulate)
         check("accumulate", self.accumulate, known, "'signed', 'absolute' or None")
         named = self.variant is None or (isinstance(self.variant, str) and self.variant != "")
@@ -159,14 +168,10 @@ class DiffusionCacheConfig:
         called = self.on_decision is None or callable(self.on_decision)
         check("on_decision", self.on_decision, called, "callable, or None")
 
-    def _check_preset(self) -> None:
-        known = self.preset is None or self.preset in get_args(Preset)
-        check("preset", self.preset, known, f"{', '.join(map(repr, get_args(Preset)))} or None")
-        if self.preset is not None and self.is_threshold_given:
-            raise ValueError(
-                f"preset={self.preset!r} stands for a threshold, and rel_l1_thresh={self.rel_l1_thresh:g} is another; "
-                f"give one of them"
-            )
+    @property
+    def is_published_rule(self) -> bool:
+        """Whether TeaCache's rule decides, as it was published."""
+        return self.rule is None and self.budget is None
 
     @property
     def is_threshold_given(self) -> bool:
@@ -221,7 +226,8 @@ class TeaCacheConfig(DiffusionCacheConfig):
     def __post_init__(self) -> None:
         """Checks the values and the type."""
         super().__post_init__()
-        if self.coefficients is None and self.is_type_given and self.transformer_type not in known_types():
+        needs_some = self.is_published_rule and self.coefficients is None
+        if needs_some and self.is_type_given and self.transformer_type not in known_types():
             raise KeyError(
                 f"no coefficients for transformer type {self.transformer_type!r}"
                 f"{did_you_mean(self.transformer_type, known_types())} Give `coefficients`, or a known type. "

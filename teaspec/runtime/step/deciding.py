@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
-from teaspec.runtime.contract.context import CacheContext
 from teaspec.runtime.contract.streams import Stream
 from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import Comparison
 from teaspec.runtime.generation.moments import is_by_token, is_resized
 from teaspec.runtime.generation.sessions import Session
 from teaspec.runtime.generation.state import TeaCacheState
-from teaspec.runtime.generation.timeline import begin, is_repeated, key_of, place
+from teaspec.runtime.generation.timeline import STAGES, begin, is_repeated, key_of, place
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.decision import Change, Verdict, decide, read
+from teaspec.runtime.rules.numbers import read
+from teaspec.runtime.rules.rule import Rule, Seen, Sums
 from teaspec.runtime.rules.steps import Place, forced
+from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.ranks import ELSEWHERE, Ranks, Reading
 from teaspec.runtime.step.residuals import can_reuse, residuals_of
 
-INPUT = "modulated_input"
-
 FIRST = "first call"
 CONDITIONING = "other conditioning"
 ROWS = "rows at different steps"
+ANOTHER_RULE = "another rule"
 UNKNOWN = (FIRST, CONDITIONING, ROWS)
 """Reasons of steps that are computed because nothing is known to be theirs."""
 
@@ -38,22 +37,22 @@ class Found:
     Attributes:
         verdict: Compute or reuse.
         position: Where it belongs.
+        place: Where its step is in its generation.
         state: That of its branch, None where there is none that it may go on with.
         begins: Whether a new generation begins with it.
         forgets: Whether it leaves nothing behind.
         drops: Whether nothing of the other branches is to be trusted from now on.
         comparison: How its conditioning differs from that of the state, where there is one.
-        total: Steps of the generation, None where nobody knows.
     """
 
     verdict: Verdict
     position: Position
+    place: Place
     state: TeaCacheState | None = None
     begins: bool = False
     forgets: bool = False
     drops: bool = False
     comparison: Comparison | None = None
-    total: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,8 @@ class Guess:
         state: That of its branch, None where there is none.
         comparison: How its conditioning differs from that of the state.
         is_doubtful: Whether its objects are new, though those of the steps before were the same.
-        reason: Why it must be computed, None where the distance may decide.
+        reason: Why it must be computed, None where the rule may decide.
+        place: Where its step is, None where its position is.
         total: Steps of the generation, None where nobody knows.
     """
 
@@ -74,6 +74,7 @@ class Guess:
     comparison: Comparison | None
     is_doubtful: bool
     reason: str | None
+    place: Place | None
     total: int | None
 
 
@@ -83,23 +84,23 @@ class Decider:
 
     Attributes:
         config: The settled config.
-        rescale: The polynomial.
+        rule: Decides where nothing else does.
         watch: Knows which tensors are written to.
         ranks: The processes that share the call.
     """
 
     config: TeaCacheConfig
-    rescale: Callable[[float], float]
+    rule: Rule
     watch: OverwriteWatch
     ranks: Ranks
 
-    def decide(self, session: Session, call: Call, context: CacheContext, streams: tuple[Stream, ...]) -> Found:
+    def decide(self, session: Session, call: Call, seen: Seen, streams: tuple[Stream, ...]) -> Found:
         """Decides about one call.
 
         Args:
             session: Where it belongs.
             call: The call.
-            context: The call, cut.
+            seen: What the rule may look at.
             streams: What enters and leaves its blocks.
 
         Raises:
@@ -108,11 +109,14 @@ class Decider:
         last, is_alone = session.position, self.ranks.sequence is None
         if is_alone and is_resized(None if last is None else last.moment, call.moment):
             call = replace(call, resized=True)
-        guess, change = self._guess(session, call, context, streams)
+        guess, sums = self._guess(session, call, seen, streams)
         early = guess.position
         level = call.moment.level if early is None else early.moment.level
+        if early is not None and is_alone and self._needs_no_time(early):
+            level = None
         found = self.ranks.read(
-            change,
+            self.rule,
+            sums,
             level,
             restarts=guess.is_doubtful or (early is not None and early.restarts),
             computes=guess.reason is not None,
@@ -130,20 +134,22 @@ class Decider:
         else:  # nothing that was read says where it belongs
             position = early
         if found.spread:
-            return Found(Verdict("compute", ROWS), position, begins=True, forgets=True)
+            place_ = Place(0, index_of(position), guess.total, 0)
+            return Found(Verdict("compute", ROWS), position, place_, begins=True, forgets=True)
         why = _why_it_begins(session, position, found, guess)
         if why is None:
             return self._go_on(session, position, found, guess)
         if why is not FIRST:
             # Within a step, the calls before it in that step may be of the new generation, too.
             position = begin(call, position, is_doubted=True, unsure=why is CONDITIONING and position.order > 1)
-        forced(self.config.guards, Place(0, index_of(position), guess.total, 0))
-        return Found(Verdict("compute", why), position, begins=True, comparison=guess.comparison, total=guess.total)
+        first = Place(0, index_of(position), guess.total, 0)
+        forced(self.config.guards, first, places_the_end=self.rule.places_the_end)
+        return Found(Verdict("compute", why), position, first, begins=True, comparison=guess.comparison)
 
     def _guess(
-        self, session: Session, call: Call, context: CacheContext, streams: tuple[Stream, ...]
-    ) -> tuple[Guess, Change | None]:
-        """Returns what is known before anything is read, and how much has changed, where that may decide."""
+        self, session: Session, call: Call, seen: Seen, streams: tuple[Stream, ...]
+    ) -> tuple[Guess, Sums | None]:
+        """Returns what is known before anything is read, and what the rule measured, where that may decide."""
         early = self._place_early(session, call)
         state, comparison = self._find_state(session, call, early)
         total = self._total(session, call, early)
@@ -151,16 +157,28 @@ class Decider:
         known = state is not None and comparison is not None and state.conditioning.is_doubted(comparison)
         is_doubtful = known and not is_told
         # Before the first call, too: settings that cannot be met are an error of that, not of a later one.
-        reason = None if early is None else self._forced(session, early, state, total)
-        change = None
+        where = None if early is None else self._place(session, early, state, total)
+        reason = None if where is None else self._forced(where, state)
+        sums = None
         if reason is None:
-            reason, change = self._measure(state, context, streams)
-        return Guess(early, state, comparison, is_doubtful, reason, total), change
+            reason, sums = self._measure(state, seen, streams)
+        return Guess(early, state, comparison, is_doubtful, reason, where, total), sums
+
+    def _needs_no_time(self, early: Position) -> bool:
+        """Returns whether nobody asks when a step is: the scheduler tells which it is, and the rule reads nothing.
+
+        Not so behind more calls than a step of any solver has: then timesteps tell whether that scheduler is used.
+        """
+        return early.run is not None and not self.rule.sums and early.order <= STAGES
 
     def _go_on(self, session: Session, position: Position, found: Reading, guess: Guess) -> Found:
         """Decides about a call that goes on with its generation."""
         own = session.states.get(position.branch)
-        reason = guess.reason if guess.position is not None else self._forced(session, position, own, guess.total)
+        if guess.place is None:
+            where = self._place(session, position, own, guess.total)
+            reason = self._forced(where, own)
+        else:
+            where, reason = guess.place, guess.reason
         if found.differs or position.is_shifted or found.parted or own is None:
             why = CONDITIONING if found.differs or position.is_shifted else ELSEWHERE
             reason = FIRST if own is None and not found.differs else why
@@ -168,16 +186,16 @@ class Decider:
             # A step that begins with what was never seen may be the first one of another generation.
             drops = own is None and position.order == 1 and not position.is_told
             verdict = Verdict("compute", reason)
-            return Found(verdict, position, drops=drops, comparison=guess.comparison, total=guess.total)
+            return Found(verdict, position, where, drops=drops, comparison=guess.comparison)
         if own is not guess.state:  # its place was not known before the reading, and it was not measured
-            return Found(Verdict("compute", reason or "no residual"), position, own, total=guess.total)
-        verdict = self._verdict(found, own, reason or guess.reason)
-        return Found(verdict, position, own, comparison=guess.comparison, total=guess.total)
+            return Found(Verdict("compute", reason or "no residual"), position, where, own)
+        verdict = self._verdict(found, where, own, reason or guess.reason)
+        return Found(verdict, position, where, own, comparison=guess.comparison)
 
     def _place_early(self, session: Session, call: Call) -> Position | None:
         """Returns a call's place where it is known before anything is read, else None.
 
-        A named call whose timestep is on an accelerator has its place only when the distance is read: the device is
+        A named call whose timestep is on an accelerator has its place only when all that decides is read: the device is
         waited for once. So has one that is shared, whose timestep may be. Until then it is taken for the first of its
         name in its step. Calls of one name are counted, and for that the device is waited for twice.
         """
@@ -216,41 +234,32 @@ class Decider:
         told = call.total or session.num_inference_steps or self.config.num_inference_steps
         return told if position is None or position.run is None else position.run.total
 
-    def _forced(
-        self, session: Session, position: Position, state: TeaCacheState | None, total: int | None
-    ) -> str | None:
+    def _place(self, session: Session, position: Position, state: TeaCacheState | None, total: int | None) -> Place:
         fresh = position.restarts or session.position is None
         seen = 0 if fresh else session.seen.get(position.base, 0)
-        reused = 0 if state is None else state.consecutive_reuses
-        reason = forced(self.config.guards, Place(seen, index_of(position), total, reused))
+        return Place(seen, index_of(position), total, 0 if state is None else state.consecutive_reuses)
+
+    def _forced(self, where: Place, state: TeaCacheState | None) -> str | None:
+        reason = forced(self.config.guards, where, places_the_end=self.rule.places_the_end)
         return FIRST if state is None else reason
 
     def _measure(
-        self, state: TeaCacheState | None, context: CacheContext, streams: tuple[Stream, ...]
-    ) -> tuple[str | None, Change | None]:
-        """Returns why the step must be computed, or else how much has changed, not read yet."""
-        if state is None or state.kept_input is None:
+        self, state: TeaCacheState | None, seen: Seen, streams: tuple[Stream, ...]
+    ) -> tuple[str | None, Sums | None]:
+        """Returns why the step must be computed, or else what the rule measured, not read yet."""
+        if state is None:
             return FIRST, None
-        self.watch.learn(INPUT, state.kept_input)
-        previous = state.kept_input.find()
-        if previous is None:
-            return "previous input overwritten", None
+        if state.ruling is not type(self.rule):
+            return ANOTHER_RULE, None
         if not can_reuse(streams, residuals_of(state)):
             return "no residual", None
-        with torch.no_grad():
-            return None, Change.of(context.modulated_input, previous)
+        sums = self.rule.measure(seen, state.memory)
+        return (sums, None) if isinstance(sums, str) else (None, sums)
 
-    def _verdict(self, found: Reading, state: TeaCacheState, reason: str | None) -> Verdict:
-        if reason is not None or found.distance is None:
+    def _verdict(self, found: Reading, where: Place, state: TeaCacheState, reason: str | None) -> Verdict:
+        if reason is not None or found.numbers is None:
             return Verdict("compute", reason or ELSEWHERE)
-        assert self.config.accumulate is not None
-        return decide(
-            found.distance,
-            state.accumulated_rel_l1_distance,
-            self.config.rel_l1_thresh,
-            self.rescale,
-            self.config.accumulate,
-        )
+        return self.rule.decide(found.numbers, where, state.memory)
 
 
 def index_of(position: Position) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from teaspec.runtime.calibrations.calibration import Calibration
 from teaspec.runtime.contract.arguments import tensors_in
+from teaspec.runtime.contract.assembly import without_signal
 from teaspec.runtime.contract.context import CacheContext, Finished
 from teaspec.runtime.contract.signature import Signature
 from teaspec.runtime.generation.branches import BranchStates, find_branch
@@ -27,17 +30,19 @@ from teaspec.runtime.host.splits import Split
 from teaspec.runtime.host.timing import Elapsed, mark
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.decision import Polynomial
 from teaspec.runtime.rules.record import Decision, Generation, StepCounts
+from teaspec.runtime.rules.rule import Rule
 from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.settings.ruling import Ruling
 from teaspec.runtime.settings.values import check, is_count
+from teaspec.runtime.step.names import Names
 from teaspec.runtime.step.ranks import Ranks
 from teaspec.runtime.step.resolve import resolve
 from teaspec.runtime.step.stepping import Step, Stepper, commit
 from teaspec.runtime.step.telling import Teller
 
 
-class TeaCacheHook(ModelHook):
+class TeaCacheHook(Names, ModelHook):
     """Replaces a transformer's forward by TeaCache; what is particular to a model is in its extractor.
 
     Use `apply_teacache_hook`, which puts the hook in its place; the hook alone does not know of other hooks.
@@ -45,7 +50,6 @@ class TeaCacheHook(ModelHook):
     Attributes:
         config: The user's config; once the hook is on a module, a copy with every choice made. All but the
             coefficients, the type and the variant is read at each call.
-        rescale_func: The polynomial that rescales distances.
         sessions: What is remembered, by session.
         state_manager: The states of the current session, one `TeaCacheState` per branch; diffusers'
             `cache_context(name)` reaches it.
@@ -59,7 +63,6 @@ class TeaCacheHook(ModelHook):
     def __init__(self, config: TeaCacheConfig | None = None, extractor: Callable[..., Any] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = TeaCacheConfig() if config is None else config
-        self.rescale_func: Callable[[float], float] = Polynomial(())
         self.extractor_fn: Callable[..., Any] | None = extractor
         self.sessions = Sessions()
         self.state_manager = BranchStates(self.sessions)
@@ -68,6 +71,7 @@ class TeaCacheHook(ModelHook):
         self._watch = OverwriteWatch()
         self._given = extractor
         self._was_pickled = False
+        self._ruling = Ruling(Calibration())
         self._teller = Teller()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TeaCacheHook:
@@ -101,9 +105,9 @@ class TeaCacheHook(ModelHook):
         """
         resolved = resolve(self.config, module, self.extractor_fn)
         self.config = resolved.config
-        self.rescale_func = resolved.polynomial
         self.extractor_fn = resolved.extractor
         self._signature = Signature.of(module.forward, resolved.extractor, resolved.bypass)
+        self._ruling = Ruling(resolved.published)
         self._was_pickled = False
         return module
 
@@ -136,9 +140,10 @@ class TeaCacheHook(ModelHook):
         if self._was_pickled:
             self.initialize_hook(module)
         run = None if self.clock is None else self.clock.attend()
+        rule = self.rule
         ranks = Ranks.of(self.config, module, args, kwargs)
         if self._passes_by(module, args, kwargs):
-            ranks.pass_by()
+            ranks.pass_by(rule)
             original_forward: Any = self.fn_ref.original_forward
             return original_forward(*args, **kwargs)
         # Once a generation it looks everywhere.
@@ -152,10 +157,11 @@ class TeaCacheHook(ModelHook):
             start = mark(latents)
             try:
                 call = self._identify(session, module, args, kwargs, latents, run)
-                stepper = self._stepper(module, ranks)
-                output = self._extract(
-                    module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
+                stepper = self._stepper(module, rule, ranks)
+                run_cut = partial(
+                    self._extract, module, args, kwargs, lambda cut: self._drive(stepper, session, call, cut, steps)
                 )
+                output = run_cut() if rule.needs_signal else without_signal(run_cut)
             except BaseException:
                 session.attempt = Attempt(args, kwargs)
                 self.state_manager.leave_failed()
@@ -194,6 +200,11 @@ class TeaCacheHook(ModelHook):
         if self.clock is not None:
             self.clock.forget(current_key())
         return module
+
+    @property
+    def rule(self) -> Rule:
+        """What decides about the calls of the current session."""
+        return self._ruling.of(self.config, self.sessions.current_wish())
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -268,17 +279,17 @@ class TeaCacheHook(ModelHook):
             return enter(module, args, kwargs, drive)
         return drive(part(self.extractor_fn, module, *args, **kwargs))
 
-    def _stepper(self, module: nn.Module, ranks: Ranks) -> Stepper:
+    def _stepper(self, module: nn.Module, rule: Rule, ranks: Ranks) -> Stepper:
         device = None if self.config.cache_device is None else torch.device(self.config.cache_device)
         storage = Storage(device, self.config.cache_dtype)
         split = Split(context_parallel_config(module))
-        return Stepper(self.config, self.rescale_func, self._watch, storage, ranks, split)
+        return Stepper(self.config, rule, self._watch, storage, ranks, split)
 
     def _drive(
         self, stepper: Stepper, session: Session, call: Call, cut: CacheContext | Finished, steps: list[Step]
     ) -> Any:
         if isinstance(cut, Finished):
-            stepper.ranks.pass_by()
+            stepper.ranks.pass_by(stepper.rule)
             return cut.value
         if not isinstance(cut, CacheContext):
             raise TypeError(
@@ -291,6 +302,8 @@ class TeaCacheHook(ModelHook):
 
     def _commit(self, session: Session, step: Step, elapsed: Elapsed) -> Decision:
         commit(session, step)
+        if self.clock is not None and step.verdict.choice == "compute":
+            self.clock.note(step.position.base)
         decision = Decision.of(step.position.branch, step.seen - 1, step.verdict, session.key, elapsed)
         session.log.add(decision)
         self._teller.step(session, step)

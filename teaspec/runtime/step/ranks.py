@@ -8,7 +8,7 @@ one of the ranks that hold a branch each. A rank with a reason of its own to com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,12 @@ import torch.distributed as dist
 
 from teaspec.runtime.contract.arguments import tensors_in
 from teaspec.runtime.host.groups import cfg_group, sequence_group
-from teaspec.runtime.rules.decision import Change, read, relative_l1
+from teaspec.runtime.rules.numbers import read
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
+    from teaspec.runtime.rules.rule import Rule, Sums
     from teaspec.runtime.settings.config import DiffusionCacheConfig
 
 ELSEWHERE = "another rank"
@@ -33,17 +34,17 @@ class Reading:
     """What a call is decided by, the same on all ranks.
 
     Attributes:
-        distance: The relative L1 change, None where no rank is to go by it.
+        numbers: What the rule goes by, None where no rank is to.
         level: That of the call's timestep.
         restarts: Whether a rank begins a new generation.
-        computes: Whether a rank has a reason to compute that is not the distance.
+        computes: Whether a rank has a reason to compute that is not the rule's.
         differs: Whether the conditioning is not that of the branch.
         spread: Whether rows of the call are at different timesteps.
         switched: Whether a branch goes on with another layout.
         parted: Whether some ranks do, and some do not, so that their states are not alike.
     """
 
-    distance: float | None
+    numbers: Sequence[float] | None
     level: float | None
     restarts: bool
     computes: bool
@@ -89,7 +90,8 @@ class Ranks:
 
     def read(
         self,
-        change: Change | None,
+        rule: Rule,
+        sums: Sums | None,
         level: float | torch.Tensor | None,
         *,
         restarts: bool = False,
@@ -101,26 +103,30 @@ class Ranks:
         """Reads what a call is decided by, and waits for an accelerator once.
 
         Args:
-            change: How much this rank's share of the input has changed, None where it was not measured.
+            rule: Says what is read of its sums.
+            sums: What it measured of this rank's share, None where it measured nothing.
             level: The level of the call's timestep, as far as it is known.
             restarts: Whether the call begins a new generation, as far as this rank can tell.
-            computes: Whether this rank has a reason to compute that is not the distance.
+            computes: Whether this rank has a reason to compute that is not the rule's.
             differs: Whether the conditioning of this rank's share is not that of the branch.
             spread: Whether rows of it are at different timesteps.
             switched: Whether its branch goes on with another layout.
         """
         if self.sequence is None:
-            measured = None if change is None else relative_l1(change.moved, change.magnitude, change.count)
-            distance, known, differs, spread = read(measured, level, differs, spread)
-            return Reading(distance, known, restarts, computes, bool(differs), bool(spread), switched)
+            measured = () if sums is None else rule.numbers(sums)
+            *found, known, differs, spread = read(*measured, level, differs, spread)
+            numbers = None if sums is None else found
+            return Reading(numbers, known, restarts, computes, bool(differs), bool(spread), switched)
         # Timesteps may be split like the sequence: ranks that saw other levels would begin generations alone.
-        own = (0, 0, 0) if change is None else (change.moved, change.magnitude, change.count)
+        own = (0,) * rule.sums if sums is None else sums
         times = (0, 0) if level is None else (level, 1)
-        sums = self._sum(self.sequence, *own, *times, restarts, computes, differs, spread, switched)
-        distance, levels, timed, *raised = torch.stack([relative_l1(*sums[:3]), *sums[3:]]).tolist()
+        added = self._sum(self.sequence, *own, *times, restarts, computes, differs, spread, switched)
+        measured = rule.numbers(added[: rule.sums])
+        values = torch.stack([*measured, *added[rule.sums :]]).tolist()
+        found, (levels, timed, *raised) = values[: len(measured)], values[len(measured) :]
         restarting, computing, differing, spreading, switching = (count > 0 for count in raised)
         return Reading(
-            distance=None if computing else distance,
+            numbers=None if computing else found,
             level=None if level is None else levels / timed,  # a rank with a call past the cache has none
             restarts=restarting,
             computes=computing,
@@ -141,10 +147,14 @@ class Ranks:
         (computing,) = self._sum(self.branches, computes)
         return computing.item() > computes
 
-    def pass_by(self) -> None:
-        """Has the others not wait for a call that is not decided at all; what they do in the meantime is computed."""
+    def pass_by(self, rule: Rule) -> None:
+        """Has the others not wait for a call that is not decided at all; what they do in the meantime is computed.
+
+        Args:
+            rule: That of the others, too.
+        """
         if self.sequence is not None:
-            self.read(None, None, computes=True)
+            self.read(rule, None, None, computes=True)
         self.does_another_compute(True)
 
     def _sum(self, group: ProcessGroup, *numbers: float | torch.Tensor) -> tuple[torch.Tensor, ...]:

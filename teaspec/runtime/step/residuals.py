@@ -34,9 +34,15 @@ class Outcome:
     origins: dict[str, Origin]
 
 
-def layout_of(context: CacheContext, streams: tuple[Stream, ...]) -> Layout:
-    """Returns name, shape, dtype and device of everything that must stay as it is for a residual to fit."""
-    named = [("modulated_input", context.modulated_input)]
+def layout_of(context: CacheContext, streams: tuple[Stream, ...], *, with_signal: bool) -> Layout:
+    """Returns name, shape, dtype and device of everything that must stay as it is for a residual to fit.
+
+    Args:
+        context: The call, cut.
+        streams: What enters and leaves its blocks.
+        with_signal: Whether the modulated input is compared with that of the last step.
+    """
+    named = [("modulated_input", context.modulated_input)] if with_signal else []
     named += [(stream.key, stream.entry) for stream in streams if stream.entry is not None]
     return tuple((name, tensor.shape, tensor.dtype, tensor.device) for name, tensor in named)
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from teaspec.runtime.calibrations.calibration import BASE, Defaults
+from teaspec.runtime.calibrations.calibration import BASE, Calibration, Defaults
 from teaspec.runtime.calibrations.registry import find_defaults, find_type, get_extractor, known_types
 from teaspec.runtime.calibrations.variants import Choice, choose
 from teaspec.runtime.contract.bypass import Bypass
 from teaspec.runtime.naming import did_you_mean, listed
-from teaspec.runtime.rules.decision import Polynomial
-from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.runtime.settings.config import NotGiven, TeaCacheConfig
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +26,14 @@ class Resolved:
     Attributes:
         config: A copy of the user's config with every choice made.
         extractor: Serves this very module: a spec's extractor is compiled for it by now.
-        polynomial: Rescales the distance.
         bypass: Which arguments send a call past the cache.
+        published: What is published about the variant in use.
     """
 
     config: TeaCacheConfig
     extractor: Callable[..., Any]
-    polynomial: Polynomial
     bypass: tuple[Bypass, ...]
+    published: Calibration
 
 
 def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any] | None = None) -> Resolved:
@@ -65,18 +64,13 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
     if compiled_for is not None:
         # A variant with a signal of its own has an extractor of its own.
         extractor = compiled_for(module) if choice.calibration.signal is None else compiled_for(module, choice.name)
-    assert settled.coefficients is not None
-    return Resolved(
-        config=settled,
-        extractor=extractor,
-        polynomial=Polynomial(tuple(settled.coefficients)),
-        bypass=bypass,
-    )
+    return Resolved(settled, extractor, bypass, choice.calibration)
 
 
 def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> TeaCacheConfig:
     calibration = choice.calibration
-    if config.coefficients is None and calibration.status == "none":
+    has_said = config.is_published_rule and not isinstance(config.preset, NotGiven)
+    if has_said and config.coefficients is None and calibration.status == "none":
         logger.warning(
             "TeaCache has no coefficients for %s and rescales nothing: it is uncalibrated, and a threshold means "
             "something else than for other models. Pass `coefficients` to change that",
@@ -87,14 +81,14 @@ def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> Te
         *(transformer_type, choice.name, choice.why, calibration.status),
         f", {calibration.source}" if calibration.source else "",
     )
-    return replace(
-        config,
-        coefficients=config.coefficients or list(calibration.coefficients),
-        transformer_type=transformer_type,
-        accumulate=config.accumulate or calibration.accumulate,
-        variant=choice.name,
-        warmup_steps=calibration.warmup_steps if config.warmup_steps is None else config.warmup_steps,
-    )
+    published: dict[str, Any] = {
+        "coefficients": config.coefficients or list(calibration.coefficients),
+        "accumulate": config.accumulate or calibration.accumulate,
+        "warmup_steps": calibration.warmup_steps if config.warmup_steps is None else config.warmup_steps,
+    }
+    # What is published is about TeaCache's rule alone.
+    published = published if config.is_published_rule else {}
+    return replace(config, transformer_type=transformer_type, variant=choice.name, **published)
 
 
 def _resolve_type(config: TeaCacheConfig, module: nn.Module) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,18 +10,19 @@ from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, streams_of
 from teaspec.runtime.generation.calls import Call, Position
 from teaspec.runtime.generation.conditioning import keep
 from teaspec.runtime.generation.moments import Moment
+from teaspec.runtime.generation.run import Run
 from teaspec.runtime.generation.sessions import Session, owner
 from teaspec.runtime.generation.state import TeaCacheState
 from teaspec.runtime.generation.together import Together, agree
-from teaspec.runtime.host.compiled import runs_compiled
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.records import altered
-from teaspec.runtime.rules.decision import Verdict
 from teaspec.runtime.rules.forecast import Computed, ratio_of
+from teaspec.runtime.rules.rule import Memory, Rule, Seen, Start
+from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
-from teaspec.runtime.step.deciding import CONDITIONING, INPUT, UNKNOWN, Decider, Found, index_of
+from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of
 from teaspec.runtime.step.ranks import Ranks
 from teaspec.runtime.step.residuals import Outcome, compute, layout_of, residuals_of, reuse
 
@@ -64,7 +64,7 @@ class Stepper:
 
     Attributes:
         config: The settled config.
-        rescale: The polynomial.
+        rule: Decides where nothing else does.
         watch: Knows which tensors the model overwrites.
         storage: Where cached tensors are kept.
         ranks: The processes that share the call.
@@ -72,7 +72,7 @@ class Stepper:
     """
 
     config: TeaCacheConfig
-    rescale: Callable[[float], float]
+    rule: Rule
     watch: OverwriteWatch
     storage: Storage
     ranks: Ranks
@@ -93,23 +93,27 @@ class Stepper:
             RuntimeError: If the call goes on with the generation of another thread.
             ValueError: If a setting needs the number of steps, and nobody knows it.
         """
-        # What decides is compared by the distance, also where it is an argument itself.
+        # What decides is compared by the rule, also where it is an argument itself.
         passed = {path: value for path, value in call.passed.items() if value is not context.modulated_input}
         streams = streams_of(context)
-        call = altered(call, layout=layout_of(context, streams), passed=passed)
-        found = Decider(self.config, self.rescale, self.watch, self.ranks).decide(session, call, context, streams)
+        layout = layout_of(context, streams, with_signal=self.rule.needs_signal)
+        call = altered(call, layout=layout, passed=passed)
+        seen = Seen(context, self.watch, self.storage)
+        found = Decider(self.config, self.rule, self.watch, self.ranks).decide(session, call, seen, streams)
         if not found.begins:
             session.refuse_others(owner())
         position, verdict, together = found.position, found.verdict, None
         if self.config.decide == "any":
             before, states = (None, {}) if found.begins else (session.together, session.states)
-            verdict, together = agree(verdict, position, before, states, self.config.rel_l1_thresh)
+            verdict, together = agree(verdict, position, before, states, self.rule)
             computes = verdict.choice == "compute"
             if self.ranks.does_another_compute(computes) and not computes:
-                verdict = replace(verdict, choice="compute", reason="another branch", carried=0.0)
+                verdict = replace(verdict, choice="compute", reason="another branch")
                 together = replace(together, choice="compute")
-        output, state = self._run(call, context, streams, found, verdict)
-        seen = 1 + (0 if found.begins else session.seen.get(position.base, 0))
+        # Before the blocks run: they may write into what the rule keeps.
+        memory = self.rule.follow(seen, verdict, found.place, self._memory(session, found))
+        output, state = self._run(call, context, streams, found, verdict, memory)
+        count = 1 + (0 if found.begins else session.seen.get(position.base, 0))
         return output, Step(
             position=position,
             state=state,
@@ -118,23 +122,34 @@ class Stepper:
             begins=found.begins,
             forgets=found.forgets,
             drops=found.drops,
-            seen=seen,
+            seen=count,
             index=index_of(position),
-            total=found.total,
+            total=found.place.total,
             where=() if found.comparison is None else found.comparison.where,
         )
 
+    def _memory(self, session: Session, found: Found) -> Memory:
+        """Returns what the rule knows of a branch before a step: what it knew, or what it begins with."""
+        if found.state is not None and found.state.ruling is type(self.rule):
+            return found.state.memory
+        run, base = found.position.run, found.position.base
+        computed = run.computed if run is not None else {} if found.begins else session.computed
+        return self.rule.init(Start(found.place, self.config.guards, computed.get(base, 0)))
+
     def _run(
-        self, call: Call, context: CacheContext, streams: tuple[Stream, ...], found: Found, verdict: Verdict
+        self,
+        call: Call,
+        context: CacheContext,
+        streams: tuple[Stream, ...],
+        found: Found,
+        verdict: Verdict,
+        memory: Memory,
     ) -> tuple[Any, TeaCacheState]:
         state = TeaCacheState() if found.state is None else found.state
-        if runs_compiled():
-            self.watch.suspect(INPUT)
-        kept = self.watch.keep(INPUT, context.modulated_input, self.storage)
         reuses = verdict.choice == "reuse"
-        now = _time_of(found.position.moment, state.cnt)
+        now = self._time(found.position, state.cnt)
         if reuses:
-            outcome = reuse(context, streams, state, self.split, self._ratio(state, now))
+            outcome = reuse(context, streams, state, self.split, self._ratio(state, now, found.position.run))
             successor = state  # with the residuals that it has
         else:
             earlier = self._earlier(state, streams)
@@ -147,23 +162,31 @@ class Stepper:
         successor = altered(
             successor,
             cnt=state.cnt + 1,
-            accumulated_rel_l1_distance=verdict.carried,
             consecutive_reuses=state.consecutive_reuses + 1 if reuses else 0,
-            previous_modulated_input=kept.value,
-            kept_input=kept,
             layout=call.layout,
             conditioning=conditioning,
+            ruling=type(self.rule),
+            memory=memory,
         )
         return outcome.output, successor
 
-    def _ratio(self, state: TeaCacheState, now: float | None) -> float:
+    def _time(self, position: Position, seen: int) -> float | None:
+        """Returns when a step is; of a followed scheduler its number, where nothing is read that could tell more."""
+        if position.run is None or self.rule.sums:
+            return _time_of(position.moment, seen)
+        return float(position.run.ended)
+
+    def _ratio(self, state: TeaCacheState, now: float | None, run: Run | None) -> float:
         if not self.config.residual_order:
             return 0.0
-        return ratio_of(state.earlier.at, state.computed_at, now, self.config.residual_limit)
+        times = (state.earlier.at, state.computed_at, now)
+        if run is not None and not self.rule.sums:
+            times = (run.at(state.earlier.at), run.at(state.computed_at), run.at(now))
+        return ratio_of(*times, self.config.residual_limit)
 
     def _earlier(self, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""
-        if not self.config.residual_order:
+        if not self.config.residual_order or state.ruling is not type(self.rule):
             return Computed()
         known = residuals_of(state)  # and values carried over, which have no line
         keys = [stream.key for stream in streams if stream.entry is not None and stream.key in known]
@@ -205,6 +228,7 @@ def commit(session: Session, step: Step) -> None:
     session.seen[step.position.base] = step.seen
     session.latest[step.position.base] = step.position.branch
     if step.verdict.choice == "compute":
+        session.computed[step.position.base] = session.computed.get(step.position.base, 0) + 1
         session.weight = session.bytes_held  # reused steps keep what there is
 
 

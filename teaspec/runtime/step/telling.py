@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.rules.record import Decision
+from teaspec.runtime.rules.verdict import NOT_FINITE
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,12 +54,12 @@ class Teller:
     def decision(self, module: nn.Module, decision: Decision, callback: Callable[[Any, Decision], None] | None) -> None:
         """Tells a decision."""
         logger.debug("TeaCache %s", decision)
-        if decision.reason == "non-finite distance":
+        if decision.reason == NOT_FINITE:
+            numbers = ", ".join(f"{name} {value}" for name, value in decision.numbers.items())
             self.once(
                 decision.reason,
-                "TeaCache measured a distance that is not finite (branch %s, step %d: distance %s, rescaled %s); such "
-                "steps are computed",
-                *(decision.branch, decision.step, decision.distance, decision.rescaled),
+                "TeaCache measured what is not finite (branch %s, step %d: %s); such steps are computed",
+                *(decision.branch, decision.step, numbers),
             )
         if callback is None:
             return

@@ -1,0 +1,180 @@
+"""What a rule is: it decides whether a step is computed or reused, and nothing else in the runtime knows how.
+
+A rule is a value. What it knows of a branch is handed in and out, and never changed: the runtime keeps it beside the
+branch's residuals, copies it, forgets it and counts its bytes. A call that fails leaves all of it as it was.
+
+    init(start) -> memory                        at the first step of a branch
+    measure(call, memory) -> sums                what ranks add up, read from the device together with all else
+    decide(numbers, place, memory) -> verdict
+    follow(call, verdict, place, memory) -> memory    at each step, before its blocks run
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from teaspec.runtime.host.compiled import runs_compiled
+from teaspec.runtime.rules.verdict import Verdict
+
+if TYPE_CHECKING:
+    import torch
+
+    from teaspec.runtime.contract.streams import Cut
+    from teaspec.runtime.keep.memory import Storage
+    from teaspec.runtime.keep.overwrite import Kept, OverwriteWatch
+    from teaspec.runtime.rules.steps import Guards, Place
+
+Memory = Any
+"""What a rule knows of one branch: numbers, tensors and kept tensors, in tuples, named tuples, lists and dicts."""
+
+Sums = Sequence[Any]
+"""Tensors without dimensions, or numbers; those of several processes, each with a share of the call, can be added."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a branch begins, or begins anew.
+
+    Attributes:
+        place: Where its first step is in its generation.
+        guards: What is computed in any case.
+        computed: Steps of it that were computed in this generation, by another transformer or before it was lost.
+    """
+
+    place: Place
+    guards: Guards
+    computed: int = 0
+
+
+@dataclass(eq=False)
+class Seen:
+    """What a rule may look at of a call.
+
+    Attributes:
+        cut: The call, cut.
+        watch: Knows which tensors are written to.
+        storage: Where cached tensors are kept.
+    """
+
+    cut: Cut
+    watch: OverwriteWatch
+    storage: Storage
+
+    @property
+    def signal(self) -> torch.Tensor:
+        """The modulated input.
+
+        Raises:
+            RuntimeError: If the rule has not said that it needs it.
+        """
+        signal = self.cut.modulated_input
+        if not hasattr(signal, "device"):
+            raise RuntimeError(
+                "a rule asked for the modulated input, which is left out for rules that do not say that they need it; "
+                "set `needs_signal = True` on the class"
+            )
+        return signal
+
+    @property
+    def hidden_states(self) -> torch.Tensor:
+        """The hidden stream where it enters the blocks."""
+        return self.cut.hidden_states
+
+    def keep(self, name: str, tensor: torch.Tensor) -> Kept:
+        """Keeps a tensor for the steps to come, with a copy as long as its owner may write to it.
+
+        Args:
+            name: What it is.
+            tensor: The tensor.
+        """
+        if runs_compiled():
+            self.watch.suspect(name)
+        return self.watch.keep(name, tensor, self.storage)
+
+    def recall(self, name: str, kept: Kept) -> torch.Tensor | None:
+        """Returns what was kept, None where it has been written over since."""
+        self.watch.learn(name, kept)
+        return kept.find()
+
+
+class Rule(ABC):
+    """Decides whether a step is computed or reused. Subclasses are frozen dataclasses: equal fields, the same rule.
+
+    Attributes:
+        needs_signal: Whether it looks at the modulated input; where it does not, that is not even computed.
+        places_the_end: Whether it sees to the last step itself, which is computed otherwise where its number is known.
+        sums: How many sums `measure` returns.
+        columns: Names of the numbers in its verdicts, in the order in which a table shows them.
+        compared: The one of them that is compared with `bound`; None where there is none.
+        added: The one that a step adds to it; None where there is none.
+    """
+
+    needs_signal: bool = False
+    places_the_end: bool = False
+    sums: int = 0
+    columns: tuple[str, ...] = ()
+    compared: str | None = None
+    added: str | None = None
+
+    @property
+    def bound(self) -> float | None:
+        """What `compared` is compared with; None where there is nothing."""
+        return None
+
+    def init(self, start: Start) -> Memory:
+        """Returns what is known of a branch before its first step here, which is computed in any case.
+
+        Args:
+            start: Where that step is.
+
+        Raises:
+            ValueError: If the rule needs the number of steps, and nobody knows it.
+        """
+        return None
+
+    def measure(self, call: Seen, memory: Memory) -> Sums | str:
+        """Measures a call, without reading anything from its device.
+
+        Args:
+            call: The call.
+            memory: What is known of its branch.
+
+        Returns:
+            As many sums as `sums` says; or the reason why the step has to be computed, where nothing can be measured.
+        """
+        return ()
+
+    def numbers(self, sums: Sums) -> Sums:
+        """Returns what is to be read of the sums, those of all ranks added up; computed where they are."""
+        return sums
+
+    @abstractmethod
+    def decide(self, numbers: Sequence[float], place: Place, memory: Memory) -> Verdict:
+        """Decides about a step that nothing forces.
+
+        Args:
+            numbers: What was measured, read.
+            place: Where the step is.
+            memory: What is known of its branch.
+        """
+
+    def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Memory) -> Memory:
+        """Returns what is known behind a step. It is asked at each one, whatever decided, before the blocks run.
+
+        Args:
+            call: The call.
+            verdict: What is done.
+            place: Where the step is.
+            memory: What was known before.
+        """
+        return memory
+
+    def is_overdue(self, memory: Memory) -> bool:
+        """Returns whether a branch that had to go with others would have been computed at its last step."""
+        return False
+
+    def __str__(self) -> str:
+        return type(self).__name__.lower()

@@ -1,0 +1,45 @@
+"""Which rule the settings stand for. They may be changed between calls, so they are looked at in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from teaspec.runtime.rules.schedule import Budget
+from teaspec.runtime.rules.threshold import Polynomial, Threshold
+
+if TYPE_CHECKING:
+    from teaspec.runtime.calibrations.calibration import Calibration
+    from teaspec.runtime.rules.rule import Rule
+    from teaspec.runtime.settings.asked import Wish
+    from teaspec.runtime.settings.config import DiffusionCacheConfig
+
+
+class Ruling:
+    """The rule of a config, made anew where that has changed."""
+
+    def __init__(self, published: Calibration) -> None:
+        """Takes what is published about the transformer, for what the settings leave open."""
+        self._published = published
+        self._made: tuple[Any, Rule] | None = None  # one value, for threads do not take turns here
+
+    def of(self, config: DiffusionCacheConfig, wish: Wish | None = None) -> Rule:
+        """Returns the rule.
+
+        Args:
+            config: The settings.
+            wish: What the session asks for instead.
+        """
+        asked = (wish, config.rule, config.budget, config.rel_l1_thresh, config.coefficients, config.accumulate)
+        made = self._made
+        if made is None or made[0] != asked:
+            made = self._made = asked, self._rule_of(config, config if wish is None else wish)
+        return made[1]
+
+    def _rule_of(self, config: DiffusionCacheConfig, asked: DiffusionCacheConfig | Wish) -> Rule:
+        if asked.rule is not None:
+            return asked.rule
+        if asked.budget is not None:
+            return Budget(asked.budget)
+        assert asked.rel_l1_thresh is not None
+        coefficients = tuple(config.coefficients or self._published.coefficients)
+        return Threshold(asked.rel_l1_thresh, Polynomial(coefficients), config.accumulate or self._published.accumulate)

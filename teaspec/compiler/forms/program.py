@@ -92,6 +92,7 @@ class GeneratedNames:
     part: str
     phase: str
     handed_on: str
+    passed_by: str
     default_of: str
     entry_of: str
     first_given: str
@@ -117,6 +118,7 @@ class GeneratedNames:
             "part": "Part",
             "phase": "current_phase",
             "handed_on": "HandedOn",
+            "passed_by": "PassedByError",
             "default_of": "default_of",
             "entry_of": "entry_of",
             "first_given": "first_given",

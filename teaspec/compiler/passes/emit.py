@@ -112,7 +112,8 @@ class _Emitter:
         )
         generated = [
             ("CacheContext", names.context), ("Extractor", names.extractor), ("Finished", names.finished),
-            ("HandedOn", names.handed_on), ("Part", names.part), ("UNBOUND", names.unbound),
+            ("HandedOn", names.handed_on), ("Part", names.part),
+            ("PassedByError", names.passed_by), ("UNBOUND", names.unbound),
             ("current_phase", names.phase), ("default_of", names.default_of), ("entry_of", names.entry_of),
             ("first_given", names.first_given), ("with_weights", names.with_weights),
         ]  # fmt: skip

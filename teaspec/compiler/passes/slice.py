@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from teaspec.compiler.analysis.cut.block_state import BlockState
+from teaspec.compiler.analysis.cut.bypassed import of_a_cut_call, without_bypassed
 from teaspec.compiler.analysis.cut.crossing import Crossing, Cut, StaleValueError, crossing_values
 from teaspec.compiler.analysis.cut.left_behind import left_behind
 from teaspec.compiler.analysis.cut.refusals import Refusals
@@ -52,19 +53,24 @@ class _Slicer:
         self.spec, self.source, self.landmarks = spec, source, landmarks
         self.forward = source.model.forward
         self.reader = Reader.of(source.model, self.forward)
-        every = (self.reader.effects(statement) for statement in landmarks.body)
-        self.aliases = Aliases(every, self.reader.containers)
-        self.parameters = parameter_names(self.forward.node.args)
-        first, last = landmarks.first, landmarks.last
-        self.prelude = landmarks.body[:first]
-        self.blocks = landmarks.body[first : last + 1]
-        self.after = landmarks.body[last + 1 :]
-        self.rest: list[ast.stmt] = list(self.after)
-        loops = frozenset(spec.blocks.loops)
-        self.state = BlockState(self.reader, loops, source.norm, landmarks.body)
-        self.refusals = Refusals(spec, source)
         self.taken = _all_names(source)
         self.names = GeneratedNames.avoiding(self.taken)
+        first, last = landmarks.first, landmarks.last
+        # The rules name arguments of what is called, which are not those of a method that it hands on to.
+        self.bypass = spec.bypass if source.entry is self.forward else ()
+        known = of_a_cut_call(self.reader, self.bypass)
+        prelude, blocks, after = landmarks.body[:first], landmarks.body[first : last + 1], landmarks.body[last + 1 :]
+        self.prelude = prelude
+        self.blocks = without_bypassed(blocks, known, self.names.passed_by)
+        self.after = without_bypassed(after, known, self.names.passed_by)
+        self.body = [*self.prelude, *self.blocks, *self.after]
+        self.rest: list[ast.stmt] = list(self.after)
+        every = (self.reader.effects(statement) for statement in self.body)
+        self.aliases = Aliases(every, self.reader.containers)
+        self.parameters = parameter_names(self.forward.node.args)
+        loops = frozenset(spec.blocks.loops)
+        self.state = BlockState(self.reader, loops, source.norm, self.body)
+        self.refusals = Refusals(spec, source)
 
     def program(self) -> Program:
         self.refusals.refuse_returns(self.blocks)
@@ -76,14 +82,14 @@ class _Slicer:
         postlude, needed_behind = prune([*crossing.recomputed, *self.rest], saved, self._stays, self.aliases)
         carried = {value.name for value in crossing.live} - {self.landmarks.hidden, self.landmarks.encoder}
         self.refusals.refuse_changes(self.reader, carried, [*self.prelude, *self.blocks], postlude)
-        left = left_behind(self.reader, self.blocks, postlude, self.state, self.spec.bypass)
+        left = left_behind(self.reader, self.blocks, postlude, self.state, self.bypass)
         if left is not None:
-            raise self.refusals.state(left, self.landmarks.body)
+            raise self.refusals.state(left, self.body)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
         names = self.taken.union(crossing.saves.values())
         sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
-        self.refusals.refuse_rebound_closures(self.reader, self.landmarks.body, self._places(sinking))
+        self.refusals.refuse_rebound_closures(self.reader, self.body, self._places(sinking))
         kept = [effects[index] for index in sinking.kept]
         available = {*self.parameters, *local_names(place for one in kept for place in one.binds)}
         assigned = definitely_assigned(kept, self.parameters).union(crossing.saves.values())

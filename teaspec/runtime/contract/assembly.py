@@ -49,6 +49,17 @@ def first_given(*values: Any) -> Any:
     return next((value for value in values if value is not None and value is not UNBOUND), None)
 
 
+class PassedByError(RuntimeError):
+    """An extractor was asked to cut a call that passes by the cache, in a way that it has no statements for."""
+
+    def __init__(self, test: str) -> None:
+        """Takes the test that tells such calls, as the forward has it."""
+        super().__init__(
+            f"the spec has calls with `{test}` pass by the cache, and this extractor was asked to cut one: call the "
+            "model's own forward for it"
+        )
+
+
 class HandedOn:
     """A call that a forward hands on to the method that holds its blocks.
 

@@ -71,6 +71,7 @@ class _Emitter:
             *program.norm_functions, program.extract, program.blocks_function, program.postlude_function
         ]  # fmt: skip
         if program.dispatch is not None:
+            self.functions += [program.behind] if program.behind is not None else []
             self.functions.append(program.dispatch)
         own = {*vars(self.names).values(), *(function.name for function in self.functions)}
         taken = {n for f in self.functions for s in f.body for n in _names(s)} | own

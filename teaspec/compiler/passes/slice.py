@@ -16,16 +16,10 @@ from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader, definitely_
 from teaspec.compiler.analysis.flow.prune import prune
 from teaspec.compiler.analysis.signal.norm_slice import norm_functions
 from teaspec.compiler.analysis.signal.slice_effects import NormSliceError
-from teaspec.compiler.analysis.syntax.rewrite import (
-    dispatching,
-    is_dispatch,
-    marking_unbound,
-    renamed,
-    returning_finished,
-    unbinding_marked,
-)
+from teaspec.compiler.analysis.syntax.rewrite import marking_unbound, renamed, returning_finished, unbinding_marked
 from teaspec.compiler.analysis.syntax.starts import starts_of
-from teaspec.compiler.analysis.syntax.walking import walk, walked
+from teaspec.compiler.analysis.syntax.walking import walked
+from teaspec.compiler.analysis.writing.handing_on import handing_on
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.places import Place, attributes_in, local_names
 from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement
@@ -101,6 +95,11 @@ class _Slicer:
         crossed = {*blocks.parameters, *postlude_function.parameters, *several} & available
         unbound = tuple(name for name in self._ordered(crossed) if name not in assigned)
         live = tuple(value.name for value in crossing.live)
+        dispatch, going_on = self._handing_on()
+        if going_on is not None:
+            takes_over = any(value.kind == "carried" for value in crossing.live)
+            changed = local_names(self.aliases.changed(self.reader.effects(self.blocks).changes)) & {*self.parameters}
+            self.refusals.refuse_behind(going_on, self.state, takes_over=takes_over, changes_arguments=bool(changed))
         return Program(
             class_name=self.source.model.class_name,
             file=self.forward.file.shown,
@@ -121,7 +120,8 @@ class _Slicer:
             blocks_function=blocks,
             postlude_function=postlude_function,
             norm_functions=norm,
-            dispatch=self._dispatch_function(),
+            dispatch=dispatch,
+            behind=going_on,
             recomputed=self._statements(crossing.recomputed),
         )
 
@@ -241,23 +241,16 @@ class _Slicer:
     def _unbinding(self, names: Iterable[str], body: Sequence[ast.stmt]) -> list[ast.stmt]:
         return [unbinding_marked(name, self.names.unbound, body[0]) for name in self._ordered(names)]
 
-    def _dispatch_function(self) -> Function | None:
+    def _handing_on(self) -> tuple[Function | None, Function | None]:
+        """The forward up to what it hands on to, and what it does behind that."""
         entry = self.source.entry
         if entry is self.forward:
-            return None
-        returns = [n for n in walk(entry.node) if isinstance(n, ast.Return)]
-        handed_on = self.source.handed_on
-        if not any(is_dispatch(node.value, handed_on, entry.self_name) for node in returns):
-            message = f"`{entry.title}` does not hand on to `{handed_on}(...)` with a `return`"
+            return None, None
+        found = handing_on(self.source, self.names)
+        if found is None:
+            message = f"`{entry.title}` does not hand on to `{self.source.handed_on}(...)` with a `return`"
             raise self.refusals.error("forward-not-dispatched", message, ("forward",), entry.node, entry)
-        body = [
-            dispatching(s, self.names.finished, handed_on, self.names.handed_on, entry.self_name)
-            for s in entry.node.body
-            if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
-        ]
-        parameters = tuple(parameter_names(entry.node.args))
-        doc = f"{entry.title}, up to {self.forward.title}."
-        return Function(self.names.dispatch, parameters, tuple(body), entry, doc, entry.node.args)
+        return found
 
     # Small things
 

@@ -95,7 +95,7 @@ def computed_step_is_exact(subject: Subject, example: Example) -> None:
     """With the hook on and nothing reused, two steps in a row equal the unhooked forward bit for bit."""
     steps = (example, replace(example, step=1))
     expected = [subject.uncached(step).output for step in steps]
-    with _hooked(subject, example, ALWAYS_COMPUTE) as module:
+    with hooked(subject, example, ALWAYS_COMPUTE) as module:
         for step, wanted in zip(steps, expected, strict=True):
             require_equal(wanted, call(module, subject.arguments(step)), "hooked and computed against unhooked")
 
@@ -104,7 +104,7 @@ def reused_step_runs_no_block(subject: Subject, example: Example) -> None:
     """A reused step runs no block, returns the right type, shapes and dtypes, and repeats a step on its inputs."""
     later = replace(example, step=1)
     needed = subject.uncached(example).blocks
-    with subject.count_blocks(example) as count, _hooked(subject, example, ALWAYS_REUSE) as module:
+    with subject.count_blocks(example) as count, hooked(subject, example, ALWAYS_REUSE) as module:
         computed = call(module, subject.arguments(example))
         _require_blocks(needed, count.take(), "the first step, which must be computed,")
         reused = call(module, subject.arguments(later))
@@ -121,7 +121,7 @@ def removal_restores(subject: Subject, example: Example) -> None:
     module = subject.module(example)
     expected = subject.uncached(example).output
     before, signature = module.forward, inspect.signature(module.forward)
-    with _hooked(subject, example, ALWAYS_REUSE):
+    with hooked(subject, example, ALWAYS_REUSE):
         if inspect.signature(module.forward) != signature:
             raise ViolationError(f"hooked, the forward has the signature {inspect.signature(module.forward)}")
         call(module, subject.arguments(example))
@@ -185,10 +185,6 @@ def _run(context: CacheContext | Finished) -> Any:
         return context.value
     values = context.run_transformer_blocks()
     return context.postprocess(*(values if "live" in (context.extra_states or {}) else values[:1]))
-
-
-def _hooked(subject: Subject, example: Example, config: Any) -> Any:
-    return hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, config)
 
 
 def _require_blocks(expected: int, actual: int, what: str) -> None:

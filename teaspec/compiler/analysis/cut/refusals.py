@@ -10,8 +10,8 @@ from teaspec.compiler.analysis.cut.block_state import BlockState
 from teaspec.compiler.analysis.cut.crossing import StaleValueError
 from teaspec.compiler.analysis.cut.left_behind import LeftBehind
 from teaspec.compiler.analysis.effects.views import views_of
-from teaspec.compiler.analysis.flow.dataflow import Reader
-from teaspec.compiler.analysis.syntax.names import outside_functions
+from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader
+from teaspec.compiler.analysis.syntax.names import outside_functions, super_attribute
 from teaspec.compiler.analysis.syntax.nested import only_called_in
 from teaspec.compiler.analysis.syntax.walking import walk
 from teaspec.compiler.forms.places import local_names
@@ -107,8 +107,11 @@ class Refusals:
             if takes_over and local_names(reader.effects(statement).changes):
                 message = f"`{entry.title}` may change in place what reused steps take over from an earlier step"
                 raise self.error("carried-value-changed", message, ("head",), statement, entry)
-        if changes_arguments and behind.parameters[:-1]:
-            message = f"{place.format(behind.parameters[0])}, whose blocks may change in place what they are handed"
+        handed = {node.id for call in _calls_above(entry) for node in walk(call) if isinstance(node, ast.Name)}
+        shared = Aliases(map(reader.effects, entry.node.body), reader.containers).closure(handed - {entry.self_name})
+        known = [name for name in behind.parameters[:-1] if name in shared]
+        if changes_arguments and known:
+            message = f"{place.format(known[0])}, whose blocks may change in place what they are handed"
             raise self.error("stale-value", message, ("blocks",), last, entry)
 
     def stale(self, error: StaleValueError) -> SpecError:
@@ -134,3 +137,8 @@ class Refusals:
 
     def _at_blocks(self, code: str, message: str, *labels: Label) -> SpecError:
         return SpecError([Diagnostic(code, message, (self.spec.document.label("named here", "blocks"), *labels))])
+
+
+def _calls_above(entry: FunctionSource) -> list[ast.Call]:
+    """The calls of methods that a forward overrides."""
+    return [node for node in walk(entry.node) if isinstance(node, ast.Call) and super_attribute(node.func)]

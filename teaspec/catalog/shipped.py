@@ -34,14 +34,19 @@ def class_names(path: Path) -> list[str]:
 
     Reads the text alone: parsing every spec would make `import teaspec` slow.
     """
-    text = path.read_text(encoding="utf-8")
-    model = _MODEL.search(text)
+    model = model_path(path)
     if model is None:
         return []
-    names = [model[1].replace(":", ".").rpartition(".")[2]]
-    for aliases in _ALIASES.finditer(text):
+    names = [model.replace(":", ".").rpartition(".")[2]]
+    for aliases in _ALIASES.finditer(path.read_text(encoding="utf-8")):
         names += _NAME.findall(_COMMENT.sub("", aliases[1]))
     return names
+
+
+def model_path(path: Path) -> str | None:
+    """The import path of a spec's model, as the text has it. None where it names no model."""
+    model = _MODEL.search(path.read_text(encoding="utf-8"))
+    return None if model is None else model[1]
 
 
 def register_shipped_specs() -> None:

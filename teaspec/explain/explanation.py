@@ -193,7 +193,9 @@ def _entry(program: Program) -> Listing | None:
     if program.dispatch is None:
         return None
     source = program.dispatch.source
-    return make_listing(source, [(PRELUDE, starts_of(source.node.body))], program.landmarks)
+    behind = starts_of(program.behind.body) if program.behind is not None else frozenset()
+    parts = [(PRELUDE, starts_of(source.node.body) - behind), (POSTLUDE, behind)]
+    return make_listing(source, [(part, starts) for part, starts in parts if starts], program.landmarks)
 
 
 def _crossing(spec: Spec, program: Program) -> Crossing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from teaspec.proof.inputs import Arguments
+from teaspec.proof.inputs import Arguments, Example
+from teaspec.proof.subject import Subject
 from teaspec.runtime.calibrations.calibration import BASE
 from teaspec.runtime.host.library import cache_context
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, remove_teacache_hook
@@ -27,21 +28,20 @@ _steps = count()
 
 
 @contextmanager
-def hooked(
-    module: nn.Module, extractor: Callable[..., Any], bypass: tuple[str, ...], config: TeaCacheConfig
-) -> Iterator[nn.Module]:
-    """Applies the hook with this very extractor, and removes it.
+def hooked(subject: Subject, example: Example, config: TeaCacheConfig) -> Iterator[nn.Module]:
+    """Applies the hook with the extractor under proof, whatever the registry holds for the class, and removes it.
 
     Args:
-        module: The probe.
-        extractor: The extractor under proof, whatever the registry holds for the module's class.
-        bypass: Which arguments send a call past the cache.
+        subject: The model and the spec.
+        example: A call of the module.
         config: Decides whether steps are computed or reused.
 
     Yields:
-        The module.
+        The module that the example calls.
     """
-    apply_teacache_hook(module, config, extractor=Unidentified(extractor, bypass, module))
+    module, inputs = subject.module(example), subject.alternatives[example.case].inputs
+    extractor = Unidentified(subject.extractor(example), tuple(subject.spec.bypass), module, inputs)
+    apply_teacache_hook(module, config, extractor=extractor)
     try:
         yield module
     finally:
@@ -62,10 +62,19 @@ class Unidentified:
 
     timestep = ()
 
-    def __init__(self, extractor: Callable[..., Any], bypass: tuple[str, ...], module: nn.Module) -> None:
-        """Takes all arguments of the module's forward for varying."""
+    def __init__(
+        self, extractor: Callable[..., Any], bypass: tuple[str, ...], module: nn.Module, inputs: Iterable[str] = ()
+    ) -> None:
+        """Takes all arguments of the module's forward for varying.
+
+        Args:
+            extractor: The extractor.
+            bypass: Which arguments send a call past the cache.
+            module: The probe.
+            inputs: What calls pass; a forward may take more than its signature names (`**kwargs`).
+        """
         self.bypass = bypass
-        self.varying = tuple(inspect.signature(module.forward).parameters)
+        self.varying = tuple(dict.fromkeys([*inspect.signature(module.forward).parameters, *inputs]))
         self._extractor = extractor
 
     def __call__(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:

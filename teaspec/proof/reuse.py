@@ -61,7 +61,7 @@ def moves_with_time(subject: Subject, example: Example) -> bool | None:
     later = _at_another_time(subject, example)
     if later is None or subject.goes_past(example):
         return None
-    with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
+    with hooked(subject, example, ALWAYS_REUSE) as module:
         return moves(*(call(module, subject.arguments(one)) for one in (example, later)))
 
 
@@ -106,7 +106,7 @@ def _require(subject: Subject, example: Example, later: Example) -> tuple[Any, A
         return None
     finally:
         set_attributes(module, start)
-    with hooked(module, subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE):
+    with hooked(subject, example, ALWAYS_REUSE):
         call(module, subject.arguments(example))
         call(module, subject.arguments(other), "another")
         found = _left(subject, later, lambda arguments: call(module, arguments))

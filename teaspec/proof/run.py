@@ -167,7 +167,7 @@ def _report(subject: Subject, results: tuple[PropertyResult, ...]) -> CheckRepor
 
 def _flops(subject: Subject, example: Example) -> Flops | None:
     full = count_flops(lambda: call(subject.module(example), subject.arguments(example)))
-    with hooked(subject.module(example), subject.extractor(example), subject.spec.bypass, ALWAYS_REUSE) as module:
+    with hooked(subject, example, ALWAYS_REUSE) as module:
         call(module, subject.arguments(example))
         reused = count_flops(lambda: call(module, subject.arguments(example)))
     return None if full is None or reused is None else Flops(full, reused)

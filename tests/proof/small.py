@@ -71,6 +71,21 @@ class Dice(SmallTransformer):
         return Output(torch.randn_like(hidden_states))
 
 
+class ByKeyword(SmallTransformer):
+    """Takes its text among what its signature does not name."""
+
+    def forward(self, hidden_states, timestep, scale=None, options=None, return_dict=True, **kwargs):
+        encoder_hidden_states = self.text_in(kwargs["encoder_hidden_states"])
+        hidden_states = self.patch(hidden_states)
+        temb = self.embed(timestep[:, None].float()).to(hidden_states.dtype)
+        for block in self.blocks:
+            encoder_hidden_states, hidden_states = block(hidden_states, encoder_hidden_states, temb)
+        output = self.proj_out(self.norm_out(hidden_states) + temb[:, None])
+        if not return_dict:
+            return (output,)
+        return Output(output)
+
+
 class Unwatched(nn.Linear):
     """Does not run while its operations are counted, as flex attention, which compiles itself."""
 

@@ -9,7 +9,7 @@ import torch
 
 from teaspec.proof.properties import PROPERTIES
 from tests.proof.broken import outcome, with_output
-from tests.proof.small import SPEC, Constant, Dice, NotANumber, Output
+from tests.proof.small import SPEC, ByKeyword, Constant, Dice, NotANumber, Output
 
 NAMES = [item.name for item in PROPERTIES]
 
@@ -39,6 +39,13 @@ def test_forward_fails_where_nothing_could_be_proven(model, message):
     result = outcome("forward", model=model)
     assert not result.passed
     assert message in result.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_holds_for_what_a_forward_takes_among_keywords(name):
+    """Red where only named parameters are taken for varying: the text drawn anew would be another prompt."""
+    result = outcome(name, model=ByKeyword, examples=15)
+    assert result.passed, result
 
 
 def test_exact_fails_on_a_shifted_output_and_shows_the_smallest_call():

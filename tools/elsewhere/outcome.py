@@ -26,3 +26,8 @@ class Outcome:
     left_out: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     reused: float | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether all holds: every property, and under the other package's own hook where it has one."""
+        return self.verdict == "passes" and self.served in ("", "passes")

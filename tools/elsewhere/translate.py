@@ -8,7 +8,8 @@ from __future__ import annotations
 import inspect
 import io
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,9 @@ def _fitted(probe: Plain, cls: type[nn.Module], left_out: list[str]) -> Plain:
         }
         own["inputs"] = given
         _leave_out(own, cls, lost)
+        # A spec makes nothing but what the module of the class brings along.
+        brought = vars(sys.modules[cls.__module__])
+        lost += [f"`{name}`" for name, value in own["inputs"].items() if not brought.keys() >= {*_made(value)}]
         if lost:
             left_out.append(f"case {number} ({', '.join(lost)})")
         else:
@@ -115,6 +119,15 @@ def _leave_out(probe: Plain, cls: type[nn.Module], left_out: list[str]) -> None:
             probe[key] = {name: value for name, value in values.items() if name not in absent}
         if key != "untried":
             left_out += [f"`{name.removesuffix('?')}`" for name in absent]
+
+
+def _made(value: object) -> Iterator[str]:
+    """The classes of the objects that a value is made of."""
+    if isinstance(value, Mapping) and "object" in value:
+        yield value["object"]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from _made(part)
 
 
 def _is_optional(name: str, value: object) -> bool:

@@ -25,3 +25,5 @@ def start() -> None:
     runtime_state.initialize_runtime_state()
     # Counts steps for its own schedules; the state that comes without a pipeline has no such counter.
     runtime_state.ExternalRuntimeState.increment_step_counter = lambda self: None
+    # FLUX's attention asks for it, and uses it where the image is split into patches for several processes.
+    runtime_state.ExternalRuntimeState.max_condition_sequence_length = 0

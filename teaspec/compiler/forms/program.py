@@ -79,6 +79,8 @@ class GeneratedNames:
 
     extract: str
     dispatch: str
+    behind: str
+    result: str
     blocks: str
     postlude: str
     modulated_input: str
@@ -92,6 +94,7 @@ class GeneratedNames:
     part: str
     phase: str
     handed_on: str
+    passed_by: str
     default_of: str
     entry_of: str
     first_given: str
@@ -104,6 +107,8 @@ class GeneratedNames:
         wished = {
             "extract": "extract",
             "dispatch": "dispatch",
+            "behind": "behind",
+            "result": "result",
             "blocks": "run_blocks",
             "postlude": "run_postlude",
             "modulated_input": "modulated_input",
@@ -117,6 +122,7 @@ class GeneratedNames:
             "part": "Part",
             "phase": "current_phase",
             "handed_on": "HandedOn",
+            "passed_by": "PassedByError",
             "default_of": "default_of",
             "entry_of": "entry_of",
             "first_given": "first_given",
@@ -157,7 +163,8 @@ class Program:
         blocks_function: What sank, and the blocks.
         postlude_function: The postlude; its last parameters are the live values.
         norm_functions: The functions that compute the modulated input, innermost first.
-        dispatch: The forward, where it only hands on to the method that holds the loops.
+        dispatch: The forward, where it hands on to the method that holds the loops.
+        behind: What it does with what that gives; None where it returns it.
         recomputed: Statements of the blocks that the postlude runs again on every step.
         arguments: What is known of the arguments of a call; None where nobody asked.
     """
@@ -182,5 +189,6 @@ class Program:
     postlude_function: Function = field(repr=False)
     norm_functions: tuple[Function, ...] = field(repr=False)
     dispatch: Function | None = field(repr=False)
+    behind: Function | None = field(repr=False)
     recomputed: tuple[Statement, ...] = ()
     arguments: CallArguments | None = None

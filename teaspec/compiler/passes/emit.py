@@ -71,6 +71,7 @@ class _Emitter:
             *program.norm_functions, program.extract, program.blocks_function, program.postlude_function
         ]  # fmt: skip
         if program.dispatch is not None:
+            self.functions += [program.behind] if program.behind is not None else []
             self.functions.append(program.dispatch)
         own = {*vars(self.names).values(), *(function.name for function in self.functions)}
         taken = {n for f in self.functions for s in f.body for n in _names(s)} | own
@@ -112,7 +113,8 @@ class _Emitter:
         )
         generated = [
             ("CacheContext", names.context), ("Extractor", names.extractor), ("Finished", names.finished),
-            ("HandedOn", names.handed_on), ("Part", names.part), ("UNBOUND", names.unbound),
+            ("HandedOn", names.handed_on), ("Part", names.part),
+            ("PassedByError", names.passed_by), ("UNBOUND", names.unbound),
             ("current_phase", names.phase), ("default_of", names.default_of), ("entry_of", names.entry_of),
             ("first_given", names.first_given), ("with_weights", names.with_weights),
         ]  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from teaspec.compiler.analysis.writing.inlining import handed_above, written_out
+from teaspec.compiler.analysis.writing.handing_on import handed_above
+from teaspec.compiler.analysis.writing.inlining import written_out
 from teaspec.compiler.forms.source import ModelSource
 from teaspec.compiler.forms.spec import Spec
 
@@ -13,8 +14,8 @@ def inline(spec: Spec, source: ModelSource) -> ModelSource:
     """Write out the helper methods in which the block loops stand, so that the forward can be cut at the loops.
 
     Only what means the same in the forward's own body is written out; all other helpers stay calls. Where the forward
-    returns what `super().forward(...)` gives, of a class in another file for example, that is what is cut, and the
-    forward goes before it.
+    returns or assigns what `super().forward(...)` gives, of a class in another file for example, that is what is cut,
+    and the forward goes before it and behind it.
 
     Args:
         spec: A checked spec.

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from teaspec.compiler.analysis.cut.block_state import BlockState
+from teaspec.compiler.analysis.cut.bypassed import of_a_cut_call, without_bypassed
 from teaspec.compiler.analysis.cut.crossing import Crossing, Cut, StaleValueError, crossing_values
 from teaspec.compiler.analysis.cut.left_behind import left_behind
 from teaspec.compiler.analysis.cut.refusals import Refusals
@@ -15,16 +16,10 @@ from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader, definitely_
 from teaspec.compiler.analysis.flow.prune import prune
 from teaspec.compiler.analysis.signal.norm_slice import norm_functions
 from teaspec.compiler.analysis.signal.slice_effects import NormSliceError
-from teaspec.compiler.analysis.syntax.rewrite import (
-    dispatching,
-    is_dispatch,
-    marking_unbound,
-    renamed,
-    returning_finished,
-    unbinding_marked,
-)
+from teaspec.compiler.analysis.syntax.rewrite import marking_unbound, renamed, returning_finished, unbinding_marked
 from teaspec.compiler.analysis.syntax.starts import starts_of
-from teaspec.compiler.analysis.syntax.walking import walk, walked
+from teaspec.compiler.analysis.syntax.walking import walked
+from teaspec.compiler.analysis.writing.handing_on import handing_on
 from teaspec.compiler.forms.landmarks import Landmarks
 from teaspec.compiler.forms.places import Place, attributes_in, local_names
 from teaspec.compiler.forms.program import Function, GeneratedNames, Program, Statement
@@ -52,19 +47,24 @@ class _Slicer:
         self.spec, self.source, self.landmarks = spec, source, landmarks
         self.forward = source.model.forward
         self.reader = Reader.of(source.model, self.forward)
-        every = (self.reader.effects(statement) for statement in landmarks.body)
-        self.aliases = Aliases(every, self.reader.containers)
-        self.parameters = parameter_names(self.forward.node.args)
-        first, last = landmarks.first, landmarks.last
-        self.prelude = landmarks.body[:first]
-        self.blocks = landmarks.body[first : last + 1]
-        self.after = landmarks.body[last + 1 :]
-        self.rest: list[ast.stmt] = list(self.after)
-        loops = frozenset(spec.blocks.loops)
-        self.state = BlockState(self.reader, loops, source.norm, landmarks.body)
-        self.refusals = Refusals(spec, source)
         self.taken = _all_names(source)
         self.names = GeneratedNames.avoiding(self.taken)
+        first, last = landmarks.first, landmarks.last
+        # The rules name arguments of what is called, which are not those of a method that it hands on to.
+        self.bypass = spec.bypass if source.entry is self.forward else ()
+        known = of_a_cut_call(self.reader, self.bypass)
+        prelude, blocks, after = landmarks.body[:first], landmarks.body[first : last + 1], landmarks.body[last + 1 :]
+        self.prelude = prelude
+        self.blocks = without_bypassed(blocks, known, self.names.passed_by)
+        self.after = without_bypassed(after, known, self.names.passed_by)
+        self.body = [*self.prelude, *self.blocks, *self.after]
+        self.rest: list[ast.stmt] = list(self.after)
+        every = (self.reader.effects(statement) for statement in self.body)
+        self.aliases = Aliases(every, self.reader.containers)
+        self.parameters = parameter_names(self.forward.node.args)
+        loops = frozenset(spec.blocks.loops)
+        self.state = BlockState(self.reader, loops, source.norm, self.body)
+        self.refusals = Refusals(spec, source)
 
     def program(self) -> Program:
         self.refusals.refuse_returns(self.blocks)
@@ -76,14 +76,14 @@ class _Slicer:
         postlude, needed_behind = prune([*crossing.recomputed, *self.rest], saved, self._stays, self.aliases)
         carried = {value.name for value in crossing.live} - {self.landmarks.hidden, self.landmarks.encoder}
         self.refusals.refuse_changes(self.reader, carried, [*self.prelude, *self.blocks], postlude)
-        left = left_behind(self.reader, self.blocks, postlude, self.state, self.spec.bypass)
+        left = left_behind(self.reader, self.blocks, postlude, self.state, self.bypass)
         if left is not None:
-            raise self.refusals.state(left, self.landmarks.body)
+            raise self.refusals.state(left, self.body)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
         names = self.taken.union(crossing.saves.values())
         sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
-        self.refusals.refuse_rebound_closures(self.reader, self.landmarks.body, self._places(sinking))
+        self.refusals.refuse_rebound_closures(self.reader, self.body, self._places(sinking))
         kept = [effects[index] for index in sinking.kept]
         available = {*self.parameters, *local_names(place for one in kept for place in one.binds)}
         assigned = definitely_assigned(kept, self.parameters).union(crossing.saves.values())
@@ -95,6 +95,11 @@ class _Slicer:
         crossed = {*blocks.parameters, *postlude_function.parameters, *several} & available
         unbound = tuple(name for name in self._ordered(crossed) if name not in assigned)
         live = tuple(value.name for value in crossing.live)
+        dispatch, going_on = self._handing_on()
+        if going_on is not None:
+            takes_over = any(value.kind == "carried" for value in crossing.live)
+            changed = local_names(self.aliases.changed(self.reader.effects(self.blocks).changes)) & {*self.parameters}
+            self.refusals.refuse_behind(going_on, self.state, takes_over=takes_over, changes_arguments=bool(changed))
         return Program(
             class_name=self.source.model.class_name,
             file=self.forward.file.shown,
@@ -115,7 +120,8 @@ class _Slicer:
             blocks_function=blocks,
             postlude_function=postlude_function,
             norm_functions=norm,
-            dispatch=self._dispatch_function(),
+            dispatch=dispatch,
+            behind=going_on,
             recomputed=self._statements(crossing.recomputed),
         )
 
@@ -235,23 +241,16 @@ class _Slicer:
     def _unbinding(self, names: Iterable[str], body: Sequence[ast.stmt]) -> list[ast.stmt]:
         return [unbinding_marked(name, self.names.unbound, body[0]) for name in self._ordered(names)]
 
-    def _dispatch_function(self) -> Function | None:
+    def _handing_on(self) -> tuple[Function | None, Function | None]:
+        """The forward up to what it hands on to, and what it does behind that."""
         entry = self.source.entry
         if entry is self.forward:
-            return None
-        returns = [n for n in walk(entry.node) if isinstance(n, ast.Return)]
-        handed_on = self.source.handed_on
-        if not any(is_dispatch(node.value, handed_on, entry.self_name) for node in returns):
-            message = f"`{entry.title}` does not hand on to `{handed_on}(...)` with a `return`"
+            return None, None
+        found = handing_on(self.source, self.names)
+        if found is None:
+            message = f"`{entry.title}` does not hand on to `{self.source.handed_on}(...)` with a `return`"
             raise self.refusals.error("forward-not-dispatched", message, ("forward",), entry.node, entry)
-        body = [
-            dispatching(s, self.names.finished, handed_on, self.names.handed_on, entry.self_name)
-            for s in entry.node.body
-            if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
-        ]
-        parameters = tuple(parameter_names(entry.node.args))
-        doc = f"{entry.title}, up to {self.forward.title}."
-        return Function(self.names.dispatch, parameters, tuple(body), entry, doc, entry.node.args)
+        return found
 
     # Small things
 

@@ -44,13 +44,13 @@ def register(*names: str) -> tuple[str, ...]:
     specs = spec_types()
     like = dict(theirs.derived_from(specs))
     # A name that no class has is told from the module, at the first call.
-    extractors: dict[str, Extractor | None] = {
-        **{name: None for name in before if name not in theirs and name not in specs},
+    extractors: dict[str, tuple[Extractor, ...]] = {
+        **{name: () for name in before if name not in theirs and name not in specs},
         **{name: specs[base] for name, base in like.items()},
         **specs,
     }
     chosen = _chosen(names, extractors, theirs)
-    brought = _bring_coefficients({name: one for name in chosen if (one := extractors[name]) is not None}, like)
+    brought = _bring_coefficients({name: found[0] for name in chosen if (found := extractors[name])}, like)
     for name in chosen:
         old: Any = before.get(name)
         displaced = old.displaced if isinstance(old, OmniExtractor) else old
@@ -61,17 +61,19 @@ def register(*names: str) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _chosen(names: Iterable[str], extractors: Mapping[str, Extractor | None], theirs: Survey) -> list[str]:
+def _chosen(names: Iterable[str], extractors: Mapping[str, tuple[Extractor, ...]], theirs: Survey) -> list[str]:
     for name in names:
         if name not in extractors:
             raise ValueError(f"no extractor for {name!r}{did_you_mean(name, extractors)} Known: {listed(extractors)}")
         if not _can_fit(name, extractors[name], theirs):
             raise ValueError(f"vLLM-Omni's {name!r} is another model than that of the spec, which has other blocks")
-    return list(names) or [name for name, one in extractors.items() if _can_fit(name, one, theirs)]
+    return list(names) or [name for name, found in extractors.items() if _can_fit(name, found, theirs)]
 
 
-def _can_fit(name: str, extractor: Extractor | None, theirs: Survey) -> bool:
-    return name not in theirs or all(theirs.can_have(name, blocks) for blocks in blocks_of(extractor))
+def _can_fit(name: str, found: tuple[Extractor, ...], theirs: Survey) -> bool:
+    if name not in theirs or not found:
+        return True
+    return any(all(theirs.can_have(name, blocks) for blocks in blocks_of(one)) for one in found)
 
 
 def _bring_coefficients(extractors: Mapping[str, Extractor], like: Mapping[str, str]) -> frozenset[str]:

@@ -16,6 +16,8 @@ from teaspec.runtime.host.compiled import part
 
 Phase = Callable[..., Any]
 Drive = Callable[["CacheContext | Finished"], Any]
+Behind = Callable[[Any], Any]
+Join = Callable[[Behind, Any], Any]
 
 
 class _Unbound:
@@ -76,18 +78,36 @@ def _with_signal(cut: CacheContext | Finished) -> CacheContext | Finished:
     return cut
 
 
+class PassedByError(RuntimeError):
+    """An extractor was asked to cut a call that passes by the cache, in a way that it has no statements for."""
+
+    def __init__(self, test: str) -> None:
+        """Takes the test that tells such calls, as the forward has it."""
+        super().__init__(
+            f"the spec has calls with `{test}` pass by the cache, and this extractor was asked to cut one: call the "
+            "model's own forward for it"
+        )
+
+
 class HandedOn:
     """A call that a forward hands on to the method that holds its blocks.
 
     Attributes:
         args: The method's arguments, the module first.
         kwargs: Its keyword arguments.
+        behind: What the forward makes of what the method gives; None where it returns it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Takes the method's arguments as the forward passes them."""
         self.args = args
         self.kwargs = kwargs
+        self.behind: Behind | None = None
+
+    def then(self, behind: Behind) -> HandedOn:
+        """Says what the forward makes of what the method gives."""
+        self.behind = behind
+        return self
 
 
 class Part:
@@ -168,9 +188,11 @@ class Extractor:
         Returns:
             What `drive` returns, as the decorators hand it on.
         """
-        return self._within(
-            module, args, kwargs, lambda *a, **k: drive(_with_signal(part(self._extract.function, *a, **k))), drive
-        )
+
+        def phase(*args: Any, **kwargs: Any) -> Any:
+            return drive(_with_signal(part(self._extract.function, *args, **kwargs)))
+
+        return self._within(module, args, kwargs, phase, finish=drive, join=lambda behind, result: behind(result))
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
         """Cut one call of the model's forward.
@@ -183,7 +205,11 @@ class Extractor:
         Returns:
             The context, or `Finished` where the forward returned before its blocks.
         """
-        context: CacheContext | Finished = self.enter(module, args, kwargs, lambda cut: cut)
+
+        def phase(*args: Any, **kwargs: Any) -> Any:
+            return part(self._extract.function, *args, **kwargs)
+
+        context: CacheContext | Finished = self._within(module, args, kwargs, phase, join=_behind_the_postlude)
         parts = (self._extract, self._dispatch)
         if isinstance(context, Finished) or all(part is None or part.decorated is None for part in parts):
             return context
@@ -201,7 +227,13 @@ class Extractor:
         kwargs: dict[str, Any],
         phase: Phase,
         finish: Drive = lambda finished: finished,
+        join: Join = lambda behind, result: result,
     ) -> Any:
+        """Runs a phase inside the decorators, of the forward and of the method that it hands on to.
+
+        `finish` takes what the forward returned before it handed on; `join` what it makes of what the method gives, and
+        what the phase gave.
+        """
         if self._dispatch is None:
             return self._extract.within(phase, (module, *args), kwargs)
         dispatch = self._dispatch
@@ -210,6 +242,14 @@ class Extractor:
             handed = dispatch.function(*a, **k)
             if isinstance(handed, Finished):
                 return finish(handed)
-            return self._extract.within(phase, handed.args, handed.kwargs)
+            result = self._extract.within(phase, handed.args, handed.kwargs)
+            return result if handed.behind is None else join(handed.behind, result)
 
         return dispatch.within(hand_on, (module, *args), kwargs)
+
+
+def _behind_the_postlude(behind: Behind, cut: CacheContext | Finished) -> CacheContext | Finished:
+    """A cut call whose result is what the forward makes of it."""
+    if isinstance(cut, Finished):
+        return Finished(behind(cut.value))
+    return replace(cut, postprocess=lambda *live: behind(cut.postprocess(*live)))

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from teaspec.compiler.analysis.cut.block_state import BlockState
+from teaspec.compiler.analysis.cut.bypassed import of_a_cut_call
 from teaspec.compiler.analysis.effects.operations import CHANGES
 from teaspec.compiler.analysis.flow.constants import Known, decided
 from teaspec.compiler.analysis.flow.dataflow import Reader
-from teaspec.compiler.analysis.syntax.names import bound_names, last_name, outside_functions, path_names, self_path
+from teaspec.compiler.analysis.syntax.names import last_name, outside_functions, path_names, self_path
 from teaspec.compiler.forms.paths import first_of
 from teaspec.compiler.forms.places import Attribute, attributes_in, local_names
 
@@ -49,7 +50,7 @@ def left_behind(
         state: Finds reads of what blocks leave on themselves.
         bypass: The rules by which calls pass by the cache: such a call never reuses anything.
     """
-    known = _of_a_reused_call(reader, bypass)
+    known = of_a_cut_call(reader, bypass)
     stored = _stored(reader, list(_reached(blocks, known)))
     statements = list(_reached(postlude, known))
     for statement in statements:
@@ -59,16 +60,6 @@ def left_behind(
         for read, left in state.reads(statement):
             return LeftBehind(read, statement, left or blocks[0])
     return next((LeftBehind(str(left), None, statement) for left, statement in stored.items()), None)
-
-
-def _of_a_reused_call(reader: Reader, bypass: Sequence[str]) -> Known:
-    """What the arguments surely hold in a call that does not pass by the cache."""
-    bound = bound_names(reader.function.node.body)
-    rules = [tuple(part.strip() for part in rule.partition("=")) for rule in bypass]
-    nones = {name for name, equals, _ in rules if not equals} - bound
-    false = {name for name, _, value in rules if value.lower() == "true"} - bound
-    absent, self_name = reader.module.absent, reader.function.self_name
-    return Known(absent, self_name, nones=frozenset(nones), false=frozenset(false))
 
 
 def _reached(suite: Sequence[ast.stmt], known: Known) -> Iterator[ast.stmt]:

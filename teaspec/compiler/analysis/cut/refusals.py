@@ -6,14 +6,16 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from teaspec.compiler.analysis.cut.block_state import BlockState
 from teaspec.compiler.analysis.cut.crossing import StaleValueError
 from teaspec.compiler.analysis.cut.left_behind import LeftBehind
 from teaspec.compiler.analysis.effects.views import views_of
-from teaspec.compiler.analysis.flow.dataflow import Reader
-from teaspec.compiler.analysis.syntax.names import outside_functions
+from teaspec.compiler.analysis.flow.dataflow import Aliases, Reader
+from teaspec.compiler.analysis.syntax.names import outside_functions, super_attribute
 from teaspec.compiler.analysis.syntax.nested import only_called_in
 from teaspec.compiler.analysis.syntax.walking import walk
 from teaspec.compiler.forms.places import local_names
+from teaspec.compiler.forms.program import Function
 from teaspec.compiler.forms.source import FunctionSource, ModelSource
 from teaspec.compiler.forms.spec import Spec
 from teaspec.compiler.report import Diagnostic, Label, SpecError
@@ -85,6 +87,33 @@ class Refusals:
                     message = f"a nested function in the {here} reads `{name}`, which the {there} binds again"
                     raise self.error("rebound-closure", message, ("model",), body[index])
 
+    def refuse_behind(self, behind: Function, state: BlockState, *, takes_over: bool, changes_arguments: bool) -> None:
+        """What a forward does behind the method that is cut must not see that a reused step runs no blocks.
+
+        Args:
+            behind: What it does.
+            state: Finds reads of what blocks leave on themselves, in the method.
+            takes_over: Whether what the method gives may hold values of an earlier step.
+            changes_arguments: Whether the blocks may change in place what the method was handed.
+        """
+        entry, module = self.source.entry, self.source.model
+        reader, last = Reader.of(module, entry), behind.body[-1]
+        place = f"`{entry.title}` reads `{{}}` behind `{self.source.handed_on}(...)`"
+        found = BlockState(reader, state.loops, self.source.norm, entry.node.body)
+        for statement in behind.body:
+            for read, _ in found.reads(statement):
+                message = f"{place.format(read)}, which belongs to whatever call ran the blocks last"
+                raise self.error("state-of-blocks", message, ("blocks",), statement, entry)
+            if takes_over and local_names(reader.effects(statement).changes):
+                message = f"`{entry.title}` may change in place what reused steps take over from an earlier step"
+                raise self.error("carried-value-changed", message, ("head",), statement, entry)
+        handed = {node.id for call in _calls_above(entry) for node in walk(call) if isinstance(node, ast.Name)}
+        shared = Aliases(map(reader.effects, entry.node.body), reader.containers).closure(handed - {entry.self_name})
+        known = [name for name in behind.parameters[:-1] if name in shared]
+        if changes_arguments and known:
+            message = f"{place.format(known[0])}, whose blocks may change in place what they are handed"
+            raise self.error("stale-value", message, ("blocks",), last, entry)
+
     def stale(self, error: StaleValueError) -> SpecError:
         """A value of this call that could only be taken over from an earlier one."""
         message = (
@@ -108,3 +137,8 @@ class Refusals:
 
     def _at_blocks(self, code: str, message: str, *labels: Label) -> SpecError:
         return SpecError([Diagnostic(code, message, (self.spec.document.label("named here", "blocks"), *labels))])
+
+
+def _calls_above(entry: FunctionSource) -> list[ast.Call]:
+    """The calls of methods that a forward overrides."""
+    return [node for node in walk(entry.node) if isinstance(node, ast.Call) and super_attribute(node.func)]

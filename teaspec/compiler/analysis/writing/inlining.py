@@ -13,16 +13,14 @@ from teaspec.compiler.analysis.flow.search import unanalysable, without_docstrin
 from teaspec.compiler.analysis.loops.loops import called_methods, find_loops, iterated_lists, method_name
 from teaspec.compiler.analysis.syntax.arguments import UnmappableArgumentError, argument_for
 from teaspec.compiler.analysis.syntax.names import (
-    called_name,
     last_name,
     outside_functions,
     self_path,
-    super_attribute,
     target_names,
 )
 from teaspec.compiler.analysis.syntax.rewrite import renamed
 from teaspec.compiler.analysis.syntax.walking import walk
-from teaspec.compiler.forms.called import CalledName, MethodName
+from teaspec.compiler.forms.called import MethodName
 from teaspec.compiler.forms.places import local_names
 from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 
@@ -44,31 +42,6 @@ def written_out(
     if unknown_syntax(function.node):
         return function  # which is refused
     return _Writer(function, methods, loops).written()
-
-
-def handed_above(
-    function: FunctionSource, methods: Mapping[MethodName, FunctionSource], loops: Sequence[str]
-) -> tuple[CalledName, FunctionSource] | None:
-    """Find the overridden method that holds the block loops, where a function has none and returns what that gives.
-
-    Args:
-        function: The function.
-        methods: The methods of its module.
-        loops: The lists of blocks.
-
-    Returns:
-        How the function calls it, and the method; None where there is none.
-    """
-    found = [site for name in loops for site in find_loops(function.node, name, function, methods)]
-    returned = [node.value.func for node in walk(function.node)
-                if isinstance(node, ast.Return) and isinstance(node.value, ast.Call)]  # fmt: skip
-    called = {called_name(f, function.self_name): method_name(f, function) for f in returned if super_attribute(f)}
-    if len(called) != 1 or any(site.function.node is function.node for site in found):
-        return None
-    (above, key), *_ = called.items()
-    method = None if key is None else methods.get(key)
-    holds = method is not None and any(find_loops(method.node, name, method, methods) for name in loops)
-    return (above, method) if above is not None and method is not None and holds else None
 
 
 def _with_body(node: ast.FunctionDef, body: list[ast.stmt]) -> ast.FunctionDef:

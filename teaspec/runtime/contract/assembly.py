@@ -68,16 +68,6 @@ def without_signal(run: Callable[[], Any]) -> Any:
         _is_unasked.reset(token)
 
 
-def _with_signal(cut: CacheContext | Finished) -> CacheContext | Finished:
-    """Has what generated text defers to here computed, while the streams are still as they enter the blocks."""
-    if isinstance(cut, Finished):
-        return cut
-    signal: Any = cut.modulated_input
-    if isinstance(signal, partial) and not _is_unasked.get():
-        cut.modulated_input = part(signal)
-    return cut
-
-
 class PassedByError(RuntimeError):
     """An extractor was asked to cut a call that passes by the cache, in a way that it has no statements for."""
 
@@ -190,7 +180,7 @@ class Extractor:
         """
 
         def phase(*args: Any, **kwargs: Any) -> Any:
-            return drive(_with_signal(part(self._extract.function, *args, **kwargs)))
+            return drive(self._cut(*args, **kwargs))
 
         return self._within(module, args, kwargs, phase, finish=drive, join=lambda behind, result: behind(result))
 
@@ -205,11 +195,7 @@ class Extractor:
         Returns:
             The context, or `Finished` where the forward returned before its blocks.
         """
-
-        def phase(*args: Any, **kwargs: Any) -> Any:
-            return part(self._extract.function, *args, **kwargs)
-
-        context: CacheContext | Finished = self._within(module, args, kwargs, phase, join=_behind_the_postlude)
+        context: CacheContext | Finished = self._within(module, args, kwargs, self._cut, join=_behind_the_postlude)
         parts = (self._extract, self._dispatch)
         if isinstance(context, Finished) or all(part is None or part.decorated is None for part in parts):
             return context
@@ -219,6 +205,13 @@ class Extractor:
             run_transformer_blocks=lambda: self._within(module, args, kwargs, lambda *a, **k: blocks()),
             postprocess=lambda *live: self._within(module, args, kwargs, lambda *a, **k: postprocess(*live)),
         )
+
+    def _cut(self, *args: Any, **kwargs: Any) -> CacheContext | Finished:
+        """Runs the prelude, and what it defers to here, while the streams are still as they enter the blocks."""
+        cut: CacheContext | Finished = part(self._extract.function, *args, **kwargs)
+        if not isinstance(cut, Finished) and isinstance(cut.modulated_input, partial) and not _is_unasked.get():
+            cut.modulated_input = part(cut.modulated_input)
+        return cut
 
     def _within(
         self,

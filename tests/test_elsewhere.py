@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,11 @@ import pytest
 from torch import nn
 
 from teaspec.compiler import load_spec
+from tools.elsewhere.on_import import Watch
 from tools.elsewhere.outcome import Outcome
 from tools.elsewhere.page import write_table
 from tools.elsewhere.translate import translate
+from tools.vllm_omni.constructors import give_config
 
 SPECS = Path(__file__).parents[1] / "specs"
 
@@ -32,8 +37,8 @@ class Ignoring(nn.Module):
     def forward(self, hidden_states: Any, **kwargs: Any) -> None: ...
 
 
-def translated(cls: type[nn.Module], tmp_path: Path, probe: Any = None, spec: str = "flux") -> Any:
-    translation = translate(SPECS / f"{spec}.yaml", f"there:{cls.__name__}", cls, probe)
+def translated(cls: type[nn.Module], tmp_path: Path, probe: Any = None, spec: str = "flux", lines: Any = None) -> Any:
+    translation = translate(SPECS / f"{spec}.yaml", f"there:{cls.__name__}", cls, probe, lines)
     file = tmp_path / "spec.yaml"
     file.write_text(translation.text, encoding="utf-8")
     return load_spec(file), translation
@@ -79,6 +84,75 @@ def test_a_probe_can_be_changed(tmp_path: Path) -> None:
     assert spec.probe.config["num_layers"] == load_spec(SPECS / "flux.yaml").probe.config["num_layers"]
     assert spec.probe.dtype == "bfloat16"
     assert translation.changed == ("config", "dtype")
+
+
+def test_a_line_can_be_changed(tmp_path: Path) -> None:
+    """Red when the shipped landmark stays, or nothing is said of it."""
+    spec, translation = translated(Wrapper, tmp_path, lines={"embed": "time_text_embed -> other"})
+    assert str(spec.embed) == "time_text_embed -> other"
+    assert translation.changed == ("embed",)
+
+
+def test_cases_with_objects_that_the_module_does_not_bring_are_left_out(tmp_path: Path) -> None:
+    """Red when `_made` finds nothing: the proof would refuse the whole spec for one case."""
+    spec, translation = translated(Wrapper, tmp_path, spec="flux2")
+    assert translation.left_out == ("case 4 (`kv_cache`)",)
+    assert len(spec.probe.cases) == len(load_spec(SPECS / "flux2.yaml").probe.cases) - 1
+
+
+def test_imports_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when the package's own `__init__` runs, and when nothing is done before another one or behind a model."""
+    for path, text in {
+        "watched_elsewhere/__init__.py": "raise ImportError('its own')",
+        "watched_elsewhere/models/__init__.py": "",
+        "watched_elsewhere/models/one.py": "SIZE = 1",
+        "other_elsewhere.py": "",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[Any] = []
+    watch = Watch(
+        package="watched_elsewhere",
+        set_up=lambda: seen.append("set up"),
+        before={"other_elsewhere": lambda: seen.append("before")},
+        models="watched_elsewhere.models.",
+        loaded=lambda module: seen.append(module.SIZE),
+    )
+    watch.start()
+    try:
+        importlib.import_module("watched_elsewhere.models.one")
+        importlib.import_module("other_elsewhere")
+    finally:
+        sys.meta_path.remove(watch)
+    assert seen == ["set up", 1, "before"]
+
+
+def test_a_class_is_built_from_plain_values() -> None:
+    """Red when what a constructor has no parameter for is refused, or the class of `config` is not looked for."""
+
+    @dataclass
+    class Config:
+        width: int
+
+        @classmethod
+        def from_dict(cls, values: dict[str, Any]) -> Config:
+            return cls(values["width"])
+
+    class Model(nn.Module):
+        def __init__(self, config: Config | None = None, *, layers: int = 2) -> None:
+            super().__init__()
+            assert config is not None
+            self.built = (config.width, layers)
+
+    setattr(sys.modules[__name__], "Config", Config)  # noqa: B010 - where its annotation is looked up
+    try:
+        give_config(Model)
+    finally:
+        delattr(sys.modules[__name__], "Config")
+    built = Model(width=3, layers=4)  # type: ignore[call-arg]
+    assert built.built == (3, 4)
+    assert Model(Config(5)).built == (5, 2)
 
 
 def test_a_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_coefficients_come_where_there_are_none() -> None:
     assert found["Flux2Klein"] == [5.0, 4.0, 3.0, 2.0, 1.0]
     assert found["FluxKontextTransformer2DModel"] == found["FluxTransformer2DModel"]
     assert found["HunyuanVideoTransformer3DModel"] == list(
-        spec_types()["HunyuanVideoTransformer3DModel"].defaults.coefficients
+        spec_types()["HunyuanVideoTransformer3DModel"][0].defaults.coefficients
     )
     assert found["LTX2VideoTransformer3DModel"] == list(IDENTITY_COEFFICIENTS)
     assert "Bagel" not in found, "nobody knows which model that is"
@@ -211,18 +211,32 @@ def test_names_are_those_that_were_asked_for() -> None:
 def test_wrappers_by_subclassing_are_served() -> None:
     """Red when `find_extractor` looks at the class itself alone."""
     wrapper = type("FSDPFlux", (denoising.flux().__class__,), {})
-    assert find_extractor(wrapper) is spec_types()["FluxTransformer2DModel"]
+    assert (find_extractor(wrapper),) == spec_types()["FluxTransformer2DModel"]
     assert find_extractor(nn.Linear) is None
 
 
 def test_specs_of_its_own_classes_come_before_those_of_diffusers() -> None:
     """Red when `_own` comes first in `spec_types`, not at all in `find_extractor`, or for every module there."""
-    own = spec_types()["ZImageTransformer2DModel"]
+    (own,) = spec_types()["ZImageTransformer2DModel"]
     assert own.spec.model.startswith("vllm_omni.")
     cls = type("ZImageTransformer2DModel", (nn.Module,), {})
     assert find_extractor(cls).spec.model.startswith("diffusers.")
     cls.__module__ = "vllm_omni.diffusion.models.z_image.z_image_transformer"
     assert find_extractor(cls) is own
+    cls.__module__ = "vllm_omni.diffusion.models.z_image.moved"
+    assert find_extractor(cls) is own
+
+
+def test_classes_that_share_a_name_are_told_by_their_modules() -> None:
+    """Red when the last spec of a name displaces the others, or a module that no spec names gets any of them."""
+    specs = {one.spec.model.partition(":")[0]: one for one in spec_types()["DiT"]}
+    assert len(specs) > 1
+    cls = type("DiT", (nn.Module,), {})
+    for module, extractor in specs.items():
+        cls.__module__ = module
+        assert find_extractor(cls) is extractor
+    cls.__module__ = "vllm_omni.diffusion.models.another"
+    assert find_extractor(cls) is None
 
 
 def test_a_survey_leaves_out_what_is_no_python(tmp_path: Path) -> None:
@@ -243,4 +257,4 @@ def test_specs_of_its_own_classes_are_for_them(path: Path) -> None:
     spec = load_spec(path)
     assert spec.model.startswith("vllm_omni.diffusion.models.")
     assert spec.probe.inputs
-    assert spec_types()[spec.class_name].path == path
+    assert path in [one.path for one in spec_types()[spec.class_name]]

@@ -33,17 +33,20 @@ class Prover:
         """
         self._allow, self._interpreter, self._examples, self._serve = [allow], interpreter, examples, serve
 
-    def shipped(self, path: Path, model: str, probe: Mapping[str, Any] | None = None) -> Outcome:
+    def shipped(
+        self, path: Path, model: str, probe: Mapping[str, Any] | None = None, lines: Mapping[str, Any] | None = None
+    ) -> Outcome:
         """Proves a shipped spec for another class.
 
         Args:
             path: The spec of diffusers' class.
             model: The import path of the other one.
             probe: What that wants otherwise.
+            lines: What that calls otherwise.
         """
         module, _, name = model.partition(":")
         cls = getattr(importlib.import_module(module), name)
-        translation = translate(path, model, cls, probe)
+        translation = translate(path, model, cls, probe, lines)
         with tempfile.TemporaryDirectory(prefix="teaspec-") as folder:
             file = Path(folder) / path.name
             file.write_text(translation.text, encoding="utf-8")

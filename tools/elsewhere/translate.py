@@ -1,6 +1,7 @@
 """A shipped spec, written for a class of another package: what that class does not take is left out, and said.
 
-The landmarks stay as they are shipped. Only `model`, the arguments that are named and the probe are about the class.
+The landmarks stay as they are shipped, but for lines that are given in place of theirs. Beside these only `model`, the
+arguments that are named and the probe are about the class.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Translation:
     Attributes:
         text: The spec.
         left_out: What the class has no place for, in words.
-        changed: The parts of the probe that were replaced, because the class wants other arguments.
+        changed: The lines, and the parts of the probe, that were replaced.
     """
 
     text: str
@@ -40,7 +41,13 @@ class Translation:
     changed: tuple[str, ...]
 
 
-def translate(path: Path, model: str, cls: type[nn.Module], probe: Mapping[str, Any] | None = None) -> Translation:
+def translate(
+    path: Path,
+    model: str,
+    cls: type[nn.Module],
+    probe: Mapping[str, Any] | None = None,
+    lines: Mapping[str, Any] | None = None,
+) -> Translation:
     """Writes a shipped spec for another class.
 
     Args:
@@ -49,12 +56,13 @@ def translate(path: Path, model: str, cls: type[nn.Module], probe: Mapping[str, 
         cls: The class.
         probe: Parts of the probe in place of the shipped ones: whole mappings of `config`, `dims` and `inputs` are
             merged key by key (null removes one), everything else replaces.
+        lines: Landmarks in place of the shipped ones, where the class calls something otherwise.
 
     Returns:
         The spec for it.
     """
     spec: Plain = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    spec["model"] = model
+    spec |= {**(lines or {}), "model": model}
     spec.pop("aliases", None)
     _merge(spec["probe"], probe or {})
     left_out: list[str] = []
@@ -69,7 +77,7 @@ def translate(path: Path, model: str, cls: type[nn.Module], probe: Mapping[str, 
     spec["probe"] = _fitted(spec["probe"], cls, left_out)
     stream = io.StringIO()
     YAML(typ="safe").dump(spec, stream)
-    return Translation(stream.getvalue(), tuple(dict.fromkeys(left_out)), tuple(probe or ()))
+    return Translation(stream.getvalue(), tuple(dict.fromkeys(left_out)), (*(lines or ()), *(probe or ())))
 
 
 def _merge(probe: Plain, changes: Mapping[str, Any]) -> None:

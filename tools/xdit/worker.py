@@ -30,7 +30,7 @@ def main() -> None:
             if names and entry["model"].partition(":")[2] not in names:
                 continue
             spec = shipped_folder() / f"{entry['spec']}.yaml"
-            outcome = prover.shipped(spec, _MODELS + entry["model"], entry.get("probe"))
+            outcome = prover.shipped(spec, _MODELS + entry["model"], entry.get("probe"), entry.get("lines"))
             sys.stdout.write(f"{outcome.verdict:8} {outcome.model}\n")
             sys.stdout.flush()
             outcomes.append(asdict(outcome))

@@ -31,6 +31,16 @@ from tests.proof.small import SPEC
 
 FILES = {path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))}
 USUAL = ("cogvideox", "flux", "hidream_image", "latte", "longcat_audio_dit", "motif_video", "wan_vace")
+OF_THE_STREAMS_ALONE = (
+    "joyimage_edit",
+    "joyimage_edit_plus",
+    "minimax_music3",
+    "stable_audio",
+    "stable_audio3",
+    "t5_film_decoder",
+)
+"""Their postludes get nothing of a call but the streams, `return_dict` and sizes: an earlier call's are no other."""
+
 EVERY = [pytest.param(name, marks=() if name in USUAL else pytest.mark.thorough) for name in FILES]
 (REUSE,) = (item for item in PROPERTIES if item.name == "reuse")
 SCALED = SPEC.replace("scale?: 1.5", "scale: {tensor: [batch, image, 6]}").replace(
@@ -52,8 +62,9 @@ def test_a_reused_step_that_is_wrong_is_found_on_a_shipped_spec(name, fault, mon
     subject = subject_of(name)
     if subject.spec.blocks.frozen is not None:
         pytest.skip(f"a reused step cannot move: {subject.spec.blocks.frozen}")
+    is_no_fault = fault is of_an_earlier_call and name in OF_THE_STREAMS_ALONE
     with surroundings(), changed(fault, monkeypatch):
-        assert not prove(subject, REUSE, examples=10, seed=0).passed
+        assert prove(subject, REUSE, examples=10, seed=0).passed == is_no_fault
 
 
 def test_the_other_properties_do_not_see_it(monkeypatch):

@@ -172,12 +172,21 @@ def remember(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
 
 
 def replay(computed: Computed) -> Callable[[CacheContext | Finished], Any]:
-    """A step without blocks that is handed the block outputs of the computed one: it has to give the same result."""
+    """A step without blocks that is handed the block outputs of the computed one: it has to give the same result.
+
+    A stream beside the hidden one that the blocks left alone there is this call's: nothing was added to it.
+    """
 
     def drive(context: CacheContext | Finished) -> Any:
         if isinstance(context, Finished):
             return context.value
-        return finish(context, _copied(computed.outputs))
+        first, *others = _copied(computed.outputs)
+        entries = live_entries(context).values()
+        live = [
+            entry if isinstance(entry, torch.Tensor) and not moved.any() else value
+            for entry, moved, value in zip(entries, computed.live, others, strict=False)
+        ]
+        return finish(context, (first, *live, *others[len(live) :]))
 
     return drive
 

@@ -49,39 +49,38 @@ class Start:
     computed: int = 0
 
 
-@dataclass(eq=False)
 class Seen:
     """What a rule may look at of a call.
 
     Attributes:
-        cut: The call, cut.
-        watch: Knows which tensors are written to.
-        storage: Where cached tensors are kept.
+        signal: The modulated input; for rules with `needs_signal` alone.
+        hidden_states: The hidden stream where it enters the blocks.
     """
 
-    cut: Cut
-    watch: OverwriteWatch
-    storage: Storage
+    signal: torch.Tensor
 
-    @property
-    def signal(self) -> torch.Tensor:
-        """The modulated input.
+    def __init__(self, cut: Cut, watch: OverwriteWatch, storage: Storage, *, with_signal: bool) -> None:
+        """Shows a call.
 
-        Raises:
-            RuntimeError: If the rule has not said that it needs it.
+        Args:
+            cut: The call, cut.
+            watch: Knows which tensors are written to.
+            storage: Where cached tensors are kept.
+            with_signal: Whether the modulated input was computed.
         """
-        signal = self.cut.modulated_input
-        if not hasattr(signal, "device"):
+        self.hidden_states = cut.hidden_states
+        self._watch, self._storage = watch, storage
+        if with_signal:
+            self.signal = cut.modulated_input
+
+    def __getattr__(self, name: str) -> Any:
+        """Says why there is no signal."""
+        if name == "signal":
             raise RuntimeError(
                 "a rule asked for the modulated input, which is left out for rules that do not say that they need it; "
                 "set `needs_signal = True` on the class"
             )
-        return signal
-
-    @property
-    def hidden_states(self) -> torch.Tensor:
-        """The hidden stream where it enters the blocks."""
-        return self.cut.hidden_states
+        raise AttributeError(name)
 
     def keep(self, name: str, tensor: torch.Tensor) -> Kept:
         """Keeps a tensor for the steps to come, with a copy as long as its owner may write to it.
@@ -91,12 +90,12 @@ class Seen:
             tensor: The tensor.
         """
         if runs_compiled():
-            self.watch.suspect(name)
-        return self.watch.keep(name, tensor, self.storage)
+            self._watch.suspect(name)
+        return self._watch.keep(name, tensor, self._storage)
 
     def recall(self, name: str, kept: Kept) -> torch.Tensor | None:
         """Returns what was kept, None where it has been written over since."""
-        self.watch.learn(name, kept)
+        self._watch.learn(name, kept)
         return kept.find()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from teaspec.runtime.host.compiled import part
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Origin, Storage, fetch, origin_of
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.forecast import forecast
+from teaspec.runtime.rules.forecast import Weights, forecast
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,11 @@ def compute(
 
 
 def reuse(
-    context: CacheContext, streams: tuple[Stream, ...], state: TeaCacheState, split: Split, ratio: float = 0.0
+    context: CacheContext,
+    streams: tuple[Stream, ...],
+    state: TeaCacheState,
+    split: Split,
+    weights: Sequence[Weights] = (),
 ) -> Outcome:
     """Adds residuals in place of running the blocks.
 
@@ -107,19 +112,19 @@ def reuse(
         streams: What enters and leaves its blocks.
         state: The branch's state.
         split: How streams are shared out inside the blocks.
-        ratio: How far ahead of the last computed step they are forecast; 0 takes them as they are.
+        weights: Those of the computed steps, by how many there are; the last one is taken as it is where there is none.
     """
     residuals = residuals_of(state)
     streams = tuple([stream for stream in streams if stream.key in residuals])
-    values = tuple([_reused(stream, residuals[stream.key], state, split, ratio) for stream in streams])
+    values = tuple([_reused(stream, residuals[stream.key], state, split, weights) for stream in streams])
     return Outcome(_finish(context, streams, values), residuals, state.origins)
 
 
-def _reused(stream: Stream, stored: Any, state: TeaCacheState, split: Split, ratio: float) -> Any:
+def _reused(stream: Stream, stored: Any, state: TeaCacheState, split: Split, weights: Sequence[Weights]) -> Any:
     residual = fetch(stored, state.origins[stream.key])
     if stream.entry is None:
         return _copied(residual)
-    residual = forecast(stream.key, residual, state.earlier, ratio)
+    residual = forecast(stream.key, residual, state.earlier, weights)
     # The residual has the dtype that the blocks return, which need not be the one that enters them.
     return (split.share(stream.entry, residual.shape) + residual).to(residual.dtype)
 

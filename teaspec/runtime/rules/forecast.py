@@ -68,6 +68,11 @@ class Forecast:
     share: float = 0.0
     limit: float = 1.0
 
+    @property
+    def power(self) -> float:
+        """How its errors grow with the distance to the last computed step, where residuals move smoothly."""
+        return 1.0 if self.points < 2 else 3.0 if self.share == 1 else 2.0
+
     def weights(self, times: Sequence[float | None], now: float | None) -> tuple[Weights, ...]:
         """Returns the weights for two computed steps, for three, and so on; none where the last one is taken as it is.
 

@@ -7,6 +7,7 @@ branch's residuals, copies it, forgets it and counts its bytes. A call that fail
     measure(call, memory) -> sums                what ranks add up, read from the device together with all else
     decide(numbers, place, memory) -> verdict
     follow(call, verdict, place, memory) -> memory    at each step, before its blocks run
+    learn(error, memory) -> memory               behind the blocks of a computed step, where the rule asks for it
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Rule(ABC):
 
     Attributes:
         needs_signal: Whether it looks at the modulated input; where it does not, that is not even computed.
+        needs_error: Whether `learn` is to be called.
         places_the_end: Whether it sees to the last step itself, which is computed otherwise where its number is known.
         sums: How many sums `measure` returns.
         columns: Names of the numbers in its verdicts, in the order in which a table shows them.
@@ -112,6 +114,7 @@ class Rule(ABC):
     """
 
     needs_signal: bool = False
+    needs_error: bool = False
     places_the_end: bool = False
     sums: int = 0
     columns: tuple[str, ...] = ()
@@ -167,6 +170,16 @@ class Rule(ABC):
             call: The call.
             verdict: What is done.
             place: Where the step is.
+            memory: What was known before.
+        """
+        return memory
+
+    def learn(self, error: Sums, memory: Memory) -> Memory:
+        """Returns what is known behind a computed step; for rules with `needs_error` alone.
+
+        Args:
+            error: What a forecast of its residuals would have been off by, relative to the streams behind the blocks:
+                the sums of a `Change`, not read yet. `measure` may return them at the next step.
             memory: What was known before.
         """
         return memory

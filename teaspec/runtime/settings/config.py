@@ -68,6 +68,7 @@ class DiffusionCacheConfig:
             those of the variant.
         budget: In place of a threshold, how many steps of a generation are computed: a count, or a fraction of the
             steps that really run. They are placed evenly, and nothing is measured.
+        tolerance: In place of a threshold, the relative error of the result that is accepted.
         rule: In place of a threshold, any `teaspec.Rule`.
         preset: In place of a threshold, the published one of the variant whose speed-up is nearest to 1.3 (`quality`),
             1.6 (`balanced`) or 2 (`fast`); the documented default where none is published. `teaspec.enable` takes
@@ -112,6 +113,7 @@ class DiffusionCacheConfig:
     coefficients: list[float] | None = None
     _: KW_ONLY
     budget: int | float | None = None
+    tolerance: float | None = None
     rule: Rule | None = None
     preset: Preset | None = None
     accumulate: Accumulate | None = None
@@ -137,7 +139,7 @@ class DiffusionCacheConfig:
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
         check_threshold(self.rel_l1_thresh)
-        check_asked(self.rule, self.budget)
+        check_asked(self.rule, self.budget, self.tolerance)
         if self.coefficients is not None:
             self.coefficients = checked_coefficients(self.coefficients)
         known = self.preset is None or self.preset in get_args(Preset)
@@ -186,7 +188,7 @@ class DiffusionCacheConfig:
     @property
     def is_published_rule(self) -> bool:
         """Whether TeaCache's rule decides, as it was published."""
-        return self.rule is None and self.budget is None
+        return self.rule is None and self.budget is None and self.tolerance is None
 
     @property
     def is_threshold_given(self) -> bool:

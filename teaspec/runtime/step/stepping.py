@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from teaspec.runtime.contract.context import CacheContext
@@ -23,7 +24,7 @@ from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of
 from teaspec.runtime.step.ranks import Ranks
-from teaspec.runtime.step.residuals import Outcome, compute, layout_of, residuals_of, reuse
+from teaspec.runtime.step.residuals import Outcome, compute, judged, layout_of, residuals_of, reuse
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +153,12 @@ class Stepper:
             successor = state  # with the residuals that it has
         else:
             earlier = self._earlier(state, streams)
-            outcome = compute(context, streams, self.watch, self.storage, self.split)
+            judge = None
+            if self.rule.needs_error and found.state is not None:
+                judge = partial(judged, state=state, weights=self._weights(state, now, found.position.run))
+            outcome = compute(context, streams, self.watch, self.storage, self.split, judge)
+            if outcome.error is not None:
+                memory = self.rule.learn(outcome.error, memory)
             successor = replace(_with_residuals(state, outcome), computed_at=now, earlier=earlier)
         if found.state is None or found.comparison is None:
             conditioning = keep(call.passed, self.watch)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from teaspec.runtime.rules.schedule import Budget, Mask
     from teaspec.runtime.rules.steps import Place
     from teaspec.runtime.rules.threshold import Polynomial, Threshold
+    from teaspec.runtime.rules.tolerance import Tolerance
     from teaspec.runtime.rules.verdict import Verdict
     from teaspec.runtime.settings.config import DiffusionCacheConfig, TeaCacheConfig
     from teaspec.runtime.step.hook import TeaCacheHook
@@ -59,6 +60,7 @@ __all__ = [
     "TeaCacheHook",
     "TeaCacheState",
     "Threshold",
+    "Tolerance",
     "Verdict",
     "__version__",
     "apply_teacache_hook",
@@ -101,6 +103,7 @@ _HOMES = {
     "TeaCacheHook": "teaspec.runtime.step.hook",
     "TeaCacheState": "teaspec.runtime.generation.state",
     "Threshold": "teaspec.runtime.rules.threshold",
+    "Tolerance": "teaspec.runtime.rules.tolerance",
     "Verdict": "teaspec.runtime.rules.verdict",
     "apply_teacache_hook": "teaspec.runtime.pipeline.apply",
     "branch": "teaspec.runtime.generation.branches",

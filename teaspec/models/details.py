@@ -74,7 +74,7 @@ def _use(sets: Mapping[str, Calibration]) -> str:
         return (
             "teaspec.enable(pipe)  # a published threshold; or preset='quality', 'fast', rel_l1_thresh=..., variant=..."
         )
-    return "teaspec.enable(pipe, rel_l1_thresh=0.2)  # none is published: see what it does by teaspec.stats(pipe)"
+    return "teaspec.enable(pipe, budget=0.5)  # no threshold is published; what it does is in teaspec.stats(pipe)"
 
 
 def _head(details: Mapping[str, Any], facts: ModelFacts) -> Iterator[str]:

@@ -39,11 +39,19 @@ def test_a_budget_is_computed_exactly(entry: Entry, request_: Request, scheduler
 
 @pytest.mark.parametrize("scheduler", [None, "unipc", "heun"], ids=["FlowMatchEulerDiscrete", "unipc", "heun"])
 def test_two_transformers_share_the_budget_of_a_generation(scheduler: str | None) -> None:
-    """Goes red where `Run.computed` is left out: then each of them spends all of it."""
+    """Goes red where a branch that begins in the middle spends all of it."""
     entry = BY_NAME["wan22"]
     steps = run(entry, Request(steps=STEPS), scheduler, budget=1.0).steps
     for budget in range(2, steps + 1):
         found = run(entry, Request(steps=STEPS), scheduler, budget=budget)
+        assert computed(found) == dict.fromkeys(branches(found), budget)
+
+
+def test_what_the_first_transformer_has_computed_is_paid_for_whatever_the_reason() -> None:
+    """Goes red where `Run.computed` is left out: the first one computes more than its share here."""
+    entry = BY_NAME["wan22"]
+    for budget in (4, 5):
+        found = run(entry, Request(steps=STEPS), None, budget=budget, start=0.3)
         assert computed(found) == dict.fromkeys(branches(found), budget)
 
 

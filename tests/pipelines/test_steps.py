@@ -60,7 +60,7 @@ def check_steps(found: Run, request: Request, scheduler: str | None) -> None:
 
 @runs()
 def test_the_last_step_is_computed(entry: Entry, request_: Request, scheduler: str | None) -> None:
-    found = run(entry, request_, scheduler)
+    found = run(entry, request_, scheduler, rel_l1_thresh=0.2)
     check_steps(found, request_, scheduler)
     assert set(found.reasons(-1)) == {"last step"}
     assert found.steps_with(LAST) == {found.steps - 1}

@@ -178,6 +178,22 @@ def sequences(rank: int, size: int) -> list[dict[str, Any]]:
     return found
 
 
+OTHER_RULES: tuple[dict[str, Any], ...] = ({"budget": 4}, {"tolerance": 0.3}, {"tolerance": 0.3, "forecast": "blend"})
+
+
+def other_rules(rank: int, size: int) -> list[dict[str, Any]]:
+    """A few trajectories under rules that measure nothing, or something else, on one process and on shares of it."""
+    found = []
+    for seed in range(12):
+        trajectory = Trajectory.draw(seed, size)
+        for settings in OTHER_RULES:
+            settings = {"num_inference_steps": STEPS, **settings}
+            whole = run(trajectory, None, **settings)
+            shared = run(trajectory, rank, dist.group.WORLD, process_group=dist.group.WORLD, **settings)
+            found.append({"whole": whole["choices"], "shared": shared["choices"], "reasons": shared["reasons"]})
+    return found
+
+
 def repeated(rank: int) -> tuple[list[str], bool]:
     """A fault on all ranks behind the decision, and the call repeated; equal to a run without it?"""
     outputs: dict[bool, list[torch.Tensor]] = {}

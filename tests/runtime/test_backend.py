@@ -121,7 +121,9 @@ def test_a_pipeline_that_is_not_enabled_is_an_error(call: Any) -> None:
 
 
 def test_unknown_settings_are_refused_with_the_nearest_name() -> None:
-    message = r"'rel_l1_tresh'; did you mean 'rel_l1_thresh'\? unknown cache setting 'x'\. Known: accumulate, cache"
+    message = (
+        r"'rel_l1_tresh'; did you mean 'rel_l1_thresh'\? unknown cache setting 'x'\. Known: accumulate, budget, cache"
+    )
     with pytest.raises(ValueError, match=message):
         DiffusionCacheConfig.from_dict({"rel_l1_tresh": 0.3, "x": 1})
     with pytest.raises(ValueError, match="unknown cache setting 'x'"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from teaspec import TeaCacheConfig, TeaCacheHook, apply_teacache_hook
 from teaspec.proof.compare import named_tensors
 from teaspec.runtime.contract.streams import streams_of
 from teaspec.runtime.pipeline.apply import find_teacache_hook, remove_teacache_hook
-from teaspec.runtime.rules.forecast import ratio_of
+from teaspec.runtime.rules.forecast import Forecast, ratio_of
 from tests.runtime.denoising import Denoiser, equal
 from tests.runtime.driving import hooked, latents, signal
 from tests.runtime.models import DualStream, UntimedStream, extract_dual, extract_single
@@ -175,6 +176,94 @@ def test_a_limit_stops_the_line_where_it_says(timed: OnLines) -> None:
     none = timed.generate((1.0, 0.5, 0.25), order=1, warmup_steps=2, residual_limit=0.0)
     last = timed.generate((1.0, 0.5, 0.25), order=0, warmup_steps=2)
     assert equal(none[2], last[2])
+
+
+class Curves(Lines):
+    """Blocks that move every stream along a parabola in time."""
+
+    def _moved(self, stream: Any, value: Any) -> Any:
+        moved = super()._moved(stream, value)
+        if stream.entry is None:
+            return moved
+        generator = torch.Generator().manual_seed(1000 + len(stream.key))
+        return moved + (self.time**2 * torch.randn(stream.entry.shape, generator=generator)).to(value.dtype)
+
+
+@pytest.mark.parametrize("name", ["flux", "ltx2"])
+def test_residuals_on_a_parabola_are_forecast_exactly_in_every_stream(name: str) -> None:
+    """Goes red with two of the three weights exchanged, and where the third computed step is not kept."""
+    timed = OnLines(name)
+    timed.lines = Curves(timed.extractor)
+    times = (1.0, 0.875, 0.8125, 0.75, 0.6875)  # unevenly spaced
+    truth = timed.generate(times, order=0, warmup_steps=5)
+    exact = timed.generate(times, order=0, warmup_steps=3, forecast="parabola", residual_limit=2.0)
+    line, blend = (
+        timed.generate(times, order=0, warmup_steps=3, forecast=kind, residual_limit=2.0) for kind in ("line", "blend")
+    )
+    for step in (3, 4):
+        for expected, found, straight, half in zip(truth[step], exact[step], line[step], blend[step], strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+            assert (straight - expected).abs().max() > (half - expected).abs().max() > 1e-3
+
+
+def test_with_two_computed_steps_a_parabola_is_a_line() -> None:
+    timed = OnLines("flux")
+    found = (timed.generate(TIMES, order=0, warmup_steps=2, forecast=kind) for kind in ("line", "parabola", "blend"))
+    line, *others = found
+    assert all(all(map(equal, line, other)) for other in others)
+    assert all(map(equal, line, timed.generate(TIMES, order=1, warmup_steps=2)))
+
+
+@given(
+    steps=st.lists(st.floats(0.1, 1.0), min_size=3, max_size=3),
+    share=st.floats(0, 1),
+    curve=st.tuples(*[st.floats(-2, 2)] * 3),
+)
+def test_the_weights_are_those_of_the_polynomials_through_the_points(
+    steps: list[float], share: float, curve: tuple[float, float, float]
+) -> None:
+    """The oracle is numpy's fit, which knows no weights."""
+    ahead, near, far = steps
+    times, now = [0.0, near, near + far], -min(ahead, near)
+    values = [float(np.polyval(curve, time)) for time in times]
+    (line, both) = Forecast(3, share, limit=1.0).weights(times, now)
+    expected = [float(np.polyval(np.polyfit(times[:count], values[:count], count - 1), now)) for count in (2, 3)]
+    assert sum(line) == pytest.approx(1) == sum(both)
+    assert sum(w * v for w, v in zip(line, values[:2], strict=True)) == pytest.approx(expected[0], rel=1e-6, abs=1e-6)
+    blended = (1 - share) * expected[0] + share * expected[1]
+    assert sum(w * v for w, v in zip(both, values, strict=True)) == pytest.approx(blended, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("times", [[2.0, 1.0, 3.0], [2.0, 1.0, None], [2.0, 1.0, 1.0], [2.0, 1.0, math.inf]])
+def test_where_the_third_step_is_of_no_use_it_is_a_line(times: list[float | None]) -> None:
+    assert Forecast(3, 1.0).weights(times, 2.5) == ((1.5, -0.5),)
+    assert Forecast(3, 1.0).weights([times[0], None], 2.5) == Forecast().weights(times, 2.5) == ()
+
+
+def test_each_point_is_one_more_residual_in_memory() -> None:
+    held = {}
+    for kind in ("last", "line", "parabola", "blend"):
+        timed = OnLines("flux")
+        hook = timed.hook(0, forecast=kind, warmup_steps=9)
+        for time in (1.0, 0.875, 0.75, 0.625, 0.5):
+            timed.call(time)
+        held[kind] = teaspec.stats(timed.module).bytes_held
+        (state,) = hook.state_manager.states.values()
+        residual = state.previous_residual.nbytes
+        remove_teacache_hook(timed.module)
+    assert [(held[kind] - held["last"]) / residual for kind in held] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"forecast": "cubic"}, "forecast must be 'last', 'line', 'parabola', 'blend' or None, found 'cubic'"),
+        ({"forecast": "line", "residual_order": 1}, "forecast='line' and residual_order=1 each say"),
+    ],
+)
+def test_a_forecast_that_is_none_is_refused(settings_: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TeaCacheConfig(**settings_)
 
 
 def _residual(state: Any, key: str) -> torch.Tensor:

@@ -27,6 +27,7 @@ def everything(rank: int, size: int) -> dict[str, Any]:
     return {
         "sequences": sharing.sequences(rank, size),
         "branches": sharing.branches(rank, size),
+        "other_rules": sharing.other_rules(rank, size),
         "repeated": sharing.repeated(rank),
         "past": sharing.past_the_cache(rank),
         "waits": sharing.waits(rank),
@@ -54,6 +55,16 @@ def test_shares_of_a_sequence_decide_as_the_whole_of_it(ranks: list[dict[str, An
                 assert found is None or found == pytest.approx(expected, rel=1e-4, nan_ok=True)
             assert one["close"]
     assert len(ranks[0]["sequences"]) == TRAJECTORIES
+
+
+def test_other_rules_decide_as_one_process_would(ranks: list[dict[str, Any]]) -> None:
+    """Goes red where a rule's sums are not those of all ranks: then some wait for others that reuse."""
+    for runs in zip(*(rank["other_rules"] for rank in ranks), strict=True):
+        for one in runs:
+            assert one["shared"] == one["whole"] == runs[0]["whole"]
+    reasons = {reason for rank in ranks for one in rank["other_rules"] for reason in one["reasons"]}
+    assert {"schedule", "error", "error not known yet"} <= reasons
+    assert {"compute", "reuse"} == {choice for one in ranks[0]["other_rules"] for choice in one["shared"]}
 
 
 def test_ranks_that_decided_alone_would_have_differed(ranks: list[dict[str, Any]]) -> None:

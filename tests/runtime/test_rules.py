@@ -54,10 +54,12 @@ def test_the_thresholds_decisions_are_those_of_before_bit_for_bit() -> None:
     Goes red with `<=` for `<` in the rule, with a sum that is not begun anew behind a computed step, with the input of
     the last computed step in place of the last one's (`follow` that keeps it only where the verdict computes).
     """
-    random, seen = Random(16), set()
+    random, seen, hits = Random(16), set(), 0
     for number in range(1000):
         coefficients = [random.choice((0.0, random.uniform(-3, 3))) for _ in range(5)]
         threshold, absolute = random.uniform(0.01, 1.0), random.random() < 0.5
+        if number % 5 == 0:  # sums that are hit exactly
+            coefficients, threshold = [0.0, 0.0, 0.0, 1.0, 0.0], 0.25 * random.randint(1, 2)
         module, hook = hooked(rule=Threshold(threshold, Polynomial(tuple(coefficients)), _sign(absolute)))
         level, levels = 1.0, []
         with torch.no_grad():
@@ -72,7 +74,9 @@ def test_the_thresholds_decisions_are_those_of_before_bit_for_bit() -> None:
         assert [one.distance for one in others] == pytest.approx(moves, abs=1e-5), number
         assert bits(found) == bits(old_rule([one[1] for one in found], coefficients, threshold, absolute))
         seen |= set(choices(hook)[1:])
+        hits += sum(one.accumulated == threshold for one in others)
     assert seen == {"compute", "reuse"}
+    assert hits > 20
 
 
 def _sign(absolute: bool) -> Any:

@@ -36,6 +36,17 @@ class Run:
         index = None if ended is None else int(ended) + (self.first or 0)
         return None if index is None or index >= len(self.times) else self.times[index]
 
+    def way(self) -> tuple[float, float] | None:
+        """Returns how much of its way the sampler has come, and how much of it is the running step; None if unknown.
+
+        The way is that of the timesteps, from the first one that runs to nought.
+        """
+        first, now = self.at(0), self.at(self.ended)
+        if not first or now is None:
+            return None
+        following = self.at(self.ended + 1) or 0.0
+        return (first - now) / first, (now - following) / first
+
     @property
     def is_over(self) -> bool:
         """Whether all listed steps have ended."""

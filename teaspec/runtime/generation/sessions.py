@@ -39,6 +39,7 @@ def session(
     key: Hashable,
     *,
     budget: int | float | None = None,
+    tolerance: float | None = None,
     rel_l1_thresh: float | None = None,
     rule: Rule | None = None,
 ) -> Iterator[None]:
@@ -53,6 +54,7 @@ def session(
             of any `session`.
         budget: What decides about its calls, in place of the transformer's settings. It holds until the session ends,
             or another one is given; that of None holds inside of the block alone.
+        tolerance: Likewise.
         rel_l1_thresh: Likewise.
         rule: Likewise.
 
@@ -64,8 +66,8 @@ def session(
         ValueError: If a value is of no use, or several are given.
     """
     hash(key)
-    asks = (budget, rel_l1_thresh, rule) != (None, None, None)
-    wish = Wish(rule, budget, rel_l1_thresh) if asks else None
+    asked = (rule, budget, tolerance, rel_l1_thresh)
+    wish = None if all(one is None for one in asked) else Wish(*asked)
     token, wished = _current.set(key), _wish.set(wish)
     try:
         yield

@@ -34,7 +34,7 @@ class TeaCacheState:
         previous_live: Residuals of further live streams, and values carried over, by stream key.
         origins: Device and dtype that the residuals and carried values have when they are used, by stream key.
         computed_at: When the last computed step was: its timestep, or its number where there is no timestep.
-        earlier: The computed step before the last one; empty unless residuals are forecast.
+        earlier: The computed step before the last one, with those before it; empty unless residuals are forecast.
         layout: Name, shape, dtype and device of the modulated input and of each stream at the last step.
         conditioning: What the branch was given at the last step.
         ruling: The kind of the rule that decided so far, None before the first step.
@@ -68,7 +68,8 @@ class TeaCacheState:
     def tensors(self) -> list[torch.Tensor]:
         """Returns all tensors that the state holds."""
         held = (self.previous_residual, self.previous_residual_encoder, *self.conditioning.tensors)
-        leaves = tree_leaves((held, self.previous_live, dict(self.earlier.residuals), self.memory))
+        earlier = [dict(one.residuals) for one in self.earlier.chain()]
+        leaves = tree_leaves((held, self.previous_live, earlier, self.memory))
         kept = [tensor for leaf in leaves if isinstance(leaf, Kept) for tensor in (leaf.tensor, leaf.copy)]
         return [leaf for leaf in (*leaves, *kept) if isinstance(leaf, torch.Tensor)]
 

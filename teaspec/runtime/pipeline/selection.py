@@ -56,7 +56,7 @@ def get_cache_backend(
 def enable(pipeline: Any, **settings: Any) -> TeaCacheBackend:
     """Applies TeaCache to all transformers of a pipeline that have an extractor.
 
-    Where nothing says what decides it takes a threshold that is published for the variant in use; where none is, and
+    Where nothing says what decides, it takes a threshold that is published for the variant in use; where none is, and
     the pipeline has a scheduler to count its steps, a budget of half of them. It says at level INFO what and why.
 
     Args:

@@ -7,6 +7,7 @@ branch's residuals, copies it, forgets it and counts its bytes. A call that fail
     measure(call, memory) -> sums                what ranks add up, read from the device together with all else
     decide(numbers, place, memory) -> verdict
     follow(call, verdict, place, memory) -> memory    at each step, before its blocks run
+    learn(error, memory) -> memory               behind the blocks of a computed step, where the rule asks for it
 """
 
 from __future__ import annotations
@@ -49,39 +50,38 @@ class Start:
     computed: int = 0
 
 
-@dataclass(eq=False)
 class Seen:
     """What a rule may look at of a call.
 
     Attributes:
-        cut: The call, cut.
-        watch: Knows which tensors are written to.
-        storage: Where cached tensors are kept.
+        signal: The modulated input; for rules with `needs_signal` alone.
+        hidden_states: The hidden stream where it enters the blocks.
     """
 
-    cut: Cut
-    watch: OverwriteWatch
-    storage: Storage
+    signal: torch.Tensor
 
-    @property
-    def signal(self) -> torch.Tensor:
-        """The modulated input.
+    def __init__(self, cut: Cut, watch: OverwriteWatch, storage: Storage, *, with_signal: bool) -> None:
+        """Shows a call.
 
-        Raises:
-            RuntimeError: If the rule has not said that it needs it.
+        Args:
+            cut: The call, cut.
+            watch: Knows which tensors are written to.
+            storage: Where cached tensors are kept.
+            with_signal: Whether the modulated input was computed.
         """
-        signal = self.cut.modulated_input
-        if not hasattr(signal, "device"):
+        self.hidden_states = cut.hidden_states
+        self._watch, self._storage = watch, storage
+        if with_signal:
+            self.signal = cut.modulated_input
+
+    def __getattr__(self, name: str) -> Any:
+        """Says why there is no signal."""
+        if name == "signal":
             raise RuntimeError(
                 "a rule asked for the modulated input, which is left out for rules that do not say that they need it; "
                 "set `needs_signal = True` on the class"
             )
-        return signal
-
-    @property
-    def hidden_states(self) -> torch.Tensor:
-        """The hidden stream where it enters the blocks."""
-        return self.cut.hidden_states
+        raise AttributeError(name)
 
     def keep(self, name: str, tensor: torch.Tensor) -> Kept:
         """Keeps a tensor for the steps to come, with a copy as long as its owner may write to it.
@@ -91,12 +91,12 @@ class Seen:
             tensor: The tensor.
         """
         if runs_compiled():
-            self.watch.suspect(name)
-        return self.watch.keep(name, tensor, self.storage)
+            self._watch.suspect(name)
+        return self._watch.keep(name, tensor, self._storage)
 
     def recall(self, name: str, kept: Kept) -> torch.Tensor | None:
         """Returns what was kept, None where it has been written over since."""
-        self.watch.learn(name, kept)
+        self._watch.learn(name, kept)
         return kept.find()
 
 
@@ -105,6 +105,7 @@ class Rule(ABC):
 
     Attributes:
         needs_signal: Whether it looks at the modulated input; where it does not, that is not even computed.
+        needs_error: Whether `learn` is to be called.
         places_the_end: Whether it sees to the last step itself, which is computed otherwise where its number is known.
         sums: How many sums `measure` returns.
         columns: Names of the numbers in its verdicts, in the order in which a table shows them.
@@ -113,6 +114,7 @@ class Rule(ABC):
     """
 
     needs_signal: bool = False
+    needs_error: bool = False
     places_the_end: bool = False
     sums: int = 0
     columns: tuple[str, ...] = ()
@@ -168,6 +170,16 @@ class Rule(ABC):
             call: The call.
             verdict: What is done.
             place: Where the step is.
+            memory: What was known before.
+        """
+        return memory
+
+    def learn(self, error: Sums, memory: Memory) -> Memory:
+        """Returns what is known behind a computed step; for rules with `needs_error` alone.
+
+        Args:
+            error: What a forecast of its residuals would have been off by, relative to the streams behind the blocks:
+                the sums of a `Change`, not read yet. `measure` may return them at the next step.
             memory: What was known before.
         """
         return memory

@@ -41,12 +41,15 @@ class Place:
         index: Its number in the generation, from 0: what the pipeline says, else `seen`.
         total: Steps of the generation, None where nobody knows.
         reused: Reused steps of its branch in a row before it.
+        way: How much of its way the sampler has come, and how much of it is this step; None where its timesteps are not
+            known.
     """
 
     seen: int
     index: int
     total: int | None
     reused: int
+    way: tuple[float, float] | None = None
 
 
 def forced(guards: Guards, place: Place, *, places_the_end: bool = False) -> str | None:

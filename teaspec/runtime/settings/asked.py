@@ -7,9 +7,10 @@ from typing import Any
 
 from teaspec.runtime.rules.rule import Rule
 from teaspec.runtime.rules.schedule import check_budget
+from teaspec.runtime.rules.tolerance import Tolerance
 from teaspec.runtime.settings.values import check, is_finite_number
 
-WAYS = ("rule", "budget", "rel_l1_thresh", "preset")
+WAYS = ("rule", "budget", "tolerance", "rel_l1_thresh", "preset")
 """Settings that each choose what decides."""
 
 PUBLISHED_ALONE = ("coefficients", "accumulate")
@@ -28,7 +29,7 @@ def refuse_several(given: dict[str, Any]) -> None:
     ways = [name for name in WAYS if name in given]
     if len(ways) > 1:
         raise ValueError(f"{_listed(given, ways)} each say what decides; give one of them")
-    if ways and ways[0] in ("rule", "budget"):
+    if ways and ways[0] in ("rule", "budget", "tolerance"):
         idle = [name for name in PUBLISHED_ALONE if name in given]
         if idle:
             raise ValueError(
@@ -52,6 +53,7 @@ class Wish:
     Attributes:
         rule: A rule.
         budget: As in the settings.
+        tolerance: Likewise.
         rel_l1_thresh: Likewise, on the scale of the transformer's coefficients.
 
     Raises:
@@ -60,11 +62,12 @@ class Wish:
 
     rule: Rule | None = None
     budget: int | float | None = None
+    tolerance: float | None = None
     rel_l1_thresh: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        check_asked(self.rule, self.budget)
+        check_asked(self.rule, self.budget, self.tolerance)
         if self.rel_l1_thresh is not None:
             check_threshold(self.rel_l1_thresh)
         refuse_several({name: value for name, value in vars(self).items() if value is not None})
@@ -79,7 +82,7 @@ def check_threshold(value: Any) -> None:
     check("rel_l1_thresh", value, is_finite_number(value) and value > 0, "a finite number above 0")
 
 
-def check_asked(rule: Any, budget: Any) -> None:
+def check_asked(rule: Any, budget: Any, tolerance: Any) -> None:
     """Checks the values of settings that stand in place of a threshold.
 
     Raises:
@@ -88,6 +91,8 @@ def check_asked(rule: Any, budget: Any) -> None:
     check("rule", rule, rule is None or isinstance(rule, Rule), "a teaspec.Rule, or None")
     if budget is not None:
         check_budget(budget)
+    if tolerance is not None:
+        Tolerance(tolerance)
 
 
 def _listed(given: dict[str, Any], names: list[str]) -> str:

@@ -15,6 +15,7 @@ from teaspec.runtime.calibrations.registry import known_types
 from teaspec.runtime.calibrations.thresholds import Preset
 from teaspec.runtime.host.groups import is_group
 from teaspec.runtime.naming import did_you_mean, nearest
+from teaspec.runtime.rules.forecast import Forecast, Kind, forecast_for
 from teaspec.runtime.rules.rule import Rule
 from teaspec.runtime.rules.steps import Guards
 from teaspec.runtime.settings.asked import check_asked, check_threshold, given_of, refuse_several
@@ -67,6 +68,7 @@ class DiffusionCacheConfig:
             those of the variant.
         budget: In place of a threshold, how many steps of a generation are computed: a count, or a fraction of the
             steps that really run. They are placed evenly, and nothing is measured.
+        tolerance: In place of a threshold, the relative error of the result that is accepted.
         rule: In place of a threshold, any `teaspec.Rule`.
         preset: In place of a threshold, the published one of the variant whose speed-up is nearest to 1.3 (`quality`),
             1.6 (`balanced`) or 2 (`fast`); the documented default where none is published. `teaspec.enable` takes
@@ -96,7 +98,9 @@ class DiffusionCacheConfig:
         cache_dtype: The dtype in which residuals wait; None leaves them as they are.
         residual_order: 0 adds the last computed residual, as TeaCache was published. 1 follows the line through the
             last two computed ones, for one more residual in memory.
-        residual_limit: How far that line is followed at most, in distances between those two.
+        residual_limit: How far they are followed at most, in distances between the last two computed steps.
+        forecast: `last`, `line`, `parabola`, or `blend`, half line and half parabola through the last three, for two
+            more residuals in memory. None takes the one of `residual_order`.
         on_decision: Called as `on_decision(module, decision)` after each call of a transformer that TeaCache decided.
             What it raises is logged, and the generation goes on.
 
@@ -109,6 +113,7 @@ class DiffusionCacheConfig:
     coefficients: list[float] | None = None
     _: KW_ONLY
     budget: int | float | None = None
+    tolerance: float | None = None
     rule: Rule | None = None
     preset: Preset | None = None
     accumulate: Accumulate | None = None
@@ -128,12 +133,13 @@ class DiffusionCacheConfig:
     cache_dtype: torch.dtype | None = None
     residual_order: Literal[0, 1] = 0
     residual_limit: float = 1.0
+    forecast: Kind | None = None
     on_decision: Callable[[nn.Module, Decision], None] | None = None
 
     def __post_init__(self) -> None:
         """Checks the values; a sequence of coefficients becomes a list of floats."""
         check_threshold(self.rel_l1_thresh)
-        check_asked(self.rule, self.budget)
+        check_asked(self.rule, self.budget, self.tolerance)
         if self.coefficients is not None:
             self.coefficients = checked_coefficients(self.coefficients)
         known = self.preset is None or self.preset in get_args(Preset)
@@ -165,13 +171,24 @@ class DiffusionCacheConfig:
         check("residual_order", self.residual_order, order, "0 or 1")
         limit = is_finite_number(self.residual_limit) and self.residual_limit >= 0
         check("residual_limit", self.residual_limit, limit, "a finite number of at least 0")
+        check(
+            "forecast",
+            self.forecast,
+            self.forecast is None or self.forecast in get_args(Kind),
+            f"{', '.join(map(repr, get_args(Kind)))} or None",
+        )
+        if self.forecast is not None and self.residual_order:
+            raise ValueError(
+                f"forecast={self.forecast!r} and residual_order=1 each say what a reused step adds; give one of them "
+                f"(residual_order=1 is forecast='line')"
+            )
         called = self.on_decision is None or callable(self.on_decision)
         check("on_decision", self.on_decision, called, "callable, or None")
 
     @property
     def is_published_rule(self) -> bool:
         """Whether TeaCache's rule decides, as it was published."""
-        return self.rule is None and self.budget is None
+        return self.rule is None and self.budget is None and self.tolerance is None
 
     @property
     def is_threshold_given(self) -> bool:
@@ -201,6 +218,11 @@ class DiffusionCacheConfig:
     def guards(self) -> Guards:
         """What is computed in any case."""
         return Guards(self.warmup_steps, self.cooldown_steps, self.start, self.end, self.max_consecutive_reuses)
+
+    @property
+    def forecaster(self) -> Forecast:
+        """What a reused step adds."""
+        return forecast_for(self.forecast, self.residual_order, self.residual_limit)
 
     def to_teacache_config(self) -> TeaCacheConfig:
         """Returns the config for one transformer, its type left to be found out."""

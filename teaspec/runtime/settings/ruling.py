@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.rules.schedule import Budget
 from teaspec.runtime.rules.threshold import Polynomial, Threshold
+from teaspec.runtime.rules.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from teaspec.runtime.calibrations.calibration import Calibration
@@ -29,7 +30,8 @@ class Ruling:
             config: The settings.
             wish: What the session asks for instead.
         """
-        asked = (wish, config.rule, config.budget, config.rel_l1_thresh, config.coefficients, config.accumulate)
+        threshold = (config.rel_l1_thresh, config.coefficients, config.accumulate)
+        asked = (wish, config.rule, config.budget, config.tolerance, threshold, config.forecast, config.residual_order)
         made = self._made
         if made is None or made[0] != asked:
             made = self._made = asked, self._rule_of(config, config if wish is None else wish)
@@ -40,6 +42,8 @@ class Ruling:
             return asked.rule
         if asked.budget is not None:
             return Budget(asked.budget)
+        if asked.tolerance is not None:
+            return Tolerance(asked.tolerance, config.forecaster.power)
         assert asked.rel_l1_thresh is not None
         coefficients = tuple(config.coefficients or self._published.coefficients)
         return Threshold(asked.rel_l1_thresh, Polynomial(coefficients), config.accumulate or self._published.accumulate)

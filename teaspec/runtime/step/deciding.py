@@ -112,7 +112,7 @@ class Decider:
         guess, sums = self._guess(session, call, seen, streams)
         early = guess.position
         level = call.moment.level if early is None else early.moment.level
-        if early is not None and is_alone and self._needs_no_time(early):
+        if isinstance(level, torch.Tensor) and early is not None and is_alone and self._needs_no_time(early):
             level = None
         found = self.ranks.read(
             self.rule,
@@ -134,15 +134,15 @@ class Decider:
         else:  # nothing that was read says where it belongs
             position = early
         if found.spread:
-            place_ = Place(0, index_of(position), guess.total, 0)
-            return Found(Verdict("compute", ROWS), position, place_, begins=True, forgets=True)
+            first = Place(0, index_of(position), guess.total, 0, self._way(position))
+            return Found(Verdict("compute", ROWS), position, first, begins=True, forgets=True)
         why = _why_it_begins(session, position, found, guess)
         if why is None:
             return self._go_on(session, position, found, guess)
         if why is not FIRST:
             # Within a step, the calls before it in that step may be of the new generation, too.
             position = begin(call, position, is_doubted=True, unsure=why is CONDITIONING and position.order > 1)
-        first = Place(0, index_of(position), guess.total, 0)
+        first = Place(0, index_of(position), guess.total, 0, self._way(position))
         forced(self.config.guards, first, places_the_end=self.rule.places_the_end)
         return Found(Verdict("compute", why), position, first, begins=True, comparison=guess.comparison)
 
@@ -237,7 +237,11 @@ class Decider:
     def _place(self, session: Session, position: Position, state: TeaCacheState | None, total: int | None) -> Place:
         fresh = position.restarts or session.position is None
         seen = 0 if fresh else session.seen.get(position.base, 0)
-        return Place(seen, index_of(position), total, 0 if state is None else state.consecutive_reuses)
+        reused = 0 if state is None else state.consecutive_reuses
+        return Place(seen, index_of(position), total, reused, self._way(position))
+
+    def _way(self, position: Position) -> tuple[float, float] | None:
+        return position.run.way() if self.rule.needs_error and position.run is not None else None
 
     def _forced(self, where: Place, state: TeaCacheState | None) -> str | None:
         reason = forced(self.config.guards, where, places_the_end=self.rule.places_the_end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ from teaspec.runtime.host.compiled import part
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Origin, Storage, fetch, origin_of
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.forecast import forecast
+from teaspec.runtime.rules.change import Change, magnitude_of
+from teaspec.runtime.rules.forecast import Weights, forecast
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,13 @@ class Outcome:
         output: What the forward returns.
         residuals: By stream key, what the next reused step adds (or, for values carried over, takes as it is).
         origins: By stream key, where the residual belongs, in case it is kept elsewhere.
+        error: What a forecast would have been off by, None where nobody asks, or there was nothing to forecast from.
     """
 
     output: Any
     residuals: dict[str, Any]
     origins: dict[str, Origin]
+    error: Change | None = None
 
 
 def layout_of(context: CacheContext, streams: tuple[Stream, ...], *, with_signal: bool) -> Layout:
@@ -63,7 +67,12 @@ def can_reuse(streams: tuple[Stream, ...], residuals: dict[str, Any]) -> bool:
 
 
 def compute(
-    context: CacheContext, streams: tuple[Stream, ...], watch: OverwriteWatch, storage: Storage, split: Split
+    context: CacheContext,
+    streams: tuple[Stream, ...],
+    watch: OverwriteWatch,
+    storage: Storage,
+    split: Split,
+    judge: Callable[[dict[str, Any], dict[str, Any]], Change | None] | None = None,
 ) -> Outcome:
     """Runs the blocks and takes the residuals.
 
@@ -73,6 +82,7 @@ def compute(
         watch: Knows which streams the blocks overwrite.
         storage: Where the residuals are kept.
         split: How streams are shared out inside the blocks.
+        judge: Takes the residuals, and the streams behind the blocks, to what a forecast would have been off by.
 
     Raises:
         RuntimeError: If the blocks return something else than `CacheContext` documents.
@@ -94,11 +104,50 @@ def compute(
     origins = {key: origin_of(residual) for key, residual in residuals.items()}
     taken = {stream.key for stream in streams if stream.entry is not None}
     stored = {key: storage.put(residual, is_residual=key in taken) for key, residual in residuals.items()}
-    return Outcome(_finish(context, streams, values), stored, origins)
+    # Before what comes behind the blocks, which may write to them.
+    error = None if judge is None else judge(residuals, {s.key: v for s, v in zip(streams, values, strict=False)})
+    return Outcome(_finish(context, streams, values), stored, origins, error)
+
+
+def judged(
+    residuals: dict[str, Any], values: dict[str, Any], state: TeaCacheState, weights: Sequence[Weights]
+) -> Change | None:
+    """Returns what a forecast of residuals is off by, relative to the streams behind the blocks, over all of them.
+
+    Args:
+        residuals: Those of a computed step, by stream key.
+        values: The streams behind its blocks.
+        state: The branch's state before the step.
+        weights: Those of the computed steps.
+    """
+    known = residuals_of(state)
+    found: list[Change] = []
+    with torch.no_grad():
+        for key, residual in residuals.items():
+            if key not in known or key not in state.origins or not isinstance(residual, torch.Tensor):
+                continue
+            last = fetch(known[key], state.origins[key])
+            if (last.shape, last.dtype, last.device) == (residual.shape, residual.dtype, residual.device):
+                off = Change.of(forecast(key, last, state.earlier, weights), residual).moved
+                found.append(Change(off, magnitude_of(values[key].detach()), residual.numel()))
+    if not found:
+        return None
+    first, *others = found
+    for one in others:
+        first = Change(
+            first.moved + one.moved.to(first.moved.device),
+            first.magnitude + one.magnitude.to(first.moved.device),
+            first.elements + one.elements,
+        )
+    return first
 
 
 def reuse(
-    context: CacheContext, streams: tuple[Stream, ...], state: TeaCacheState, split: Split, ratio: float = 0.0
+    context: CacheContext,
+    streams: tuple[Stream, ...],
+    state: TeaCacheState,
+    split: Split,
+    weights: Sequence[Weights] = (),
 ) -> Outcome:
     """Adds residuals in place of running the blocks.
 
@@ -107,19 +156,19 @@ def reuse(
         streams: What enters and leaves its blocks.
         state: The branch's state.
         split: How streams are shared out inside the blocks.
-        ratio: How far ahead of the last computed step they are forecast; 0 takes them as they are.
+        weights: Those of the computed steps, by how many there are; the last one is taken as it is where there is none.
     """
     residuals = residuals_of(state)
     streams = tuple([stream for stream in streams if stream.key in residuals])
-    values = tuple([_reused(stream, residuals[stream.key], state, split, ratio) for stream in streams])
+    values = tuple([_reused(stream, residuals[stream.key], state, split, weights) for stream in streams])
     return Outcome(_finish(context, streams, values), residuals, state.origins)
 
 
-def _reused(stream: Stream, stored: Any, state: TeaCacheState, split: Split, ratio: float) -> Any:
+def _reused(stream: Stream, stored: Any, state: TeaCacheState, split: Split, weights: Sequence[Weights]) -> Any:
     residual = fetch(stored, state.origins[stream.key])
     if stream.entry is None:
         return _copied(residual)
-    residual = forecast(stream.key, residual, state.earlier, ratio)
+    residual = forecast(stream.key, residual, state.earlier, weights)
     # The residual has the dtype that the blocks return, which need not be the one that enters them.
     return (split.share(stream.entry, residual.shape) + residual).to(residual.dtype)
 

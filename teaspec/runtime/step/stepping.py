@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from teaspec.runtime.contract.context import CacheContext
@@ -18,13 +19,13 @@ from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.records import altered
-from teaspec.runtime.rules.forecast import Computed, ratio_of
+from teaspec.runtime.rules.forecast import Computed, Weights
 from teaspec.runtime.rules.rule import Memory, Rule, Seen, Start
 from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of
 from teaspec.runtime.step.ranks import Ranks
-from teaspec.runtime.step.residuals import Outcome, compute, layout_of, residuals_of, reuse
+from teaspec.runtime.step.residuals import Outcome, compute, judged, layout_of, residuals_of, reuse
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,7 @@ class Stepper:
         streams = streams_of(context)
         layout = layout_of(context, streams, with_signal=self.rule.needs_signal)
         call = altered(call, layout=layout, passed=passed)
-        seen = Seen(context, self.watch, self.storage)
+        seen = Seen(context, self.watch, self.storage, with_signal=self.rule.needs_signal)
         found = Decider(self.config, self.rule, self.watch, self.ranks).decide(session, call, seen, streams)
         if not found.begins:
             session.refuse_others(owner())
@@ -149,11 +150,16 @@ class Stepper:
         reuses = verdict.choice == "reuse"
         now = self._time(found.position, state.cnt)
         if reuses:
-            outcome = reuse(context, streams, state, self.split, self._ratio(state, now, found.position.run))
+            outcome = reuse(context, streams, state, self.split, self._weights(state, now, found.position.run))
             successor = state  # with the residuals that it has
         else:
             earlier = self._earlier(state, streams)
-            outcome = compute(context, streams, self.watch, self.storage, self.split)
+            judge = None
+            if self.rule.needs_error and found.state is not None:
+                judge = partial(judged, state=state, weights=self._weights(state, now, found.position.run))
+            outcome = compute(context, streams, self.watch, self.storage, self.split, judge)
+            if outcome.error is not None:
+                memory = self.rule.learn(outcome.error, memory)
             successor = replace(_with_residuals(state, outcome), computed_at=now, earlier=earlier)
         if found.state is None or found.comparison is None:
             conditioning = keep(call.passed, self.watch)
@@ -176,21 +182,27 @@ class Stepper:
             return _time_of(position.moment, seen)
         return float(position.run.ended)
 
-    def _ratio(self, state: TeaCacheState, now: float | None, run: Run | None) -> float:
-        if not self.config.residual_order:
-            return 0.0
-        times = (state.earlier.at, state.computed_at, now)
+    def _weights(self, state: TeaCacheState, now: float | None, run: Run | None) -> tuple[Weights, ...]:
+        config = self.config
+        if not config.residual_order and config.forecast is None:
+            return ()
+        times, one = [state.computed_at], state.earlier if state.earlier.residuals else None
+        while one is not None:
+            times.append(one.at)
+            one = one.earlier
         if run is not None and not self.rule.sums:
-            times = (run.at(state.earlier.at), run.at(state.computed_at), run.at(now))
-        return ratio_of(*times, self.config.residual_limit)
+            times, now = [run.at(time) for time in times], run.at(now)
+        return config.forecaster.weights(times, now)
 
     def _earlier(self, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""
-        if not self.config.residual_order or state.ruling is not type(self.rule):
+        points = self.config.forecaster.points
+        if points < 2 or state.ruling is not type(self.rule):
             return Computed()
         known = residuals_of(state)  # and values carried over, which have no line
         keys = [stream.key for stream in streams if stream.entry is not None and stream.key in known]
-        return Computed(state.computed_at, {key: known[key] for key in keys}, state.origins)
+        before = state.earlier.shortened(points - 2) if state.earlier.residuals else None
+        return Computed(state.computed_at, {key: known[key] for key in keys}, state.origins, before)
 
 
 def commit(session: Session, step: Step) -> None:

@@ -76,7 +76,7 @@ class _Slicer:
         postlude, needed_behind = prune([*crossing.recomputed, *self.rest], saved, self._stays, self.aliases)
         carried = {value.name for value in crossing.live} - {self.landmarks.hidden, self.landmarks.encoder}
         self.refusals.refuse_changes(self.reader, carried, [*self.prelude, *self.blocks], postlude)
-        left = left_behind(self.reader, self.blocks, postlude, self.state, self.bypass)
+        left = left_behind(self.reader, self.blocks, postlude, self.state, self.bypass, crossing.held)
         if left is not None:
             raise self.refusals.state(left, self.body)
         wanted = self._wanted(norm, crossing, needed_behind)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from teaspec.compiler.analysis.cut.again import Again, NotAgainError
 from teaspec.compiler.analysis.cut.block_state import BlockState
 from teaspec.compiler.analysis.effects.operations import FILLS
+from teaspec.compiler.analysis.effects.statements import effects_of
 from teaspec.compiler.analysis.effects.views import view_pairs, views_in
 from teaspec.compiler.analysis.flow.dataflow import Reader, definitely_assigned, parameter_names
 from teaspec.compiler.analysis.flow.origins import FIXED, Level, Origin
@@ -48,12 +49,14 @@ class Crossing:
         recomputed: What the postlude runs again of the blocks, for values that do not depend on what they compute.
         blocks: The statements of the blocks, without those that only the postlude needs.
         saves: Names that the recomputed statements read as they were when the blocks began, with a name for that value.
+        held: Attributes that the prelude sets, and statements of the blocks that may change what they hold.
     """
 
     live: tuple[LiveValue, ...]
     recomputed: tuple[ast.stmt, ...]
     blocks: tuple[ast.stmt, ...]
     saves: Mapping[str, str]
+    held: Mapping[Attribute, ast.stmt]
 
 
 @dataclass(frozen=True)
@@ -129,13 +132,15 @@ class _Crossing:
                 wanted.add(name)
             else:
                 live.add(name)
-        for name, statement in self._changed_elsewhere().items():
-            if name in read:
-                raise self._stale(name, "the blocks may change it in place under another name", statement)
+        changed_elsewhere = self._changed_elsewhere()
+        for place, statement in changed_elsewhere.items():
+            if isinstance(place, str) and place in read:
+                raise self._stale(place, "the blocks may change it in place under another name", statement)
         recomputed, needed = self.again.cut(self.cut.blocks, frozenset(wanted))
         left = self._left(recomputed, live)
         recomputed, saves = self._apart(recomputed, needed, live, read - wanted - live)
-        return Crossing(self._live(live), tuple(recomputed), tuple(left), saves)
+        held = {place: one for place, one in changed_elsewhere.items() if isinstance(place, Attribute)}
+        return Crossing(self._live(live), tuple(recomputed), tuple(left), saves, held)
 
     # Where values come from
 
@@ -222,15 +227,27 @@ class _Crossing:
         submodules = {Attribute(first_of(path)) for path in self.reader.module.children}
         return (changes | attributes_in(self.bound)) - submodules
 
-    def _changed_elsewhere(self) -> dict[str, ast.stmt]:
-        """The names of the prelude whose objects a statement of the blocks may change, which nobody plainly sees."""
+    def _changed_elsewhere(self) -> dict[Place, ast.stmt]:
+        """The names and attributes of the prelude whose objects the blocks may change, which nobody plainly sees."""
         statements = simple_statements(self.cut.blocks)
         changes = [(one, changed - _filled(one)) for one in statements if (changed := self.reader.effects(one).changes)]
         if not any(places for _, places in changes):  # most blocks change nothing in place
             return {}
         around = shared_outside_blocks(self.reader, [*self.cut.prelude, *self.cut.blocks], self.tracer)
         unseen = self.assigned - self.bound - self.changed - self.arguments
-        return {name: one for one, places in changes for name in local_names(around.changed(places)) & unseen}
+        found: dict[Place, ast.stmt] = {}
+        for one, places in changes:
+            shared = around.changed(places)
+            found |= dict.fromkeys(local_names(shared) & unseen, one)
+            found |= dict.fromkeys(self._set_to(shared), one)
+        return found
+
+    def _set_to(self, places: frozenset[Place]) -> set[Attribute]:
+        """The attributes that the prelude sets to the objects of some names, or to parts of them."""
+        owner = self.reader.function.self_name
+        effects = [effects_of(statement, self_name=owner) for statement in simple_statements(self.cut.prelude)]
+        setting = [one for one in effects if any(owner in pair and places & {*pair} for pair in one.aliases)]
+        return attributes_in(place for one in setting for place in one.binds)
 
     # What crosses, and what is run again
 

@@ -7,7 +7,7 @@ call ran the blocks last: on a reused step that is an earlier one, perhaps of an
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from teaspec.compiler.analysis.cut.block_state import BlockState
@@ -37,7 +37,12 @@ class LeftBehind:
 
 
 def left_behind(
-    reader: Reader, blocks: Sequence[ast.stmt], postlude: Sequence[ast.stmt], state: BlockState, bypass: Sequence[str]
+    reader: Reader,
+    blocks: Sequence[ast.stmt],
+    postlude: Sequence[ast.stmt],
+    state: BlockState,
+    bypass: Sequence[str],
+    held: Mapping[Attribute, ast.stmt],
 ) -> LeftBehind | None:
     """Find an attribute that the blocks leave on the model, or on themselves and the postlude reads.
 
@@ -49,9 +54,10 @@ def left_behind(
         postlude: The statements behind them.
         state: Finds reads of what blocks leave on themselves.
         bypass: The rules by which calls pass by the cache: such a call never reuses anything.
+        held: Attributes that the prelude sets, and statements of the blocks that change what they hold.
     """
     known = of_a_cut_call(reader, bypass)
-    stored = _stored(reader, list(_reached(blocks, known)))
+    stored = {**held, **_stored(reader, list(_reached(blocks, known)))}
     statements = list(_reached(postlude, known))
     for statement in statements:
         for attribute in sorted(attributes_in(reader.effects(statement).reads) & stored.keys()):

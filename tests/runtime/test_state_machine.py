@@ -34,6 +34,7 @@ class Branch:
 
     tokens: int
     level: float
+    prompt: int
     residual: torch.Tensor
     seen: int = 1
     total: float = 0.0
@@ -48,8 +49,12 @@ class Remembered:
     here: set[str] = field(default_factory=set)  # branches called at the last moment
     layouts: list[int] = field(default_factory=list)  # numbers of tokens, in the order of their appearance
     steps: int | None = None
+    seen: set[str] = field(default_factory=set)
+    is_new: bool = False  # the last step but the first began with a branch that was never seen
 
     def forget(self) -> None:
+        self.seen.clear()
+        self.is_new = False
         self.branches.clear()
         self.moments.clear()
         self.here.clear()
@@ -65,6 +70,7 @@ class Caller:
     tokens: int = 3
     levels: dict[str, float] = field(default_factory=dict)
     prompt: int = field(default_factory=itertools.count().__next__)  # each generation has one of its own
+    behind_one_step: bool = False  # the generation before it was given up at its first timestep
 
     def step(self) -> None:
         self.timestep -= 1
@@ -124,10 +130,16 @@ class Machine(RuleBasedStateMachine):
         repeated = session.moments == {caller.timestep} and self.title(session, branch, caller) in session.here
         if turned or repeated:
             session.forget()
+        known = session.branches.get(self.title(session, branch, caller))
+        if known is not None and known.prompt != caller.prompt:
+            session.forget()  # of a generation that was given up before it called this branch
+            known = None
         branch = self.title(session, branch, caller)
-        known = session.branches.get(branch)
-        if known is None and caller.timestep not in session.moments:
-            session.branches.clear()  # a step that begins with what was never seen may be that of another generation
+        if caller.timestep not in session.moments:
+            session.is_new = bool(session.moments) and branch not in session.seen
+            if known is None:
+                session.branches.clear()  # it may be a step of another generation
+        session.seen.add(branch)
         if caller.tokens not in session.layouts:
             session.layouts.append(caller.tokens)
         entry = after = self.plain.embed(hidden)
@@ -143,6 +155,7 @@ class Machine(RuleBasedStateMachine):
         session.branches[branch] = Branch(
             tokens=caller.tokens,
             level=level,
+            prompt=caller.prompt,
             residual=after - entry if compute else known.residual,
             seen=1 if known is None else known.seen + 1,
             total=0.0 if compute else total,
@@ -181,9 +194,14 @@ class Machine(RuleBasedStateMachine):
         """The next generation begins, and nobody says so."""
         session = self.sessions.get(key) or Remembered()
         caller = self.callers.get(key)
+        if caller is None:
+            return
+        at_first = session.moments == {FIRST}
         # After one call somewhere in the middle, of a session that was dropped say, there is no direction to turn from.
-        if caller is not None and (len(session.moments) != 1 or session.moments == {FIRST}):
-            self.callers[key] = Caller(tokens=caller.tokens)
+        # Several that are given up at their first timestep look like windows of one; and where the last step may have
+        # been another generation's first, so may the way back, and one more step is computed.
+        if not session.is_new and (len(session.moments) != 1 or (at_first and not caller.behind_one_step)):
+            self.callers[key] = Caller(tokens=caller.tokens, behind_one_step=at_first)
 
     @rule(key=KEYS, distances=st.lists(DISTANCES, min_size=1, max_size=5), steps=st.integers(1, 3))
     def several_steps(self, key: Any, distances: list[float], steps: int) -> None:

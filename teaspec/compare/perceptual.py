@@ -20,11 +20,15 @@ def find_lpips() -> tuple[Lpips | None, str | None]:
     """Returns what measures LPIPS, from 0 on: the mean over the images of two clips; or why there is nothing."""
     if find_spec("lpips") is None or find_spec("torchvision") is None:
         return None, "LPIPS is measured where the packages lpips and torchvision are installed"
-    weights = importlib.import_module("torchvision.models").AlexNet_Weights.IMAGENET1K_V1
+    try:
+        models, package = importlib.import_module("torchvision.models"), importlib.import_module("lpips")
+    except (ImportError, RuntimeError) as error:  # a torchvision for another torch fails in many ways
+        return None, f"LPIPS is not measured: lpips or torchvision cannot be imported: {error}"
+    weights = models.AlexNet_Weights.IMAGENET1K_V1
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     if not path.is_file():
         return None, f"LPIPS is not measured: its network's weights are not at {path}; `lpips.LPIPS()` downloads them"
-    network = importlib.import_module("lpips").LPIPS(net="alex", verbose=False).eval()
+    network = package.LPIPS(net="alex", verbose=False).eval()
 
     @torch.no_grad()
     def lpips(images: Tensor, expected: Tensor) -> float:

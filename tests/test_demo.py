@@ -19,12 +19,14 @@ from teaspec.demo.digits.classifier import accuracy
 from teaspec.demo.digits.files import load, save
 from teaspec.demo.digits.pixels import to_images, to_latents
 from teaspec.demo.hook_cost import NEVER
-from teaspec.demo.measure import observe, psnr
-from teaspec.demo.result import Comparison, DemoResult, Spread
+from teaspec.demo.measure import observe
+from teaspec.demo.result import Comparison, DemoResult
 from teaspec.demo.settings import RECOMMENDED
 from teaspec.demo.sheet import strip
 from teaspec.demo.subject import Subject
 from teaspec.demo.table import render
+from teaspec.pictures.nearness import psnr
+from teaspec.spread import Spread
 
 # The demo runs once for all tests here, so one worker takes them all.
 pytestmark = pytest.mark.xdist_group("demo")

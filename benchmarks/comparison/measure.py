@@ -15,7 +15,7 @@ import torch
 from comparison.methods import Method
 from comparison.subject import Subject
 from teaspec.demo.digits.classifier import accuracy
-from teaspec.demo.measure import psnr
+from teaspec.pictures.nearness import psnr
 
 _BETWEEN_UNCACHED = 8
 """So many generations are compared with the uncached ones around them: the machine's speed drifts."""

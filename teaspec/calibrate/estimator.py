@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 from teaspec.calibrate.collect import collecting
 from teaspec.calibrate.fit import Fit, fit_pairs
 from teaspec.calibrate.pairs import Pairs
+from teaspec.pipelines.generate import generate
 from teaspec.runtime.calibrations.registry import find_type
 from teaspec.runtime.naming import did_you_mean, listed
 from teaspec.runtime.pipeline.pipelines import modules_of
@@ -142,20 +142,3 @@ def find_transformer(pipeline: Any, wanted: str | None = None) -> nn.Module:
         hint = did_you_mean(str(wanted), [*known, *(type(one).__name__ for one in known.values())])
         raise ValueError(f"there is no transformer {wanted!r}{hint} Found: {', '.join(names)}")
     raise ValueError(f"there are several transformers, name one: {', '.join(names)}")
-
-
-def generate(pipeline: Any, prompt: str, *, seed: int, **arguments: Any) -> Any:
-    """Runs a pipeline on a prompt and returns its result.
-
-    Args:
-        pipeline: The pipeline.
-        prompt: The prompt.
-        seed: Seed of its generator.
-        **arguments: Further arguments.
-    """
-    parameters = inspect.signature(pipeline.__call__).parameters
-    if "generator" in parameters:
-        arguments.setdefault("generator", torch.Generator().manual_seed(seed))
-    if "output_type" in parameters:
-        arguments.setdefault("output_type", "latent")
-    return pipeline(prompt=prompt, **arguments)

@@ -10,10 +10,10 @@ from torch import nn
 
 from teaspec.calibrate.collect import collecting
 from teaspec.calibrate.fit import Fit, fit_pairs
-from teaspec.calibrate.load import Source
 from teaspec.calibrate.pairs import Pairs
 from teaspec.calibrate.thresholds import Threshold, find_thresholds
 from teaspec.calibrate.verify import verify
+from teaspec.pipelines.load import Source
 from teaspec.runtime.calibrations.calibration import Accumulate
 from teaspec.runtime.calibrations.registry import find_defaults
 

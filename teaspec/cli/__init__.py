@@ -11,6 +11,7 @@ import typer
 from teaspec.cli import (  # noqa: F401 - importing a command adds it
     calibrate,
     check,
+    compare,
     compile,
     demo,
     explain,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,7 +12,8 @@ import typer
 
 from teaspec.cli.files import require_readable
 from teaspec.cli.refusals import refusals_shown, refuse
-from teaspec.cli.root import EXIT_USAGE, Debug, Format, app, get_console
+from teaspec.cli.root import EXIT_FAILED, Debug, Format, app, get_console
+from teaspec.cli.running import Device, Dtype, Set, find_dtype, named_values, progress, prompts_of, refused
 
 if TYPE_CHECKING:
     from teaspec.calibrate.pairs import Pairs
@@ -32,14 +31,9 @@ def calibrate(
     ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Denoising steps of a generation.")] = 28,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first prompt; the others count on.")] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", show_default=False, help="An argument of the pipeline. Repeatable."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where the pipeline of a folder runs.")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(show_default="as it is", help="float32, bfloat16 or float16.")] = None,
+    settings: Set = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
     order: Annotated[int, typer.Option(min=1, max=4, help="Degree of the polynomial.")] = 4,
     verify: Annotated[int, typer.Option(min=0, help="So many prompts are generated at each threshold, too.")] = 1,
     save: Annotated[Path | None, typer.Option(show_default=False, help="Write the pairs to this file.")] = None,
@@ -67,14 +61,14 @@ def calibrate(
     from teaspec.calibrate.run import Job, collect, conclude, verified
     from teaspec.calibrate.verify import generations
 
-    with _refused(ValueError, OSError):
+    with refused(ValueError, OSError, code=EXIT_FAILED):
         collected = [Pairs.load(shard) for shard in shards or ()]
         job = None
         if pipeline is not None and prompts is not None:
             source, module = _opened(pipeline, transformer, device, dtype)
-            arguments = {"num_inference_steps": steps, **dict(map(_setting, settings or ()))}
-            job = Job(source, module, _prompts(prompts), seed, arguments, rank, ranks)
-            with _progress("collecting", len(job.numbers)) as done:
+            arguments = {"num_inference_steps": steps, **named_values(settings, "--set")}
+            job = Job(source, module, prompts_of(prompts), seed, arguments, rank, ranks)
+            with progress("collecting", len(job.numbers)) as done:
                 collected.append(collect(job, done))
         pairs = Pairs.merge(collected)
         if save is not None:
@@ -83,7 +77,7 @@ def calibrate(
             return  # this process has its share; what all of them have is for `--shard`
         findings = conclude(pairs, order)
         if job is not None and verify:
-            with _progress("verifying", min(verify, len(job.prompts)) * generations(findings.thresholds)) as done:
+            with progress("verifying", min(verify, len(job.prompts)) * generations(findings.thresholds)) as done:
                 findings = verified(findings, job, verify, done)
     _show(findings, output_format, plot)
     if write is not None:
@@ -91,34 +85,11 @@ def calibrate(
 
 
 def _opened(pipeline: str, transformer: str | None, device: str, dtype: str | None) -> tuple[Any, Any]:
-    import torch
-
     from teaspec.calibrate.estimator import find_transformer
-    from teaspec.calibrate.load import load_pipeline
+    from teaspec.pipelines.load import load_pipeline
 
-    if dtype not in (None, "float32", "bfloat16", "float16"):
-        raise typer.BadParameter(f"expected float32, bfloat16 or float16, found {dtype}", param_hint="--dtype")
-    source = load_pipeline(pipeline, device, None if dtype is None else getattr(torch, dtype))
+    source = load_pipeline(pipeline, device, find_dtype(dtype))
     return source, find_transformer(source.pipeline, transformer)
-
-
-def _prompts(path: Path) -> list[str]:
-    from teaspec.calibrate.load import read_prompts
-
-    try:
-        return read_prompts(path)
-    except OSError as error:
-        refuse(f"{path} cannot be read: {error.strerror}", EXIT_USAGE)
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise typer.BadParameter(f"expected NAME=VALUE, found {text}", param_hint="--set")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value  # a text needs no quotes
 
 
 def _save(pairs: Pairs, path: Path) -> None:
@@ -165,35 +136,3 @@ def _origin(pipeline: str | None, job: Job | None, shards: list[Path]) -> str:
     if shards:
         parts.append(f"{len(shards)} shards")
     return f"teaspec calibrate, {' and '.join(parts)}"
-
-
-@contextmanager
-def _refused(*kinds: type[Exception]) -> Iterator[None]:
-    """Within it, what says what is wrong ends the command with its message."""
-    try:
-        yield
-    except kinds as error:
-        refuse(str(error))
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, nothing elsewhere; and what moves it."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = get_console(stderr=True)
-    with Progress(
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)

@@ -11,11 +11,12 @@ import torch
 from diffusers import FluxTransformer2DModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from teaspec.demo.result import HookCost, Spread, StepFlops
+from teaspec.demo.result import HookCost, StepFlops
 from teaspec.demo.subject import Subject
 from teaspec.demo.twin import twin
 from teaspec.runtime.pipeline.apply import apply_teacache_hook
 from teaspec.runtime.settings.config import TeaCacheConfig
+from teaspec.spread import Spread
 
 NEVER = sys.float_info.min
 """A threshold so small that no step is reused."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from teaspec.demo.digits.classifier import accuracy
-from teaspec.demo.result import Cached, Comparison, Spread, StepFlops, Uncached
+from teaspec.demo.result import Cached, Comparison, StepFlops, Uncached
 from teaspec.demo.settings import Setting
 from teaspec.demo.subject import Subject
+from teaspec.pictures.nearness import psnr
 from teaspec.runtime.rules.record import Decision
+from teaspec.spread import Spread
 
 Report = Callable[[str], None]
 
@@ -74,12 +76,6 @@ def observe(subject: Subject, guidance: float, setting: Setting) -> _Observed:
     decisions = hook.last_generation.decisions
     names = dict.fromkeys(one.branch for one in decisions)
     return _Observed(images, {name: tuple(one for one in decisions if one.branch == name) for name in names})
-
-
-def psnr(images: Tensor, expected: Tensor) -> float:
-    """Returns the peak signal-to-noise ratio of images with values in [0, 1], in dB: the mean over the images."""
-    errors = (images - expected).square().mean(dim=(1, 2))
-    return float((-10 * errors.log10()).mean())
 
 
 def _cached(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,29 +10,7 @@ from torch import Tensor
 
 from teaspec.demo.settings import DemoSettings, Setting
 from teaspec.runtime.rules.record import Decision
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Repeated measurements of one quantity.
-
-    Attributes:
-        median: The median.
-        low: The smallest.
-        high: The largest.
-        count: How many there were.
-    """
-
-    median: float
-    low: float
-    high: float
-    count: int
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Spread:
-        """Summarises at least one measurement."""
-        measured = sorted(values)
-        return cls(statistics.median(measured), measured[0], measured[-1], len(measured))
+from teaspec.spread import Spread
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from teaspec.demo.result import Cached, Comparison
+from teaspec.pictures.rows import draw_rows
+from teaspec.pictures.strips import side_by_side
 
 SHOWN = 20
 """Images of a row."""
@@ -29,22 +30,16 @@ def draw_sheet(comparisons: tuple[Comparison, ...], path: Path) -> None:
     for part, comparison in zip(parts, comparisons, strict=True):
         guidance = comparison.uncached.guidance
         named = f"true CFG, scale {guidance:g}" if guidance > 1 else "no guidance"
-        part.suptitle(f"{named}: the same digits from the same noise", fontsize="medium", x=0.01, ha="left")
+        title = f"{named}: the same digits from the same noise"
         labelled = [(_uncached_label(comparison), comparison.uncached.images)]
         labelled += [(_label(one), one.images) for one in comparison.cached]
-        for axes, (label, images) in zip(part.subplots(len(labelled), 1), labelled, strict=True):
-            axes.imshow(strip(images).numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+        draw_rows(part, title, [(label, strip(images)) for label, images in labelled])
     figure.savefig(path, format="png")
 
 
 def strip(images: Tensor) -> Tensor:
     """Lays images of shape (count, side, side) side by side, the first `SHOWN` of them."""
-    padded = torch.nn.functional.pad(images[:SHOWN], (0, _GAP))
-    return padded.permute(1, 0, 2).reshape(images.shape[1], -1)
+    return side_by_side(images[:SHOWN], _GAP)
 
 
 def _uncached_label(comparison: Comparison) -> str:

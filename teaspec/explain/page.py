@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
-
-import jinja2
 
 import teaspec
 from teaspec.explain.explanation import Explanation
@@ -16,6 +12,7 @@ from teaspec.explain.listing import Listing
 from teaspec.explain.parts import PARTS
 from teaspec.explain.rows import Row, rows_of
 from teaspec.explain.syntax import Piece, pieces_of
+from teaspec.pages.template import load_template
 
 
 def render_page(explanation: Explanation) -> str:
@@ -28,17 +25,9 @@ def render_page(explanation: Explanation) -> str:
         The text of an HTML file. The same explanation gives the same text.
     """
     listings = [_listing(explanation, number, one) for number, one in enumerate(explanation.listings)]
-    return _template().render(e=explanation, parts=PARTS, listings=listings, version=teaspec.__version__)
-
-
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    folder = files("teaspec.explain").joinpath("templates")
-    loader = jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8"))
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return load_template("teaspec.explain", "explain.html.j2").render(
+        e=explanation, parts=PARTS, listings=listings, version=teaspec.__version__
     )
-    return environment.get_template("explain.html.j2")
 
 
 def _listing(explanation: Explanation, number: int, listing: Listing) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""HTML pages that need nothing beside themselves, light and dark as the reader's system has it."""

@@ -1,0 +1,1 @@
+"""Images and videos that pipelines make: taken out of their results, compared, laid out and drawn."""

@@ -285,23 +285,6 @@ class ArgumentUnderAnotherName(SingleModel):
         return self.proj_out(hidden_states) * time[:, None, None]
 
 
-@TOYS.refused("state-of-blocks", marker="refused: what the model holds")
-class AttributeUnderAnotherName(SingleModel):
-    """What the prelude leaves on the model is changed between the blocks, under another name."""
-
-    def forward(self, hidden_states, timestep):
-        temb = self.time_embed(timestep)
-        hidden_states = self.x_embedder(hidden_states)
-        self.entered = hidden_states
-        entering = hidden_states
-        for block in self.transformer_blocks:
-            hidden_states = block(hidden_states, temb)
-        entering *= 0.5  # refused: what the model holds
-        for block in self.transformer_blocks:
-            hidden_states = block(hidden_states, temb)
-        return self.proj_out(self.norm_out(hidden_states, temb))
-
-
 @TOYS.refused("state-of-blocks", marker="refused: summed for the trainer")
 class LeavesASum(SingleModel):
     """Nobody in the forward reads it; behind a reused step it would be that of another call."""
@@ -453,3 +436,23 @@ class ChangedUnderAnotherName(SingleModel):
             condition.mul_(0.5)  # refused: changed under another name
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states)
+
+
+@TOYS.refused("state-of-blocks", marker="refused: what the model holds")
+class AttributeUnderAnotherName(SingleModel):
+    """What the prelude leaves on the model is changed between the blocks, under another name.
+
+    Red if `_set_to` in analysis/cut/crossing.py finds no attribute.
+    """
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        self.entered = hidden_states
+        entering = hidden_states
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        entering *= 0.5  # refused: what the model holds
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        return self.proj_out(self.norm_out(hidden_states, temb))

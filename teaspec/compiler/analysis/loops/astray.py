@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from teaspec.compiler.analysis.flow.search import calls_of, mentions_of
 from teaspec.compiler.analysis.loops.loops import LoopSite, find_loops, iterated_lists, loops_in, reached
+from teaspec.compiler.analysis.syntax.names import super_attribute
 from teaspec.compiler.analysis.syntax.walking import walk
 from teaspec.compiler.forms.paths import outer_paths
 from teaspec.compiler.forms.source import FunctionSource, ModuleSource
@@ -100,5 +101,10 @@ def loops_elsewhere(
     named = spec.document.label("named here", "head")
     labels = (named, forward.file.label(held, "called here"), site.function.file.label(site.node, "the loop"))
     advice = "write `return`, or `name =`, before a plain call of a method of the same file that returns at its end"
+    if any(isinstance(node, ast.Call) and super_attribute(node.func) for node in walk(held)):
+        advice = (
+            "write `return` or `name =` before the one call of `super()`, in a statement of its own, bind before it on "
+            "every way what is read behind it, and let no nested function hold on to a name"
+        )
     message = f"{stands}, which cannot be written out in `{forward.title}`"
     return Diagnostic("loop-in-unknown-place", message, labels, (advice,))

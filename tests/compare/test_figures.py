@@ -20,7 +20,7 @@ from teaspec.pipelines.load import load_pipeline
 from tests.compare import by_hand, loaders
 from tests.compare.conftest import PROMPTS, SEEDS, STEPS
 
-CASES = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
+MOTIFS = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
 SETTINGS = ({"budget": 2}, {"budget": 4}, {"rel_l1_thresh": 0.12})
 CALLS_A_STEP = {"sd3": 1, "wan_video": 2}
 """SD3 has both branches in one call, Wan calls once for each."""
@@ -41,15 +41,15 @@ def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
     Gaussian; computed steps that count reused ones; branches not averaged.
     """
     found = made(loader, 0.12).found
-    assert [(case["prompt"], case["seed"]) for case in found["cases"]] == CASES
+    assert [(motif["prompt"], motif["seed"]) for motif in found["motifs"]] == MOTIFS
     pipeline = getattr(loaders, loader)()
-    plain = [by_hand.generate(pipeline, *case, STEPS) for case in CASES]
+    plain = [by_hand.generate(pipeline, *motif, STEPS) for motif in MOTIFS]
     assert {calls for _, calls in plain} == {STEPS * CALLS_A_STEP[loader]}
     for settings, one in zip(SETTINGS, found["settings"], strict=True):
         assert one["arguments"] == settings
         decibels, likeness, computed = [], [], []
-        for case, (expected, _), generation in zip(CASES, plain, one["generations"], strict=True):
-            images, calls = by_hand.generate(pipeline, *case, STEPS, **settings)
+        for motif, (expected, _), generation in zip(MOTIFS, plain, one["generations"], strict=True):
+            images, calls = by_hand.generate(pipeline, *motif, STEPS, **settings)
             decibels.append(by_hand.psnr(images, expected))
             likeness.append(by_hand.ssim(images, expected))
             computed.append(calls / CALLS_A_STEP[loader])
@@ -63,7 +63,7 @@ def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
         assert close(one["psnr"]["low"], min(decibels), 0.01)
         assert close(one["ssim"]["median"], median(likeness), 1e-4)
         assert one["computed"] == median(computed)
-        assert one["time_ratio"]["count"] == len(CASES)
+        assert one["time_ratio"]["count"] == len(MOTIFS)
         ratios = [generation["time_ratio"] for generation in one["generations"]]
         assert one["time_ratio"]["median"] == median(ratios)
     assert [one["computed"] for one in found["settings"][:2]] == [2, 4]
@@ -75,8 +75,8 @@ def test_the_sheet_shows_the_images(made: Any) -> None:
     picture = matplotlib.image.imread(made("sd3", 0.12).sheet)
     assert picture.shape[1] == 11 * 150
     pipeline = loaders.sd3()
-    uncached = by_hand.generate(pipeline, *CASES[0], STEPS)[0]
-    cached = by_hand.generate(pipeline, *CASES[0], STEPS, budget=2)[0]
+    uncached = by_hand.generate(pipeline, *MOTIFS[0], STEPS)[0]
+    cached = by_hand.generate(pipeline, *MOTIFS[0], STEPS, budget=2)[0]
     drawn = {tuple(colour) for colour in (picture[..., :3] * 255).round().astype(int).reshape(-1, 3)}
     for images in (uncached, cached):
         wanted = {tuple(colour) for colour in (images * 255).round().astype(int).reshape(-1, 3)}

@@ -63,12 +63,12 @@ def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, 
     """
     page = open_page(made(loader, 0.12).page)
     pipeline = getattr(loaders, loader)()
-    cases = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
-    expected = [by_hand.generate(pipeline, *case, STEPS)[0] for case in cases]
+    motifs = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
+    expected = [by_hand.generate(pipeline, *motif, STEPS)[0] for motif in motifs]
     rows = page.locator("tbody tr").all()
     assert len(rows) == 3
     for row, settings in zip(rows, ({"budget": 2}, {"budget": 4}, {"rel_l1_thresh": 0.12}), strict=True):
-        cached = [by_hand.generate(pipeline, *case, STEPS, **settings)[0] for case in cases]
+        cached = [by_hand.generate(pipeline, *motif, STEPS, **settings)[0] for motif in motifs]
         decibels = [by_hand.psnr(one, two) for one, two in zip(cached, expected, strict=True)]
         name, value = next(iter(settings.items()))
         assert f"{name}={value}" in row.locator("th").inner_text()
@@ -86,10 +86,10 @@ def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, 
             if "budget" in settings:
                 assert marks.count("on") == settings["budget"]
     figures = page.locator("figure img").all()
-    assert len(figures) == len(cases) * 4
+    assert len(figures) == len(motifs) * 4
     first = [_picture(one.get_attribute("src")) for one in figures[:3]]
     for picture, settings in zip(first, ({}, {"budget": 2}, {"budget": 4}), strict=True):
-        frames = by_hand.generate(pipeline, *cases[0], STEPS, **settings)[0]
+        frames = by_hand.generate(pipeline, *motifs[0], STEPS, **settings)[0]
         assert picture.shape[0] == frames.shape[1]
         gap = (picture.shape[1] - len(frames) * frames.shape[2]) // max(1, len(frames) - 1)
         for number, frame in enumerate(frames):

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from teaspec.compare.chart import chart_of
-from teaspec.compare.job import Case
+from teaspec.compare.job import Motif
 from teaspec.compare.ranking import advise, find_better, ranked
 from teaspec.compare.result import Measured, Nearness, Outcome
 from teaspec.compare.settings import Setting
-from teaspec.compare.shot import Step
+from teaspec.compare.shot import Decided
 from teaspec.runtime.rules.record import Decision
 
 
 def measured(name: str, computed: int, *psnrs: float, ratio: float = 0.5, steps: int = 10) -> Measured:
     decisions = [Decision("cond", step, "compute" if step < computed else "reuse", "made up") for step in range(steps)]
-    branches = {"cond": tuple(Step("transformer", one) for one in decisions)}
-    outcomes = [Outcome(Case("owl", 0), 1.0, ratio, Nearness(psnr, 0.9, None), branches) for psnr in psnrs]
+    branches = {"cond": tuple(Decided("transformer", one) for one in decisions)}
+    outcomes = [Outcome(Motif("owl", 0), 1.0, ratio, Nearness(psnr, 0.9, None), branches) for psnr in psnrs]
     return Measured(Setting(name, computed, {}), tuple(outcomes))
 
 

@@ -37,7 +37,7 @@ def close(found: Any, wanted: float, tolerance: float) -> bool:
 
 @pytest.mark.parametrize("loader", CALLS_A_STEP)
 def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
-    """Seen red: seeds counted on instead of given; PSNR against the image of another seed; a window of SSIM that is not
+    """Mutations: seeds counted on instead of given; PSNR against the image of another seed; a window of SSIM that is not
     Gaussian; computed steps that count reused ones; branches not averaged.
     """
     found = made(loader, 0.12).found
@@ -71,7 +71,7 @@ def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
 
 
 def test_the_sheet_shows_the_images(made: Any) -> None:
-    """Seen red: the uncached images drawn in each row."""
+    """Mutations: the uncached images drawn in each row."""
     picture = matplotlib.image.imread(made("sd3", 0.12).sheet)
     assert picture.shape[1] == 11 * 150
     pipeline = loaders.sd3()
@@ -85,7 +85,7 @@ def test_the_sheet_shows_the_images(made: Any) -> None:
 
 
 def test_cached_and_uncached_take_turns_and_nothing_is_left() -> None:
-    """Seen red: the uncached generation always first; the cache left on behind the last; the bar left off."""
+    """Mutations: the uncached generation always first; the cache left on behind the last; the bar left off."""
     asked = job("run_by_hand", "owl", "cat", budget=[2, 3])
     pipeline, order = asked.source.pipeline, []
     pipeline.set_progress_bar_config(desc="of the user's")
@@ -111,13 +111,13 @@ def test_cached_and_uncached_take_turns_and_nothing_is_left() -> None:
 
 
 def test_a_pipeline_may_bring_its_arguments() -> None:
-    """Seen red: the arguments left out of the call."""
+    """Mutations: the arguments left out of the call."""
     scaled, plain = (compare(job(loader, budget=[3])) for loader in ("sd3_scaled", "sd3"))
     assert not torch.equal(scaled.shown[0].uncached, plain.shown[0].uncached)
 
 
 def test_a_pipeline_that_does_not_repeat_itself_is_told() -> None:
-    """Seen red: the first generation compared with itself."""
+    """Mutations: the first generation compared with itself."""
     from teaspec.compare.words import notes
 
     assert math.isfinite(compare(job("restless", budget=[3])).repeats)
@@ -127,7 +127,7 @@ def test_a_pipeline_that_does_not_repeat_itself_is_told() -> None:
 
 
 def test_a_generation_that_fails_says_which_and_leaves_no_cache() -> None:
-    """Seen red: the exception let through as it is."""
+    """Mutations: the exception let through as it is."""
     asked = job("failing", budget=[3])
     with pytest.raises(GenerationError, match=r"budget=3, seed 0, prompt 'owl'\): OverflowError: too hot"):
         compare(asked)
@@ -135,6 +135,6 @@ def test_a_generation_that_fails_says_which_and_leaves_no_cache() -> None:
 
 
 def test_a_transformer_that_is_never_called_is_told() -> None:
-    """Seen red: no decisions taken for a generation without steps."""
+    """Mutations: no decisions taken for a generation without steps."""
     with pytest.raises(GenerationError, match="without calling a transformer"):
         compare(job("elsewhere", budget=[3]))

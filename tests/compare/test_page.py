@@ -42,7 +42,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.mark.parametrize("loader", ["sd3", "wan_video"])
 def test_nothing_sticks_out_and_all_can_be_read(made: Any, open_page: Any, loader: str) -> None:
-    """Seen red: a table of a fixed width; soft text of the light scheme in the dark one."""
+    """Mutations: a table of a fixed width; soft text of the light scheme in the dark one."""
     painted = {}
     for scheme in SCHEMES:
         for width in (1300, 420):
@@ -58,7 +58,7 @@ def test_nothing_sticks_out_and_all_can_be_read(made: Any, open_page: Any, loade
 
 @pytest.mark.parametrize("loader", ["sd3", "wan_video"])
 def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, loader: str) -> None:
-    """Seen red: the columns of PSNR exchanged; the cells of decisions in the order of the branches; the pictures of the
+    """Mutations: the columns of PSNR exchanged; the cells of decisions in the order of the branches; the pictures of the
     settings shifted by one.
     """
     page = open_page(made(loader, 0.12).page)
@@ -99,7 +99,7 @@ def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, 
 
 
 def test_it_ends_with_the_call_and_says_what_it_rests_on(made: Any, open_page: Any) -> None:
-    """Seen red: the first setting taken for the one to copy."""
+    """Mutations: the first setting taken for the one to copy."""
     found = made("sd3", 0.12)
     page = open_page(found.page)
     assert page.locator(".copy code").inner_text() == found.found["advice"]["call"]
@@ -111,7 +111,7 @@ def test_it_ends_with_the_call_and_says_what_it_rests_on(made: Any, open_page: A
 
 
 def test_text_is_text(prompts: Path, tmp_path: Path) -> None:
-    """Nothing of a prompt becomes markup. Seen red: autoescape off."""
+    """Nothing of a prompt becomes markup. Mutations: autoescape off."""
     from tests.compare.conftest import run_compare
 
     evil = tmp_path / "evil.txt"

@@ -37,8 +37,8 @@ def close(found: Any, wanted: float, tolerance: float) -> bool:
 
 @pytest.mark.parametrize("loader", CALLS_A_STEP)
 def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
-    """Mutations: seeds counted on instead of given; PSNR against the image of another seed; a window of SSIM that is not
-    Gaussian; computed steps that count reused ones; branches not averaged.
+    """Mutations: seeds counted on instead of given; PSNR against the image of another seed; a flat window of SSIM;
+    computed steps that count reused ones; branches not averaged.
     """
     found = made(loader, 0.12).found
     assert [(motif["prompt"], motif["seed"]) for motif in found["motifs"]] == MOTIFS

@@ -88,14 +88,17 @@ def compare(
         with refused(GenerationError, code=EXIT_FAILED), progress("generating", job.generations) as done:
             comparison = compare_all(job, done)
     advice = advise(comparison.measured, enough)
-    if html is not None:
-        from teaspec.compare.page import render_page
+    try:
+        if html is not None:
+            from teaspec.compare.page import render_page
 
-        write_output(html, render_page(comparison, advice))
-    if draw_sheet is not None:
-        draw_sheet(comparison, sheet)
-        typer.echo(f"{sheet}: drawn", err=True)
-    _show(comparison, advice, output_format)
+            write_output(html, render_page(comparison, advice))
+        if draw_sheet is not None:
+            with refused(OSError, code=EXIT_USAGE):
+                draw_sheet(comparison, sheet)
+            typer.echo(f"{sheet}: drawn", err=True)
+    finally:
+        _show(comparison, advice, output_format)  # what took so long is shown, also where a file cannot be written
 
 
 def _numbers(text: str | None, option: str) -> list[float]:

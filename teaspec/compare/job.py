@@ -11,7 +11,7 @@ from teaspec.pipelines.load import Source
 
 
 @dataclass(frozen=True)
-class Case:
+class Motif:
     """What is asked of the pipeline: each setting gets the same.
 
     Attributes:
@@ -44,11 +44,11 @@ class Job:
     arguments: Mapping[str, Any]
 
     @property
-    def cases(self) -> tuple[Case, ...]:
+    def motifs(self) -> tuple[Motif, ...]:
         """Each prompt with each seed."""
-        return tuple(Case(prompt, seed) for prompt in self.prompts for seed in self.seeds)
+        return tuple(Motif(prompt, seed) for prompt in self.prompts for seed in self.seeds)
 
     @property
     def generations(self) -> int:
-        """How many generations it takes: one that is repeated, and each case uncached and with each setting."""
-        return 1 + len(self.cases) * (1 + len(self.settings))
+        """How many generations it takes: one that is repeated, and each motif uncached and with each setting."""
+        return 1 + len(self.motifs) * (1 + len(self.settings))

@@ -9,7 +9,7 @@ import teaspec
 from teaspec.compare.chart import chart_of
 from teaspec.compare.ranking import Advice, find_better, ranked
 from teaspec.compare.result import Comparison, Measured, Outcome
-from teaspec.compare.shot import Step
+from teaspec.compare.shot import Decided
 from teaspec.compare.thumbnails import data_uri
 from teaspec.compare.words import decibels, generations, notes, share
 from teaspec.pages.template import load_template
@@ -36,7 +36,7 @@ def render_page(comparison: Comparison, advice: Advice) -> str:
         chart=chart_of(comparison.measured),
         rows=[_row(comparison, one) for one in comparison.measured],
         groups=list(_groups(comparison)),
-        cases=list(_cases(comparison)),
+        motifs=list(_motifs(comparison)),
         notes=notes(comparison),
         version=teaspec.__version__,
     )
@@ -67,7 +67,7 @@ def _row(comparison: Comparison, one: Measured) -> dict[str, Any]:
     }
 
 
-def _cell(number: int, step: Step) -> dict[str, Any]:
+def _cell(number: int, step: Decided) -> dict[str, Any]:
     numbers = "".join(f", {name} {value:.4g}" for name, value in step.decision.numbers.items())
     done = "computed" if step.is_computed else "reused"
     return {
@@ -81,7 +81,7 @@ def _groups(comparison: Comparison) -> Iterator[dict[str, Any]]:
         yield {"computed": group.computed, "rows": [_row(comparison, one) for one in group.best_first]}
 
 
-def _cases(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def _motifs(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for number, shown in enumerate(comparison.shown):
         figures: list[dict[str, Any]] = [
             {"number": None, "label": "uncached", "said": "", "picture": data_uri(shown.uncached)}
@@ -90,8 +90,8 @@ def _cases(comparison: Comparison) -> Iterator[dict[str, Any]]:
             said = _said(one.outcomes[number])
             figures.append({"number": index, "label": one.setting.label, "said": said, "picture": data_uri(clip)})
         yield {
-            "prompt": shown.case.prompt,
-            "seed": shown.case.seed,
+            "prompt": shown.motif.prompt,
+            "seed": shown.motif.seed,
             "figures": figures,
             "is_small": max(shown.uncached.shape[-2:]) <= 128,
         }

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from teaspec.compare.ranking import Advice, find_better, ranked
 from teaspec.compare.result import Comparison, Measured, Outcome
-from teaspec.compare.shot import Step
+from teaspec.compare.shot import Decided
 from teaspec.compare.words import decibels, heading, notes, share
 from teaspec.spread import Spread
 
@@ -38,7 +38,7 @@ def as_json(comparison: Comparison, advice: Advice) -> dict[str, Any]:
         "pipeline": comparison.pipeline,
         "transformers": dict(comparison.transformers),
         "device": comparison.device,
-        "cases": [asdict(case) for case in comparison.cases],
+        "motifs": [asdict(motif) for motif in comparison.motifs],
         "seconds": _spread(comparison.seconds),
         "repeats": _plain(comparison.repeats),
         "settings": [_setting(one, comparison) for one in comparison.measured],
@@ -71,22 +71,22 @@ def _setting(one: Measured, comparison: Comparison) -> dict[str, Any]:
 
 def _outcome(one: Outcome) -> dict[str, Any]:
     return {
-        **asdict(one.case),
+        **asdict(one.motif),
         "computed": one.computed,
         "steps": one.steps,
         "seconds": one.seconds,
         "time_ratio": one.time_ratio,
         **{name: _plain(value) for name, value in asdict(one.nearness).items()},
-        "branches": {name: list(map(_step, steps)) for name, steps in one.branches.items()},
+        "branches": {name: list(map(_decided, steps)) for name, steps in one.branches.items()},
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _decided(one: Decided) -> dict[str, Any]:
     return {
-        "transformer": step.transformer,
-        "decision": step.decision.decision,
-        "reason": step.decision.reason,
-        "numbers": {name: _plain(value) for name, value in step.decision.numbers.items()},
+        "transformer": one.transformer,
+        "decision": one.decision.decision,
+        "reason": one.decision.reason,
+        "numbers": {name: _plain(value) for name, value in one.decision.numbers.items()},
     }
 
 
@@ -122,7 +122,7 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _steps(comparison: Comparison) -> Table:
-    """What was decided in the first case, a mark for each step."""
+    """What was decided in the first motif, a mark for each step."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for one in comparison.measured:
         for number, (branch, steps) in enumerate(one.outcomes[0].branches.items()):

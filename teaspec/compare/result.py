@@ -9,9 +9,9 @@ from statistics import median
 
 from torch import Tensor
 
-from teaspec.compare.job import Case
+from teaspec.compare.job import Motif
 from teaspec.compare.settings import Setting
-from teaspec.compare.shot import Step
+from teaspec.compare.shot import Decided
 from teaspec.spread import Spread
 
 
@@ -32,21 +32,21 @@ class Nearness:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One generation with a cache, beside the uncached one of the same case.
+    """One generation with a cache, beside the uncached one of the same motif.
 
     Attributes:
-        case: Prompt and seed.
+        motif: Prompt and seed.
         seconds: Wall time.
         time_ratio: Wall time over that of the uncached generation beside it.
         nearness: How near its pictures are.
         branches: What was decided in each branch, step by step.
     """
 
-    case: Case
+    motif: Motif
     seconds: float
     time_ratio: float
     nearness: Nearness
-    branches: Mapping[str, Sequence[Step]]
+    branches: Mapping[str, Sequence[Decided]]
 
     @property
     def steps(self) -> float:
@@ -61,11 +61,11 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One setting, in all cases.
+    """One setting, in all motifs.
 
     Attributes:
         setting: How TeaCache was set.
-        outcomes: One for each case, in their order.
+        outcomes: One for each motif, in their order.
     """
 
     setting: Setting
@@ -73,23 +73,23 @@ class Measured:
 
     @cached_property
     def psnr(self) -> Spread:
-        """PSNR over the cases."""
+        """PSNR over the motifs."""
         return Spread.of(one.nearness.psnr for one in self.outcomes)
 
     @cached_property
     def ssim(self) -> Spread:
-        """SSIM over the cases."""
+        """SSIM over the motifs."""
         return Spread.of(one.nearness.ssim for one in self.outcomes)
 
     @cached_property
     def lpips(self) -> Spread | None:
-        """LPIPS over the cases, None where it is not measured."""
+        """LPIPS over the motifs, None where it is not measured."""
         found = [one.nearness.lpips for one in self.outcomes if one.nearness.lpips is not None]
         return Spread.of(found) if found else None
 
     @cached_property
     def time_ratio(self) -> Spread:
-        """Time over that without a cache, case by case."""
+        """Time over that without a cache, motif by motif."""
         return Spread.of(one.time_ratio for one in self.outcomes)
 
     @cached_property
@@ -99,26 +99,26 @@ class Measured:
 
     @property
     def computed(self) -> float:
-        """Computed steps of a branch, the median over the cases."""
+        """Computed steps of a branch, the median over the motifs."""
         return median(one.computed for one in self.outcomes)
 
     @property
     def steps(self) -> float:
-        """Steps of a branch, the median over the cases."""
+        """Steps of a branch, the median over the motifs."""
         return median(one.steps for one in self.outcomes)
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The pictures of one case.
+    """The pictures of one motif.
 
     Attributes:
-        case: Prompt and seed.
+        motif: Prompt and seed.
         uncached: The first clip without a cache, some of its frames, no larger than to be looked at.
         cached: The same with each setting.
     """
 
-    case: Case
+    motif: Motif
     uncached: Tensor
     cached: tuple[Tensor, ...]
 
@@ -133,12 +133,12 @@ class Comparison:
         transformers: Classes of the transformers that are cached, by what the pipeline calls them.
         device: Where they are.
         arguments: Further arguments of the pipeline.
-        cases: What was asked.
+        motifs: What was asked.
         measured: The settings, in the order in which they were given.
         seconds: Wall time of a generation without a cache.
-        repeats: PSNR of the first case, generated a second time without a cache; infinite where it repeats itself.
+        repeats: PSNR of the first motif, generated a second time without a cache; infinite where it repeats itself.
         without_lpips: Why LPIPS is not measured, None where it is.
-        shown: The pictures of the first cases.
+        shown: The pictures of the first motifs.
     """
 
     name: str
@@ -146,7 +146,7 @@ class Comparison:
     transformers: Mapping[str, str]
     device: str
     arguments: Mapping[str, object]
-    cases: tuple[Case, ...]
+    motifs: tuple[Motif, ...]
     measured: tuple[Measured, ...]
     seconds: Spread
     repeats: float

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from teaspec.compare.hearing import heard_once
-from teaspec.compare.job import Case, Job
+from teaspec.compare.job import Job, Motif
 from teaspec.compare.perceptual import Lpips, find_lpips
 from teaspec.compare.result import Comparison, Measured, Nearness, Outcome, Shown
 from teaspec.compare.settings import Setting
@@ -22,15 +22,15 @@ from teaspec.runtime.pipeline.pipelines import hooked_modules, modules_of
 from teaspec.runtime.pipeline.selection import enabled
 from teaspec.spread import Spread
 
-SHOWN_CASES, SHOWN_FRAMES, SHOWN_SIDE = 8, 6, 512
-"""Pictures of so many cases are shown, so many frames of each video, at most so many pixels wide and high."""
+SHOWN_MOTIFS, SHOWN_FRAMES, SHOWN_SIDE = 8, 6, 512
+"""Pictures of so many motifs are shown, so many frames of each video, at most so many pixels wide and high."""
 
 
 def compare(job: Job, done: Callable[[], None] = lambda: None) -> Comparison:
-    """Generates each case without a cache and with each setting, and measures.
+    """Generates each motif without a cache and with each setting, and measures.
 
     The first generation warms up, and is repeated later: so it is known whether the pipeline repeats itself at all.
-    The cases follow in turn, the uncached generation now first, now last, so that a drift of the machine's speed meets
+    The motifs follow in turn, the uncached generation now first, now last, so that a drift of the machine's speed meets
     all settings alike. Behind it the pipeline is as it was.
 
     Args:
@@ -42,32 +42,32 @@ def compare(job: Job, done: Callable[[], None] = lambda: None) -> Comparison:
         ValueError: If it has none with a spec, or TeaCache or another cache is on already.
         GenerationError: If a generation fails.
     """
-    pipeline, cases = job.source.pipeline, job.cases
+    pipeline, motifs = job.source.pipeline, job.motifs
     heard: set[str] = set()
     transformers = _hookable(job, heard)
     lpips, without_lpips = find_lpips()
     with _silent(pipeline):
-        first = shoot(job, cases[0], None, heard)
+        first = shoot(job, motifs[0], None, heard)
         done()
         repeats, plain, shown = 0.0, [], []
         outcomes: list[list[Outcome]] = [[] for _ in job.settings]
-        for number, case in enumerate(cases):
-            uncached, cached = _round(job, case, bool(number % 2), heard, done)
+        for number, motif in enumerate(motifs):
+            uncached, cached = _round(job, motif, bool(number % 2), heard, done)
             plain.append(uncached.seconds)
             if number == 0:
-                repeats = _nearness(uncached, first, None, case, None).psnr
+                repeats = _nearness(uncached, first, None, motif, None).psnr
             for setting, shot, found in zip(job.settings, cached, outcomes, strict=True):
-                near = _nearness(shot, uncached, lpips, case, setting)
-                found.append(Outcome(case, shot.seconds, shot.seconds / uncached.seconds, near, shot.branches))
-            if number < SHOWN_CASES:
-                shown.append(Shown(case, _looked_at(uncached), tuple(map(_looked_at, cached))))
+                near = _nearness(shot, uncached, lpips, motif, setting)
+                found.append(Outcome(motif, shot.seconds, shot.seconds / uncached.seconds, near, shot.branches))
+            if number < SHOWN_MOTIFS:
+                shown.append(Shown(motif, _looked_at(uncached), tuple(map(_looked_at, cached))))
     return Comparison(
         name=job.name,
         pipeline=type(pipeline).__name__,
         transformers=transformers,
         device=_device(pipeline),
         arguments=job.arguments,
-        cases=cases,
+        motifs=motifs,
         measured=tuple(Measured(one, tuple(found)) for one, found in zip(job.settings, outcomes, strict=True)),
         seconds=Spread.of(plain),
         repeats=repeats,
@@ -93,23 +93,23 @@ def _hookable(job: Job, heard: set[str]) -> dict[str, str]:
 
 
 def _round(
-    job: Job, case: Case, uncached_last: bool, heard: set[str], done: Callable[[], None]
+    job: Job, motif: Motif, uncached_last: bool, heard: set[str], done: Callable[[], None]
 ) -> tuple[Shot, list[Shot]]:
     order: list[Setting | None] = [None, *job.settings]
     shots: dict[Setting | None, Shot] = {}
     for setting in reversed(order) if uncached_last else order:
-        shots[setting] = shoot(job, case, setting, heard)
+        shots[setting] = shoot(job, motif, setting, heard)
         done()
     return shots[None], [shots[setting] for setting in job.settings]
 
 
-def _nearness(shot: Shot, expected: Shot, lpips: Lpips | None, case: Case, setting: Setting | None) -> Nearness:
+def _nearness(shot: Shot, expected: Shot, lpips: Lpips | None, motif: Motif, setting: Setting | None) -> Nearness:
     pairs = list(zip(shot.clips, expected.clips, strict=False))
     shapes = [[tuple(clip.shape) for clip in one.clips] for one in (shot, expected)]
     if shapes[0] != shapes[1]:
         name = "uncached" if setting is None else setting.label
         raise GenerationError(
-            f"seed {case.seed}, prompt {case.prompt!r}: the pictures of two generations differ in number or size "
+            f"seed {motif.seed}, prompt {motif.prompt!r}: the pictures of two generations differ in number or size "
             f"({name}: {shapes[0]}, uncached: {shapes[1]}); they cannot be compared"
         )
     return Nearness(

@@ -19,7 +19,7 @@ _WIDTH, _LABELS, _TITLE = 11.0, 2.3, 0.4
 
 
 def draw_sheet(comparison: Comparison, path: Path) -> None:
-    """Draws the images of all cases that are shown in one group of rows; of videos a group for each case.
+    """Draws the images of all motifs that are shown in one group of rows; of videos a group for each motif.
 
     Args:
         comparison: What was compared.
@@ -38,7 +38,7 @@ def _groups(comparison: Comparison) -> list[tuple[str, list[tuple[str, Tensor]]]
     labels = ["uncached", *map(_label, comparison.measured)]
     strips = [[strip_of(clip) for clip in (one.uncached, *one.cached)] for one in comparison.shown]
     if comparison.is_video:
-        titles = [f"{one.case.prompt}, seed {one.case.seed}" for one in comparison.shown]
+        titles = [f"{one.motif.prompt}, seed {one.motif.seed}" for one in comparison.shown]
         return [(title, list(zip(labels, rows, strict=True))) for title, rows in zip(titles, strips, strict=True)]
     rows = [_in_a_row([column[row] for column in strips]) for row in range(len(labels))]
     return [(f"{comparison.pipeline}: the same prompts from the same noise", list(zip(labels, rows, strict=True)))]

@@ -11,7 +11,7 @@ from time import perf_counter
 from torch import Tensor, nn
 
 from teaspec.compare.hearing import heard_once
-from teaspec.compare.job import Case, Job
+from teaspec.compare.job import Job, Motif
 from teaspec.compare.settings import Setting
 from teaspec.pictures.clips import clips_of
 from teaspec.runtime.pipeline.pipelines import modules_of
@@ -24,8 +24,8 @@ class GenerationError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One call of a transformer in a branch.
+class Decided:
+    """One step of a branch, and what was decided about it.
 
     Attributes:
         transformer: What the pipeline calls it.
@@ -53,15 +53,15 @@ class Shot:
 
     clips: tuple[Tensor, ...]
     seconds: float
-    branches: dict[str, tuple[Step, ...]]
+    branches: dict[str, tuple[Decided, ...]]
 
 
-def shoot(job: Job, case: Case, setting: Setting | None, heard: set[str]) -> Shot:
+def shoot(job: Job, motif: Motif, setting: Setting | None, heard: set[str]) -> Shot:
     """Makes one generation.
 
     Args:
         job: The pipeline and its arguments.
-        case: Prompt and seed.
+        motif: Prompt and seed.
         setting: With which cache; None for none.
         heard: What was logged before about hooking this pipeline.
 
@@ -70,7 +70,7 @@ def shoot(job: Job, case: Case, setting: Setting | None, heard: set[str]) -> Sho
     """
     pipeline = job.source.pipeline
     told: list[tuple[nn.Module, Decision]] = []
-    where = f"{'uncached' if setting is None else setting.label}, seed {case.seed}, prompt {case.prompt!r}"
+    where = f"{'uncached' if setting is None else setting.label}, seed {motif.seed}, prompt {motif.prompt!r}"
     with ExitStack() as stack:
         # Compiling an extractor is no part of a generation, and neither is the garbage of the one before.
         if setting is not None:
@@ -79,16 +79,16 @@ def shoot(job: Job, case: Case, setting: Setting | None, heard: set[str]) -> Sho
         gc.collect()
         try:
             started = perf_counter()
-            clips = clips_of(job.source.run(case.prompt, seed=case.seed, **job.arguments))
+            clips = clips_of(job.source.run(motif.prompt, seed=motif.seed, **job.arguments))
             seconds = perf_counter() - started
         except Exception as error:
             raise GenerationError(f"a generation failed ({where}): {type(error).__name__}: {error}") from error
     if setting is not None and not told:
         raise GenerationError(f"the pipeline ran without calling a transformer that TeaCache is on for ({where})")
     names = {id(module): name for name, module in modules_of(pipeline).items()}
-    branches: dict[str, list[Step]] = {}
+    branches: dict[str, list[Decided]] = {}
     for module, decision in told:
-        branches.setdefault(decision.branch, []).append(Step(names[id(module)], decision))
+        branches.setdefault(decision.branch, []).append(Decided(names[id(module)], decision))
     return Shot(tuple(clips), seconds, {name: tuple(steps) for name, steps in branches.items()})
 
 

@@ -16,9 +16,9 @@ def heading(comparison: Comparison) -> str:
 
 def generations(comparison: Comparison) -> str:
     """Says how many generations each setting made, of what."""
-    prompts = len({case.prompt for case in comparison.cases})
-    seeds = len({case.seed for case in comparison.cases})
-    made = len(comparison.cases)
+    prompts = len({motif.prompt for motif in comparison.motifs})
+    seeds = len({motif.seed for motif in comparison.motifs})
+    made = len(comparison.motifs)
     return (
         f"{made} generation{'s' * (made > 1)} each: {prompts} prompt{'s' * (prompts > 1)}, "
         f"{seeds} seed{'s' * (seeds > 1)}"
@@ -38,7 +38,7 @@ def notes(comparison: Comparison) -> list[str]:
         )
     if comparison.without_lpips is not None:
         found.append(comparison.without_lpips)
-    if len(comparison.cases) < 4:
+    if len(comparison.motifs) < 4:
         found.append(
             f"{generations(comparison)}: a few more prompts or seeds, and the order of near neighbours can be trusted"
         )

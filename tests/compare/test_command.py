@@ -13,7 +13,7 @@ LOADERS = "tests.compare.loaders"
 
 
 def test_it_ends_with_the_call_to_copy(prompts: Path) -> None:
-    """Seen red: the further settings left out of the call."""
+    """Mutations: the further settings left out of the call."""
     done = run_compare(
         *(f"{LOADERS}:run_by_hand", prompts, "--budget", "2,0.75", "--steps", 4),
         *("--enable", "residual_order=1", "--enough", 1),
@@ -58,7 +58,7 @@ def test_it_ends_with_the_call_to_copy(prompts: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said(loader: str, options: str, code: int, message: str, prompts: Path) -> None:
-    """Seen red: the folder of the page not looked for; a tuple of three taken for a pipeline."""
+    """Mutations: the folder of the page not looked for; a tuple of three taken for a pipeline."""
     done = run_compare(f"{LOADERS}:{loader}", prompts, *options.split())
     assert message in " ".join(done.output.replace("│", " ").split())
     assert done.exit_code == code
@@ -73,7 +73,7 @@ def test_what_cannot_be_done_is_said(loader: str, options: str, code: int, messa
     ],
 )
 def test_a_file_without_prompts_is_refused(text: bytes | None, message: str, tmp_path: Path) -> None:
-    """Seen red: the file read as Latin-1."""
+    """Mutations: the file read as Latin-1."""
     path = tmp_path / "prompts.txt"
     if text is not None:
         path.write_bytes(text)
@@ -83,7 +83,7 @@ def test_a_file_without_prompts_is_refused(text: bytes | None, message: str, tmp
 
 
 def test_a_setting_that_is_unknown_is_refused_in_the_words_of_enable() -> None:
-    """Seen red: the check left out, so that a generation was made first."""
+    """Mutations: the check left out, so that a generation was made first."""
     from teaspec.compare.settings import settings_of
 
     settings: dict[str, Any] = {"budgets": [8]}

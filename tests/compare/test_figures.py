@@ -20,7 +20,7 @@ from teaspec.pipelines.load import load_pipeline
 from tests.compare import by_hand, loaders
 from tests.compare.conftest import PROMPTS, SEEDS, STEPS
 
-CASES = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
+MOTIFS = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
 SETTINGS = ({"budget": 2}, {"budget": 4}, {"rel_l1_thresh": 0.12})
 CALLS_A_STEP = {"sd3": 1, "wan_video": 2}
 """SD3 has both branches in one call, Wan calls once for each."""
@@ -37,19 +37,19 @@ def close(found: Any, wanted: float, tolerance: float) -> bool:
 
 @pytest.mark.parametrize("loader", CALLS_A_STEP)
 def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
-    """Seen red: seeds counted on instead of given; PSNR against the image of another seed; a window of SSIM that is not
-    Gaussian; computed steps that count reused ones; branches not averaged.
+    """Mutations: seeds counted on instead of given; PSNR against the image of another seed; a flat window of SSIM;
+    computed steps that count reused ones; branches not averaged.
     """
     found = made(loader, 0.12).found
-    assert [(case["prompt"], case["seed"]) for case in found["cases"]] == CASES
+    assert [(motif["prompt"], motif["seed"]) for motif in found["motifs"]] == MOTIFS
     pipeline = getattr(loaders, loader)()
-    plain = [by_hand.generate(pipeline, *case, STEPS) for case in CASES]
+    plain = [by_hand.generate(pipeline, *motif, STEPS) for motif in MOTIFS]
     assert {calls for _, calls in plain} == {STEPS * CALLS_A_STEP[loader]}
     for settings, one in zip(SETTINGS, found["settings"], strict=True):
         assert one["arguments"] == settings
         decibels, likeness, computed = [], [], []
-        for case, (expected, _), generation in zip(CASES, plain, one["generations"], strict=True):
-            images, calls = by_hand.generate(pipeline, *case, STEPS, **settings)
+        for motif, (expected, _), generation in zip(MOTIFS, plain, one["generations"], strict=True):
+            images, calls = by_hand.generate(pipeline, *motif, STEPS, **settings)
             decibels.append(by_hand.psnr(images, expected))
             likeness.append(by_hand.ssim(images, expected))
             computed.append(calls / CALLS_A_STEP[loader])
@@ -63,7 +63,7 @@ def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
         assert close(one["psnr"]["low"], min(decibels), 0.01)
         assert close(one["ssim"]["median"], median(likeness), 1e-4)
         assert one["computed"] == median(computed)
-        assert one["time_ratio"]["count"] == len(CASES)
+        assert one["time_ratio"]["count"] == len(MOTIFS)
         ratios = [generation["time_ratio"] for generation in one["generations"]]
         assert one["time_ratio"]["median"] == median(ratios)
     assert [one["computed"] for one in found["settings"][:2]] == [2, 4]
@@ -71,12 +71,12 @@ def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
 
 
 def test_the_sheet_shows_the_images(made: Any) -> None:
-    """Seen red: the uncached images drawn in each row."""
+    """Mutations: the uncached images drawn in each row."""
     picture = matplotlib.image.imread(made("sd3", 0.12).sheet)
     assert picture.shape[1] == 11 * 150
     pipeline = loaders.sd3()
-    uncached = by_hand.generate(pipeline, *CASES[0], STEPS)[0]
-    cached = by_hand.generate(pipeline, *CASES[0], STEPS, budget=2)[0]
+    uncached = by_hand.generate(pipeline, *MOTIFS[0], STEPS)[0]
+    cached = by_hand.generate(pipeline, *MOTIFS[0], STEPS, budget=2)[0]
     drawn = {tuple(colour) for colour in (picture[..., :3] * 255).round().astype(int).reshape(-1, 3)}
     for images in (uncached, cached):
         wanted = {tuple(colour) for colour in (images * 255).round().astype(int).reshape(-1, 3)}
@@ -85,7 +85,7 @@ def test_the_sheet_shows_the_images(made: Any) -> None:
 
 
 def test_cached_and_uncached_take_turns_and_nothing_is_left() -> None:
-    """Seen red: the uncached generation always first; the cache left on behind the last; the bar left off."""
+    """Mutations: the uncached generation always first; the cache left on behind the last; the bar left off."""
     asked = job("run_by_hand", "owl", "cat", budget=[2, 3])
     pipeline, order = asked.source.pipeline, []
     pipeline.set_progress_bar_config(desc="of the user's")
@@ -111,13 +111,13 @@ def test_cached_and_uncached_take_turns_and_nothing_is_left() -> None:
 
 
 def test_a_pipeline_may_bring_its_arguments() -> None:
-    """Seen red: the arguments left out of the call."""
+    """Mutations: the arguments left out of the call."""
     scaled, plain = (compare(job(loader, budget=[3])) for loader in ("sd3_scaled", "sd3"))
     assert not torch.equal(scaled.shown[0].uncached, plain.shown[0].uncached)
 
 
 def test_a_pipeline_that_does_not_repeat_itself_is_told() -> None:
-    """Seen red: the first generation compared with itself."""
+    """Mutations: the first generation compared with itself."""
     from teaspec.compare.words import notes
 
     assert math.isfinite(compare(job("restless", budget=[3])).repeats)
@@ -127,7 +127,7 @@ def test_a_pipeline_that_does_not_repeat_itself_is_told() -> None:
 
 
 def test_a_generation_that_fails_says_which_and_leaves_no_cache() -> None:
-    """Seen red: the exception let through as it is."""
+    """Mutations: the exception let through as it is."""
     asked = job("failing", budget=[3])
     with pytest.raises(GenerationError, match=r"budget=3, seed 0, prompt 'owl'\): OverflowError: too hot"):
         compare(asked)
@@ -135,6 +135,6 @@ def test_a_generation_that_fails_says_which_and_leaves_no_cache() -> None:
 
 
 def test_a_transformer_that_is_never_called_is_told() -> None:
-    """Seen red: no decisions taken for a generation without steps."""
+    """Mutations: no decisions taken for a generation without steps."""
     with pytest.raises(GenerationError, match="without calling a transformer"):
         compare(job("elsewhere", budget=[3]))

@@ -10,7 +10,7 @@ from teaspec.compare.hearing import heard_once
 
 
 def test_each_remark_is_heard_once_also_after_an_exception(caplog: pytest.LogCaptureFixture) -> None:
-    """Seen red: all of them handed on; none handed on; the logger left deaf."""
+    """Mutations: all of them handed on; none handed on; the logger left deaf."""
     logger, heard = logging.getLogger("teaspec.somewhere.within"), set()
     before = logging.getLogger("teaspec").propagate, list(logging.getLogger("teaspec").handlers)
     for value in (1, 1, 2):

@@ -42,7 +42,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.mark.parametrize("loader", ["sd3", "wan_video"])
 def test_nothing_sticks_out_and_all_can_be_read(made: Any, open_page: Any, loader: str) -> None:
-    """Seen red: a table of a fixed width; soft text of the light scheme in the dark one."""
+    """Mutations: a table of a fixed width; soft text of the light scheme in the dark one."""
     painted = {}
     for scheme in SCHEMES:
         for width in (1300, 420):
@@ -58,17 +58,17 @@ def test_nothing_sticks_out_and_all_can_be_read(made: Any, open_page: Any, loade
 
 @pytest.mark.parametrize("loader", ["sd3", "wan_video"])
 def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, loader: str) -> None:
-    """Seen red: the columns of PSNR exchanged; the cells of decisions in the order of the branches; the pictures of the
-    settings shifted by one.
+    """Mutations: the columns of PSNR exchanged; computed and reused cells exchanged; the uncached picture in the place of
+    a cached one.
     """
     page = open_page(made(loader, 0.12).page)
     pipeline = getattr(loaders, loader)()
-    cases = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
-    expected = [by_hand.generate(pipeline, *case, STEPS)[0] for case in cases]
+    motifs = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
+    expected = [by_hand.generate(pipeline, *motif, STEPS)[0] for motif in motifs]
     rows = page.locator("tbody tr").all()
     assert len(rows) == 3
     for row, settings in zip(rows, ({"budget": 2}, {"budget": 4}, {"rel_l1_thresh": 0.12}), strict=True):
-        cached = [by_hand.generate(pipeline, *case, STEPS, **settings)[0] for case in cases]
+        cached = [by_hand.generate(pipeline, *motif, STEPS, **settings)[0] for motif in motifs]
         decibels = [by_hand.psnr(one, two) for one, two in zip(cached, expected, strict=True)]
         name, value = next(iter(settings.items()))
         assert f"{name}={value}" in row.locator("th").inner_text()
@@ -86,10 +86,10 @@ def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, 
             if "budget" in settings:
                 assert marks.count("on") == settings["budget"]
     figures = page.locator("figure img").all()
-    assert len(figures) == len(cases) * 4
+    assert len(figures) == len(motifs) * 4
     first = [_picture(one.get_attribute("src")) for one in figures[:3]]
     for picture, settings in zip(first, ({}, {"budget": 2}, {"budget": 4}), strict=True):
-        frames = by_hand.generate(pipeline, *cases[0], STEPS, **settings)[0]
+        frames = by_hand.generate(pipeline, *motifs[0], STEPS, **settings)[0]
         assert picture.shape[0] == frames.shape[1]
         gap = (picture.shape[1] - len(frames) * frames.shape[2]) // max(1, len(frames) - 1)
         for number, frame in enumerate(frames):
@@ -99,7 +99,7 @@ def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, 
 
 
 def test_it_ends_with_the_call_and_says_what_it_rests_on(made: Any, open_page: Any) -> None:
-    """Seen red: the first setting taken for the one to copy."""
+    """Mutations: the first setting taken for the one to copy."""
     found = made("sd3", 0.12)
     page = open_page(found.page)
     assert page.locator(".copy code").inner_text() == found.found["advice"]["call"]
@@ -111,7 +111,7 @@ def test_it_ends_with_the_call_and_says_what_it_rests_on(made: Any, open_page: A
 
 
 def test_text_is_text(prompts: Path, tmp_path: Path) -> None:
-    """Nothing of a prompt becomes markup. Seen red: autoescape off."""
+    """Nothing of a prompt becomes markup. Mutations: autoescape off."""
     from tests.compare.conftest import run_compare
 
     evil = tmp_path / "evil.txt"

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from teaspec.compare.chart import chart_of
-from teaspec.compare.job import Case
+from teaspec.compare.job import Motif
 from teaspec.compare.ranking import advise, find_better, ranked
 from teaspec.compare.result import Measured, Nearness, Outcome
 from teaspec.compare.settings import Setting
-from teaspec.compare.shot import Step
+from teaspec.compare.shot import Decided
 from teaspec.runtime.rules.record import Decision
 
 
 def measured(name: str, computed: int, *psnrs: float, ratio: float = 0.5, steps: int = 10) -> Measured:
     decisions = [Decision("cond", step, "compute" if step < computed else "reuse", "made up") for step in range(steps)]
-    branches = {"cond": tuple(Step("transformer", one) for one in decisions)}
-    outcomes = [Outcome(Case("owl", 0), 1.0, ratio, Nearness(psnr, 0.9, None), branches) for psnr in psnrs]
+    branches = {"cond": tuple(Decided("transformer", one) for one in decisions)}
+    outcomes = [Outcome(Motif("owl", 0), 1.0, ratio, Nearness(psnr, 0.9, None), branches) for psnr in psnrs]
     return Measured(Setting(name, computed, {}), tuple(outcomes))
 
 
@@ -34,7 +34,7 @@ def names(found: Any) -> list[str]:
 
 
 def test_at_equal_steps_the_nearest_comes_first() -> None:
-    """Seen red: ordered by the lowest PSNR instead of the median; the farthest first."""
+    """Mutations: ordered by the lowest PSNR instead of the median; the farthest first."""
     assert [(group.computed, names(group.best_first)) for group in ranked(ALL)] == [
         (3, ["a", "b"]),
         (6, ["c"]),
@@ -44,7 +44,7 @@ def test_at_equal_steps_the_nearest_comes_first() -> None:
 
 
 def test_what_costs_more_and_is_less_near_is_behind() -> None:
-    """Seen red: only settings with as many steps compared."""
+    """Mutations: only settings with as many steps compared."""
     found = {one.setting.name: find_better(one, ALL) for one in ALL}
     assert {name: better and better.setting.name for name, better in found.items()} == {
         **{"a": None, "b": "a"},
@@ -66,14 +66,14 @@ def test_what_costs_more_and_is_less_near_is_behind() -> None:
 def test_the_cheapest_that_is_near_enough_is_recommended(
     among: tuple[Measured, ...], enough: float, wanted: str, why: str
 ) -> None:
-    """Seen red: one that computes all steps taken for the nearest; the nearest of all preferred to the cheapest."""
+    """Mutations: one that computes all steps taken for the nearest; the nearest of all preferred to the cheapest."""
     advice = advise(among, enough)
     assert advice.measured.setting.name == wanted
     assert advice.why.startswith(why)
 
 
 def test_the_drawing_has_cost_across_and_nearness_up() -> None:
-    """Seen red: the vertical axis turned round."""
+    """Mutations: the vertical axis turned round."""
     chart = chart_of(ALL)
     by_label = {mark.label: mark for mark in chart.marks}
     d, b, c, a, e = (by_label[one.setting.label] for one in ALL)
@@ -88,6 +88,6 @@ def test_the_drawing_has_cost_across_and_nearness_up() -> None:
 
 
 def test_marks_do_not_lie_on_each_other() -> None:
-    """Seen red: both left where they are."""
+    """Mutations: both left where they are."""
     one, two = chart_of((measured("a", 3, 28.0), measured("b", 3, 28.0))).marks
     assert abs(one.x - two.x) > 3

@@ -47,7 +47,7 @@ def pil(values: np.ndarray) -> Any:
     ],
 )
 def test_what_pipelines_return_becomes_clips(output: Any, wanted: torch.Tensor) -> None:
-    """Seen red: channels taken from the front of arrays; bytes not divided; frames of one video taken for images."""
+    """Mutations: channels taken from the front of arrays; bytes not divided; frames of one video taken for images."""
     found = clips_of(output)
     assert len(found) == len(wanted)
     for one, two in zip(found, wanted, strict=True):
@@ -70,13 +70,13 @@ def test_what_pipelines_return_becomes_clips(output: Any, wanted: torch.Tensor) 
     ],
 )
 def test_what_is_no_picture_is_refused(output: Any, message: str) -> None:
-    """Seen red: latents clamped and taken for pictures."""
+    """Mutations: latents clamped and taken for pictures."""
     with pytest.raises(ValueError, match=message):
         clips_of(output)
 
 
 def test_pictures_side_by_side() -> None:
-    """Seen red: laid below each other."""
+    """Mutations: laid below each other."""
     images = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
     row = side_by_side(images, 2, paper=-1.0)
     assert row.shape == (3, 4, 14)
@@ -86,12 +86,12 @@ def test_pictures_side_by_side() -> None:
 
 
 def test_first_and_last_frame_are_shown() -> None:
-    """Seen red: the first frames taken."""
+    """Mutations: the first frames taken."""
     assert evenly(torch.arange(17), 5).tolist() == [0, 4, 8, 12, 16]
     assert evenly(torch.arange(3), 5).tolist() == [0, 1, 2]
 
 
 def test_large_pictures_are_made_smaller() -> None:
-    """Seen red: height and width exchanged."""
+    """Mutations: height and width exchanged."""
     assert within(torch.rand(1, 3, 100, 50), 20).shape == (1, 3, 20, 10)
     assert within(torch.rand(1, 3, 10, 5), 20).shape == (1, 3, 10, 5)

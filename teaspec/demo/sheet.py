@@ -1,4 +1,4 @@
-"""The contact sheet: the same digits from the same noise, uncached and cached, a row each."""
+"""The contact sheet: the same images or videos from the same noise, uncached and cached, a row each."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn.functional import pad
 
 from teaspec.demo.result import Cached, Comparison
 
 SHOWN = 20
 """Images of a row."""
 
+SHOWN_VIDEOS = slice(1, 8, 3)
+"""Videos of a row: the second, the fifth and the eighth move, turn and shrink."""
+
 _GAP = 2
 
 
-def draw_sheet(comparisons: tuple[Comparison, ...], path: Path) -> None:
+def draw_sheet(comparisons: tuple[Comparison, ...], what: str, path: Path) -> None:
     """Draws a group of rows for each guidance scale: uncached, then each setting.
 
     Args:
         comparisons: What was generated; at least one.
+        what: What it is called.
         path: The PNG file to write.
     """
     rows = sum(1 + len(one.cached) for one in comparisons)
@@ -29,11 +34,11 @@ def draw_sheet(comparisons: tuple[Comparison, ...], path: Path) -> None:
     for part, comparison in zip(parts, comparisons, strict=True):
         guidance = comparison.uncached.guidance
         named = f"true CFG, scale {guidance:g}" if guidance > 1 else "no guidance"
-        part.suptitle(f"{named}: the same digits from the same noise", fontsize="medium", x=0.01, ha="left")
-        labelled = [(_uncached_label(comparison), comparison.uncached.images)]
-        labelled += [(_label(one), one.images) for one in comparison.cached]
-        for axes, (label, images) in zip(part.subplots(len(labelled), 1), labelled, strict=True):
-            axes.imshow(strip(images).numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        part.suptitle(f"{named}: the same {what} from the same noise", fontsize="medium", x=0.01, ha="left")
+        labelled = [(_uncached_label(comparison), comparison.uncached.made)]
+        labelled += [(_label(one), one.made) for one in comparison.cached]
+        for axes, (label, made) in zip(part.subplots(len(labelled), 1), labelled, strict=True):
+            axes.imshow(strip(made).numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
             axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
             axes.set_xticks([])
             axes.set_yticks([])
@@ -41,10 +46,15 @@ def draw_sheet(comparisons: tuple[Comparison, ...], path: Path) -> None:
     figure.savefig(path, format="png")
 
 
-def strip(images: Tensor) -> Tensor:
-    """Lays images of shape (count, side, side) side by side, the first `SHOWN` of them."""
-    padded = torch.nn.functional.pad(images[:SHOWN], (0, _GAP))
-    return padded.permute(1, 0, 2).reshape(images.shape[1], -1)
+def strip(made: Tensor) -> Tensor:
+    """Lays images of shape (count, side, side) side by side, or the frames of videos (count, frames, side, side)."""
+    if made.dim() == 3:
+        return _side_by_side(made[:SHOWN])
+    return _side_by_side(torch.stack([_side_by_side(video) for video in made[SHOWN_VIDEOS]]))
+
+
+def _side_by_side(images: Tensor) -> Tensor:
+    return pad(images, (0, _GAP)).permute(1, 0, 2).reshape(images.shape[1], -1)
 
 
 def _uncached_label(comparison: Comparison) -> str:

@@ -16,6 +16,8 @@ class Knobs:
         sea_cache: Thresholds of diffusers' SeaCache.
         dual_block: Thresholds of cache-dit's DBCache.
         blocks: How paths of blocks begin, for the caches of attention.
+        attention: Paths of attentions, for TaylorSeer, whose own patterns end before the number of `attn1`; None takes
+            its own.
         layout: How the transformer's output is laid out, as FasterCache names it.
         tells_steps: Whether the pipeline tells its caches step and sigma.
     """
@@ -26,6 +28,7 @@ class Knobs:
     sea_cache: tuple[float, ...]
     dual_block: tuple[float, ...]
     blocks: str
+    attention: list[str] | None
     layout: str
     tells_steps: bool
 
@@ -38,6 +41,7 @@ KNOBS = {
         sea_cache=(0.1, 0.25, 0.5, 1.0),
         dual_block=(0.1, 0.15, 0.2, 0.3, 0.4),
         blocks="transformer_blocks",
+        attention=None,
         layout="BCHW",
         tells_steps=False,
     ),
@@ -48,6 +52,7 @@ KNOBS = {
         sea_cache=(0.1, 0.25, 0.5, 1.0),
         dual_block=(0.1, 0.15, 0.2, 0.3, 0.4),
         blocks="blocks",
+        attention=[r"blocks\.\d+\.attn[12]"],
         layout="BCFHW",
         tells_steps=True,
     ),

@@ -94,7 +94,12 @@ def methods(subject: Subject, coefficients: Sequence[float]) -> Iterator[Method]
     )
     yield Method("diffusers MagCache", "threshold", knobs.mag_cache, _mag_cache(subject))
     for order in (1, 2):
-        yield Method(f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 5), _taylor_seer(order, lite=False))
+        yield Method(
+            f"diffusers TaylorSeer, order {order}",
+            "cache_interval",
+            (2, 5),
+            _taylor_seer(order, attention=knobs.attention),
+        )
     yield Method("diffusers TaylorSeer lite, order 1", "cache_interval", (2, 3, 4, 5), _taylor_seer(1, lite=True))
     skipped = "spatial_attention_block_skip_range"
     yield Method("diffusers PAB", skipped, (2, 5), _pyramid(knobs.blocks))
@@ -131,10 +136,14 @@ def _mag_cache(subject: Subject) -> Callable[[Any, Any], None]:
     return apply
 
 
-def _taylor_seer(order: int, *, lite: bool) -> Callable[[Any, Any], None]:
+def _taylor_seer(order: int, *, lite: bool = False, attention: list[str] | None = None) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
         config = TaylorSeerCacheConfig(
-            cache_interval=int(value), max_order=order, taylor_factors_dtype=torch.float32, use_lite_mode=lite
+            cache_interval=int(value),
+            max_order=order,
+            taylor_factors_dtype=torch.float32,
+            cache_identifiers=attention,
+            use_lite_mode=lite,
         )
         pipeline.transformer.enable_cache(config)
 

@@ -22,8 +22,8 @@ from comparison.subject import Subject
 
 from teaspec.demo.memory import keep_freed_memory
 
-COUNTS, QUICK_COUNTS = {"digits": 32, "videos": 8}, {"digits": 16, "videos": 4}
-"""Images or videos of a generation: as many as a generation on two cores takes about a second for."""
+COUNTS, QUICK_COUNTS = {"digits": 24, "videos": 6}, {"digits": 16, "videos": 4}
+"""Images or videos of a generation: as many as two cores need about a second for."""
 
 
 def main(given: Sequence[str] | None = None) -> None:

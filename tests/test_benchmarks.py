@@ -20,6 +20,7 @@ from hooked.cost import measure
 from hooked.models import MODELS, Size
 from hooked.spread import Spread
 from hooked.subject import Subject
+from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = Size(side=4, layers=3, batch=2)
 
@@ -130,6 +131,18 @@ def test_caches_are_compared_at_equal_cost_seed_by_seed():
     assert rows[1] == ["other", "", "", "", ""]
     assert rows[2] == ["one", "", "", "", ""]  # 0.15 and 0.25 of the time
     assert "| 95.0 (90.0 to 100.0) |" in text
+
+
+@pytest.mark.parametrize("name", ["digits", "videos"])
+def test_operations_are_those_that_torch_counts(name):
+    """Mutation seen red: attention left out."""
+    subject = Trained.make(name, count=2, guidance=2.0)
+    pipeline = subject.twin()
+    with FlopCounterMode(display=False) as counter:
+        made = subject.generate(pipeline, seed=0, steps=3)
+    again, took = subject.counted(pipeline, seed=0, steps=3)
+    assert torch.equal(again, made)
+    assert took.operations == counter.get_total_flops() > 0
 
 
 def test_structural_similarity_window_by_window():

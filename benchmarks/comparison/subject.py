@@ -7,8 +7,8 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
+from comparison.operations import Operations
 from teaspec.demo.models import MODELS
 from teaspec.demo.trained import TrainedModel
 from teaspec.demo.twin import twin
@@ -74,8 +74,8 @@ class Subject:
 
         handle = pipeline.transformer.get_submodule(LAST[self.model.name]).register_forward_hook(count)
         try:
-            with FlopCounterMode(display=False) as counter:
+            with Operations() as counted:
                 made = self.generate(pipeline, seed, steps)
         finally:
             handle.remove()
-        return made, Cost(int(counter.get_total_flops()), evaluations)
+        return made, Cost(counted.total, evaluations)

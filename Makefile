@@ -37,7 +37,7 @@ models: $(STAMP) ## write docs/models.md and what `teaspec list` shows; SPECS="f
 digits: $(STAMP) ## train the demo's image model anew; half an hour on two idle cores
 	$(BIN)/python -m tools.digits
 
-videos: $(STAMP) ## train the demo's video model anew; TIME on two idle cores
+videos: $(STAMP) ## train the demo's video model anew; three quarters of an hour on one idle core
 	$(BIN)/python -m tools.videos
 
 drift: $(STAMP) ## check all specs with every supported diffusers and write docs/drift.md; DRIFT="--examples 5 0.41.0" for one

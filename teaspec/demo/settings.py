@@ -11,7 +11,7 @@ IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 RECOMMENDED, LIMIT = 0.15, 0.5
 """The threshold and the `residual_limit` for the digits model; docs/performance.md has others."""
 
-VIDEO_RECOMMENDED = 0.15
+VIDEO_RECOMMENDED = 0.25
 """The threshold for the video model: its distances are those of the timestep embedding."""
 
 
@@ -65,6 +65,6 @@ class DemoSettings:
 DIGITS = DemoSettings()
 VIDEOS = DemoSettings(
     model="videos",
-    cached=(Setting(VIDEO_RECOMMENDED, 0), Setting(VIDEO_RECOMMENDED, 1), Setting(0.25, 1)),
+    cached=(Setting(VIDEO_RECOMMENDED, 0), Setting(VIDEO_RECOMMENDED, 1), Setting(0.4, 1)),
     count=10,
 )

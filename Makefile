@@ -11,7 +11,7 @@ INPUTS := pyproject.toml constraints.txt
 # The stamp is named after the content, not the time, so that a checkout or a touch does not install anything anew.
 STAMP  := $(VENV)/.installed-$(firstword $(shell cat $(INPUTS) | cksum))
 
-.PHONY: help install demo test check models digits drift vllm-omni docs dist lint thorough clean
+.PHONY: help install demo test check models digits videos drift vllm-omni docs dist lint thorough clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,7 +19,7 @@ help: ## this list
 
 install: $(STAMP) ## set up .venv; every other target does it by itself
 
-demo: $(STAMP) ## generate digits with FLUX uncached and cached, print tables, draw digits and decisions
+demo: $(STAMP) ## generate digits with FLUX and videos with Wan, uncached and cached: tables, pictures of results and decisions
 	$(BIN)/teaspec demo --output $(OUTPUT)
 
 # The tests use the cores by running side by side; threads inside each of them would only get in each other's way.
@@ -34,8 +34,11 @@ check: $(STAMP) ## prove every shipped spec on its probe model
 models: $(STAMP) ## write docs/models.md and what `teaspec list` shows; SPECS="flux wan" counts only those anew
 	$(BIN)/python -m tools.models $(SPECS)
 
-digits: $(STAMP) ## train the model of the demo anew; half an hour on two idle cores
+digits: $(STAMP) ## train the demo's image model anew; half an hour on two idle cores
 	$(BIN)/python -m tools.digits
+
+videos: $(STAMP) ## train the demo's video model anew; three quarters of an hour on one idle core
+	$(BIN)/python -m tools.videos
 
 drift: $(STAMP) ## check all specs with every supported diffusers and write docs/drift.md; DRIFT="--examples 5 0.41.0" for one
 	$(BIN)/python -m tools.drift $(DRIFT)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import math
 
+import compare as comparing
 import gpu
 import pytest
 import torch
 from card.clock import share_between
 from card.models import PUBLISHED, TINY, build
 from comparison import methods as catalogue
-from comparison.measure import Comparison, Point, compare
+from comparison.likeness import ssim
+from comparison.measure import Comparison, Outcome, Point, compare
 from comparison.show import as_markdown, draw
-from comparison.subject import Subject as Digits
+from comparison.subject import Subject as Trained
 from hooked.cost import measure
 from hooked.models import MODELS, Size
 from hooked.spread import Spread
 from hooked.subject import Subject
+from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = Size(side=4, layers=3, batch=2)
 
@@ -109,38 +112,115 @@ def test_as_many_layers_are_made_as_fit(model):
     assert build(kind, cpu, torch.float32, 10 * weights[-1]).blocks == kind.units * kind.blocks
 
 
-def point(method: str, cost: float, psnr: float | None) -> Point:
-    return Point(method, "knob", 1.0, cost, psnr, 0.1, 1.0, [cost / 2, cost / 2])
+def point(method: str, costs: tuple[float, ...], psnrs: tuple[float | None, ...]) -> Point:
+    outcomes = [Outcome(cost, cost, psnr, 0.9, 0.1, 1.0) for cost, psnr in zip(costs, psnrs, strict=True)]
+    return Point(method, "knob", 1.0, outcomes, [costs[0] / 2, costs[0] / 2])
 
 
-def test_caches_are_compared_at_equal_cost():
-    points = [point("one", 0.3, 30.0), point("one", 0.5, 40.0), point("one", 1.0, None), point("other", 0.2, 20.0)]
-    text = as_markdown(Comparison(1.0, 0.9, [1.0], points, []))
+def test_caches_are_compared_at_equal_cost_seed_by_seed():
+    """Mutation seen red: the mean of the costs in place of each seed's own."""
+    points = [
+        point("one", (0.3, 0.4), (30.0, 31.0)),
+        point("one", (0.5, 0.5), (40.0, 31.0)),
+        point("one", (1.0, 1.0), (None, None)),
+        point("other", (0.2, 0.2), (20.0, 20.0)),
+    ]
+    text = as_markdown(Comparison("digits", 1.0, [0.9, 1.0], [1.0], points, []))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| o")]
-    assert rows[0] == ["one", "", "40.0", "35.0", "31.5", "", "", "", ""]
-    assert rows[1] == ["other"] + 8 * [""]
+    assert rows[0] == ["one", "", "35.5 (31.0 to 40.0)", "33.0 (31.0 to 35.0)", ""]
+    assert rows[1] == ["other", "", "", "", ""]
+    assert rows[2] == ["one", "", "", "", ""]  # 0.15 and 0.25 of the time
+    assert "| 95.0 (90.0 to 100.0) |" in text
+
+
+@pytest.mark.parametrize("name", ["digits", "videos"])
+def test_operations_are_those_that_torch_counts(name):
+    """Mutation seen red: attention left out."""
+    subject = Trained.make(name, count=2, guidance=2.0)
+    pipeline = subject.twin()
+    with FlopCounterMode(display=False) as counter:
+        made = subject.generate(pipeline, seed=0, steps=3)
+    again, took = subject.counted(pipeline, seed=0, steps=3)
+    assert torch.equal(again, made)
+    assert took.operations == counter.get_total_flops() > 0
+
+
+def test_structural_similarity_window_by_window():
+    """Mutations seen red: the biased variance; windows beyond the edge."""
+    made, expected = torch.rand(2, 3, 9, 10, generator=torch.Generator().manual_seed(0))
+    total = []
+    for x, y in zip(made, expected, strict=True):
+        for row in range(3):
+            for column in range(4):
+                a, b = (one[row : row + 7, column : column + 7].double().flatten() for one in (x, y))
+                (va, cov), (_, vb) = torch.cov(torch.stack([a, b]))
+                luminance = (2 * a.mean() * b.mean() + 1e-4) / (a.mean() ** 2 + b.mean() ** 2 + 1e-4)
+                total.append(luminance * (2 * cov + 9e-4) / (va + vb + 9e-4))
+    assert ssim(made, expected) == pytest.approx(float(torch.stack(total).mean()), abs=1e-9)
+    assert ssim(made, made) == pytest.approx(1.0, abs=1e-12)
+    assert ssim(made[None], expected[None]) == ssim(made, expected)
 
 
 @pytest.mark.thorough  # `python benchmarks/compare.py --quick` runs them, too
-def test_every_cache_runs_on_the_digits_model(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["digits", "videos"])
+def test_every_cache_runs_on_the_trained_models(name, monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
-    subject = Digits.make(images=2, guidance=1.0)
+    subject = Trained.make(name, count=2, guidance=1.0)
     fit = catalogue.calibrate(subject)
-    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit)]
-    found = compare(subject, tried, repetitions=1, report=lambda _what: None)
+    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit.coefficients)]
+    found = compare(subject, tried, seeds=[0], repetitions=1, report=lambda _what: None)
     assert not found.failures
     assert [one.method for one in found.points] == [one.name for one in tried]
     for one in found.points:
-        assert one.flop_ratio < 0.95 and one.psnr is not None and 20 < one.psnr < math.inf, one
+        (outcome,) = one.outcomes
+        assert outcome.operations < 0.95 and outcome.evaluations <= 1, one
+        assert outcome.psnr is not None and 15 < outcome.psnr < math.inf, one
     draw([found], tmp_path / "compare.png")
     assert (tmp_path / "compare.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["digits", "videos"])
+def test_what_a_generation_takes(name):
+    """Mutation seen red: evaluations counted in the first block, which runs on all steps of FirstBlockCache."""
+    subject = Trained.make(name, count=1, guidance=2.0)
+    found = {one.name: one for one in catalogue.methods(subject, catalogue.IDENTITY)}
+    pipeline = subject.twin()
+    made, whole = subject.counted(pipeline, seed=0)
+    assert whole.evaluations == 2 * 28
+    again, fewer = subject.counted(pipeline, seed=0, steps=14)
+    assert fewer.evaluations == 2 * 14 and fewer.operations == whole.operations / 2
+    assert not torch.equal(made, again)
+    found["diffusers FirstBlockCache"].apply(pipeline, 1e9)
+    _, cached = subject.counted(pipeline, seed=0)
+    assert cached.evaluations == 2
+    assert 2 / 56 < cached.operations / whole.operations < 0.4
+
+
+def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, monkeypatch, capsys):
+    """Plain generations alone. Mutation seen red: the pictures of both models under one name."""
+    monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
+    monkeypatch.setattr(catalogue, "FEWER_STEPS", (4, 2))
+    monkeypatch.setattr(comparing, "QUICK_COUNTS", {"digits": 1, "videos": 1})
+    comparing.main(["--quick", "--only", "fewer steps", "--output", str(tmp_path)])
+    found = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
+    assert [(one["model"], one["guidance"]) for one in found["comparisons"]] == [("digits", 1.0), ("videos", 1.0)]
+    for one in found["comparisons"]:
+        assert [point["value"] for point in one["points"]] == [4, 2]
+        assert [[outcome["evaluations"] for outcome in point["outcomes"]] for point in one["points"]] == [
+            [4 / 28] * 2,
+            [2 / 28] * 2,
+        ]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("compare.json", "compare.md", "compare-digits.png", "compare-videos.png")
+    }
+    assert "### Videos, no guidance" in capsys.readouterr().out
 
 
 def test_a_cache_that_fails_is_reported_with_its_error():
     def fail(_pipeline: object, _value: float) -> None:
         raise RuntimeError("does not fit")
 
-    subject = Digits.make(images=1, guidance=1.0)
-    found = compare(subject, [catalogue.Method("broken", "knob", (1.0, 2.0), fail)], 1, lambda _what: None)
+    subject = Trained.make("digits", count=1, guidance=1.0)
+    found = compare(subject, [catalogue.Method("broken", "knob", (1.0, 2.0), fail)], [0], 1, lambda _what: None)
     assert [(one.method, one.error) for one in found.failures] == [("broken", "RuntimeError: does not fit")]
     assert "broken: `RuntimeError: does not fit`" in as_markdown(found)

@@ -7,21 +7,20 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import matplotlib.image
 import pytest
 import torch
 from rich.console import Console
 
-from teaspec.demo import DemoSettings, Setting, run
-from teaspec.demo.digits import FOLDER
-from teaspec.demo.digits.classifier import accuracy
-from teaspec.demo.digits.files import load, save
+from teaspec.demo import VIDEOS, DemoSettings, Setting, run
 from teaspec.demo.digits.pixels import to_images, to_latents
 from teaspec.demo.hook_cost import NEVER
 from teaspec.demo.measure import observe
+from teaspec.demo.models import MODELS
 from teaspec.demo.result import Comparison, DemoResult
-from teaspec.demo.settings import RECOMMENDED
+from teaspec.demo.settings import RECOMMENDED, VIDEO_RECOMMENDED
 from teaspec.demo.sheet import strip
 from teaspec.demo.subject import Subject
 from teaspec.demo.table import render
@@ -31,17 +30,36 @@ from teaspec.spread import Spread
 # The demo runs once for all tests here, so one worker takes them all.
 pytestmark = pytest.mark.xdist_group("demo")
 
-SMALL = DemoSettings(cached=(Setting(0.1, 0), Setting(RECOMMENDED, 0), Setting(RECOMMENDED, 1)), images=10, rounds=1)
+SMALL = {
+    "digits": DemoSettings(
+        cached=(Setting(0.1, 0), Setting(RECOMMENDED, 0), Setting(RECOMMENDED, 1)), count=10, rounds=1
+    ),
+    "videos": replace(
+        VIDEOS,
+        cached=(Setting(0.15, 0), Setting(VIDEO_RECOMMENDED, 0), Setting(VIDEO_RECOMMENDED, 1)),
+        count=3,
+        rounds=1,
+    ),
+}
+
+
+RECOGNISED = {"digits": 0.9, "videos": 0.5}
+"""The least share that is recognised of what each model makes; the videos' training was cut short (docs/videos.md)."""
+
+
+@pytest.fixture(scope="module", params=list(SMALL))
+def small(request: pytest.FixtureRequest) -> DemoSettings:
+    return SMALL[request.param]
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
-    return run(tmp_path_factory.mktemp("demo") / "made" / "by-the-demo", SMALL)
+def result(small: DemoSettings, tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
+    return run(tmp_path_factory.mktemp("demo") / "made" / "by-the-demo", small)
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
-    return Subject.make(SMALL)
+def subject(small: DemoSettings) -> Subject:
+    return Subject.make(small)
 
 
 @pytest.fixture(scope="module")
@@ -49,35 +67,43 @@ def uncached(subject: Subject) -> torch.Tensor:
     return subject.generate(guidance=1.0)
 
 
-def test_the_files_are_small_enough_to_ship() -> None:
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_files_are_small_enough_to_ship(name: str) -> None:
+    files = [path for path in MODELS[name].folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 10e6
     assert {path.suffix for path in files} == {".safetensors", ".json"}
 
 
-def test_cached_digits_are_read_like_uncached_ones(result: DemoResult) -> None:
+def test_cached_results_are_recognised_like_uncached_ones(result: DemoResult, subject: Subject) -> None:
     unguided, guided = result.comparisons
-    assert guided.uncached.accuracy == 1
+    assert guided.uncached.accuracy >= RECOGNISED[result.settings.model]
+    one_more = 1.5 / result.settings.count
     for comparison in (unguided, guided):
         for one in comparison.cached:
-            assert abs(one.accuracy - comparison.uncached.accuracy) <= 0.15  # one image of ten
-            assert one.accuracy == accuracy(Subject.make(SMALL).model.classifier, one.images, torch.arange(10))
+            assert abs(one.accuracy - comparison.uncached.accuracy) <= one_more
+            assert one.accuracy == subject.model.recognised(one.made)
 
 
-def test_nine_of_ten_digits_are_recognised_without_guidance() -> None:
-    subject = Subject.make(DemoSettings(images=60, seed=3))
-    assert accuracy(subject.model.classifier, subject.generate(guidance=1.0), subject.digits) >= 0.9
+@pytest.mark.parametrize(("name", "count"), [("digits", 60), ("videos", 40)])
+def test_what_was_asked_for_is_recognised_without_guidance(name: Literal["digits", "videos"], count: int) -> None:
+    subject = Subject.make(DemoSettings(model=name, count=count, seed=3))
+    assert subject.model.recognised(subject.generate(guidance=1.0)) >= RECOGNISED[name]
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_nine_of_ten_digits_are_recognised_and_caching_costs_two_points_at_most(guidance: float) -> None:
-    subject = Subject.make(DemoSettings(images=200, seed=3))
-    plain = accuracy(subject.model.classifier, subject.generate(guidance), subject.digits)
-    assert plain >= 0.9
+@pytest.mark.parametrize(
+    ("name", "count", "threshold"), [("digits", 200, RECOMMENDED), ("videos", 160, VIDEO_RECOMMENDED)]
+)
+def test_caching_costs_two_points_of_recognition_at_most(
+    name: Literal["digits", "videos"], count: int, threshold: float, guidance: float
+) -> None:
+    subject = Subject.make(DemoSettings(model=name, count=count, seed=3))
+    plain = subject.model.recognised(subject.generate(guidance))
+    assert plain >= RECOGNISED[name]
     for order in (0, 1):
-        cached = observe(subject, guidance, Setting(RECOMMENDED, order)).images  # type: ignore[arg-type]
-        assert abs(accuracy(subject.model.classifier, cached, subject.digits) - plain) <= 0.02
+        cached = observe(subject, guidance, Setting(threshold, order)).made  # type: ignore[arg-type]
+        assert abs(subject.model.recognised(cached) - plain) <= 0.02
 
 
 def test_the_recommended_threshold_computes_less_and_the_line_is_nearer(result: DemoResult) -> None:
@@ -87,7 +113,7 @@ def test_the_recommended_threshold_computes_less_and_the_line_is_nearer(result: 
         assert least.computed > order_0.computed
         assert abs(order_1.computed - order_0.computed) <= 2
         assert order_1.psnr > order_0.psnr + 3
-        assert {len(steps) for one in comparison.cached for steps in one.branches.values()} == {SMALL.steps}
+        assert {len(steps) for one in comparison.cached for steps in one.branches.values()} == {result.settings.steps}
     branches = [[list(one.branches) for one in comparison.cached] for comparison in result.comparisons]
     assert branches == [[["cond"]] * 3, [["cond", "uncond"]] * 3]
 
@@ -101,20 +127,20 @@ def test_decisions_follow_the_threshold(result: DemoResult) -> None:
 
 def test_images_and_decisions_repeat(result: DemoResult, subject: Subject, uncached: torch.Tensor) -> None:
     comparison = result.comparisons[0]
-    assert torch.equal(comparison.uncached.images, uncached)
+    assert torch.equal(comparison.uncached.made, uncached)
     for one in comparison.cached:
         observed = observe(subject, 1.0, one.setting)
         assert observed.branches == one.branches
-        assert torch.equal(observed.images, one.images)
-        assert one.psnr == psnr(one.images, uncached)
+        assert torch.equal(observed.made, one.made)
+        assert one.psnr == psnr(one.made, uncached)
 
 
 def test_times_are_those_of_the_rounds(result: DemoResult) -> None:
     spreads = [comparison.uncached.seconds for comparison in result.comparisons]
     spreads += [spread for one in result.comparisons for two in one.cached for spread in (two.seconds, two.time_ratio)]
     assert all(0 < spread.low <= spread.median <= spread.high for spread in spreads)
-    assert {spread.count for spread in spreads} == {SMALL.rounds}
-    assert result.hook_cost.ratio.count == SMALL.steps * SMALL.replays
+    assert {spread.count for spread in spreads} == {result.settings.rounds}
+    assert result.hook_cost.ratio.count == result.settings.steps * result.settings.replays
 
 
 def test_operations_are_those_of_computed_and_reused_calls(result: DemoResult) -> None:
@@ -136,20 +162,29 @@ def test_psnr_of_images() -> None:
 
 
 def test_the_decisions_have_a_row_per_setting(result: DemoResult) -> None:
-    assert result.figure.name == "decisions.png"
+    assert result.figure.name == f"{result.settings.model}-decisions.png"
     pixels = matplotlib.image.imread(result.figure)
     for colour in ("#d9652b", "#7fb2d9"):  # both kinds of decisions
         rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         assert (abs(pixels[..., :3] - rgb).max(axis=-1) < 0.01).sum() > 1000
 
 
-def test_the_sheet_shows_the_digits(result: DemoResult, uncached: torch.Tensor) -> None:
-    assert result.sheet.name == "digits.png"
+def test_the_sheet_shows_what_was_made(result: DemoResult) -> None:
+    assert result.sheet.name == f"{result.settings.model}.png"
     pixels = matplotlib.image.imread(result.sheet)[..., :3]
     assert ((pixels < 0.3).all(axis=-1)).sum() > 10_000  # ink
-    laid_out = strip(uncached)
-    assert laid_out.shape == (16, 10 * 18)
-    assert torch.equal(laid_out[:, 18:34], uncached[1])
+
+
+def test_a_row_of_the_sheet_holds_images_or_the_frames_of_videos() -> None:
+    """Mutation seen red: the frames of a video laid out in the order of the videos."""
+    images = torch.rand(3, 4, 5)
+    assert strip(images).shape == (4, 3 * 7)
+    assert torch.equal(strip(images)[:, 7:12], images[1])
+    videos = torch.rand(9, 2, 4, 5)
+    row = strip(videos)
+    assert row.shape == (4, 3 * (2 * 7 + 2))
+    assert torch.equal(row[:, 7:12], videos[1, 1])
+    assert torch.equal(row[:, 16:21], videos[4, 0])
 
 
 def text_of(result: DemoResult) -> str:
@@ -178,8 +213,8 @@ def test_a_table_where_nothing_differs(result: DemoResult) -> None:
 
 def test_a_hook_that_reuses_nothing_changes_no_bit(subject: Subject, uncached: torch.Tensor) -> None:
     observed = observe(subject, 1.0, Setting(NEVER, 0))
-    assert [one.decision for one in observed.branches["cond"]] == ["compute"] * SMALL.steps
-    assert torch.equal(observed.images, uncached)
+    assert [one.decision for one in observed.branches["cond"]] == ["compute"] * subject.settings.steps
+    assert torch.equal(observed.made, uncached)
 
 
 def test_a_removed_hook_leaves_the_original_forward(subject: Subject) -> None:
@@ -190,19 +225,26 @@ def test_a_removed_hook_leaves_the_original_forward(subject: Subject) -> None:
     assert transformer.forward.__func__ is type(transformer).forward
 
 
-def test_a_reused_step_runs_no_block_and_keeps_no_encoder_residual() -> None:
-    subject = Subject.make(replace(SMALL, images=1))
+ALWAYS = {
+    "digits": ("x_embedder", "time_text_embed", "norm_out", "proj_out"),
+    "videos": ("patch_embedding", "condition_embedder", "norm_out", "proj_out"),
+}
+WHEN_COMPUTED = {"digits": ("context_embedder", "pos_embed"), "videos": ("rope",)}
+BLOCKS = {"digits": ("transformer_blocks", "single_transformer_blocks"), "videos": ("blocks",)}
+
+
+def test_a_reused_step_runs_no_block_and_keeps_no_encoder_residual(small: DemoSettings) -> None:
+    subject = Subject.make(replace(small, count=1))
     transformer = subject.model.transformer
-    always = ("x_embedder", "time_text_embed", "norm_out", "proj_out")
-    when_computed = ("context_embedder", "pos_embed")
-    blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
+    always, when_computed = ALWAYS[small.model], WHEN_COMPUTED[small.model]
+    blocks = [block for name in BLOCKS[small.model] for block in transformer.get_submodule(name)]
     named = {name: [transformer.get_submodule(name)] for name in (*always, *when_computed)} | {"blocks": blocks}
     ran: Counter[str] = Counter()
     for name, modules in named.items():
         for module in modules:
             module.register_forward_hook(lambda *_, name=name: ran.update([name]))
     seen = []
-    with subject.hooked(Setting(RECOMMENDED, 0)) as hook:
+    with subject.hooked(small.cached[1]) as hook:
 
         def look(_module: object, decision: object) -> None:
             seen.append((hook.decisions[-1].decision, dict(ran)))
@@ -220,7 +262,7 @@ def test_a_reused_step_runs_no_block_and_keeps_no_encoder_residual() -> None:
             expected |= dict.fromkeys(when_computed, 1) | {"blocks": len(blocks)}
         assert modules_that_ran == expected
     assert {what for what, _ in seen} == {"compute", "reuse"}
-    assert len(seen) == SMALL.steps
+    assert len(seen) == small.steps
 
 
 def test_pixels_survive_the_way_through_latents() -> None:
@@ -232,9 +274,10 @@ def test_pixels_survive_the_way_through_latents() -> None:
 
 def test_the_model_comes_back_as_it_was_saved(subject: Subject, tmp_path: Path, uncached: torch.Tensor) -> None:
     model = subject.model
-    save(tmp_path, model.transformer, model.prompts, model.classifier)
-    again = load(tmp_path)
+    model.save(tmp_path)
+    again = type(model).load(tmp_path)
     for name, weight in again.transformer.state_dict().items():
         assert torch.equal(weight, model.transformer.state_dict()[name])  # they were in half precision before
-    assert torch.equal(again.classifier(uncached), model.classifier(uncached))
-    assert torch.equal(again.prompts.tokens, model.prompts.tokens)
+    assert again.recognised(uncached) == model.recognised(uncached)
+    for name, prompts in vars(again.prompts).items():
+        assert torch.equal(prompts, vars(model.prompts)[name])

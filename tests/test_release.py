@@ -145,6 +145,7 @@ NEEDED = {
     "models/models.json": "`teaspec list`",
     "versions/history.json": "what other versions of diffusers have: `check`",
     "demo/digits/weights": "`teaspec demo`",
+    "demo/videos/weights": "`teaspec demo`",
     "compiler/templates": "the compiler",
     "explain/templates": "`teaspec explain --html`",
 }

@@ -7,9 +7,9 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from diffusers import (
 )
 from diffusers.hooks import SeaCacheConfig
 
+from comparison.knobs import FEWER_STEPS, KNOBS, MASKS
 from comparison.subject import STEPS, Subject
 from teaspec import TeaCacheConfig, apply_teacache_hook
 from teaspec.calibrate import Fit, collecting, fit_pairs
@@ -29,10 +30,9 @@ from teaspec.demo.settings import LIMIT
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
 CALIBRATION_SEEDS = (1001, 1002, 1003)
-"""None of them is the seed that caches are compared on."""
+"""None of them is a seed that caches are compared on."""
 
 DB_WARMUP = 1
-DB_THRESHOLDS = (0.1, 0.15, 0.2, 0.3, 0.4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +44,14 @@ class Method:
         knob: Its setting.
         values: What is tried, from exact to fast.
         apply: Puts the cache on a pipeline's transformer.
+        steps: Denoising steps at a value.
     """
 
     name: str
     knob: str
     values: tuple[float, ...]
     apply: Callable[[Any, Any], None]
+    steps: Callable[[float], int] = field(default=lambda _value: STEPS)
 
     def only(self, *values: float) -> Method:
         """The cache with other values."""
@@ -65,34 +67,50 @@ def calibrate(subject: Subject) -> Fit:
     return fit_pairs(hook.pairs)
 
 
-def methods(subject: Subject, fit: Fit) -> Iterator[Method]:
-    """All caches for a subject; what they need to be calibrated is done here."""
+def methods(subject: Subject, coefficients: Sequence[float]) -> Iterator[Method]:
+    """All caches for a subject; what the others need to be calibrated is done where they are applied.
+
+    Args:
+        subject: What they are applied to.
+        coefficients: Those of the subject, beside the identity.
+    """
+    knobs = KNOBS[subject.model.name]
+    yield Method("no cache, fewer steps", "num_inference_steps", FEWER_STEPS, lambda _pipeline, _value: None, int)
     limited = {"residual_order": 1, "residual_limit": LIMIT}
-    thresholds, fewer = (0.08, 0.1, 0.15, 0.2, 0.25, 0.3), (0.1, 0.15, 0.2, 0.3)
-    for name, coefficients, values, options in (
-        ("identity, order 0", IDENTITY, thresholds, {"residual_order": 0}),
-        ("identity, order 1", IDENTITY, thresholds, {"residual_order": 1}),
-        (f"identity, order 1, limit {LIMIT:g}", IDENTITY, thresholds, limited),
-        ("calibrated, order 0", list(fit.coefficients), fewer, {"residual_order": 0}),
-        (f"calibrated, order 1, limit {LIMIT:g}", list(fit.coefficients), fewer, limited),
+    calibrated = list(coefficients)
+    for name, polynomial, options in (
+        ("identity, order 0", IDENTITY, {"residual_order": 0}),
+        ("identity, order 1", IDENTITY, {"residual_order": 1}),
+        (f"identity, order 1, limit {LIMIT:g}", IDENTITY, limited),
+        ("calibrated, order 0", calibrated, {"residual_order": 0}),
+        (f"calibrated, order 1, limit {LIMIT:g}", calibrated, limited),
     ):
-        yield Method(f"teaspec, {name}", "rel_l1_thresh", values, _teaspec(coefficients, options))
+        yield Method(f"teaspec, {name}", "rel_l1_thresh", knobs.thresholds, _teaspec(polynomial, options))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
-        (0.08, 0.1, 0.15, 0.2, 0.3, 0.4),
+        knobs.first_block,
         lambda pipeline, value: pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=value)),
     )
-    yield Method("diffusers MagCache", "threshold", (0.03, 0.06, 0.12, 0.2, 0.3), _mag_cache(subject))
+    yield Method("diffusers MagCache", "threshold", knobs.mag_cache, _mag_cache(subject))
     for order in (1, 2):
-        yield Method(f"diffusers TaylorSeer, order {order}", "cache_interval", (2, 5), _taylor_seer(order, lite=False))
+        yield Method(
+            f"diffusers TaylorSeer, order {order}",
+            "cache_interval",
+            (2, 5),
+            _taylor_seer(order, attention=knobs.attention),
+        )
     yield Method("diffusers TaylorSeer lite, order 1", "cache_interval", (2, 3, 4, 5), _taylor_seer(1, lite=True))
-    yield Method("diffusers PAB", "spatial_attention_block_skip_range", (2, 5), _pyramid)
-    yield Method("diffusers FasterCache", "spatial_attention_block_skip_range", (2, 5), _faster(subject.guidance))
-    yield Method("diffusers SeaCache, order 1", "threshold", (0.1, 0.25, 0.5, 1.0), _sea_cache)
+    skipped = "spatial_attention_block_skip_range"
+    yield Method("diffusers PAB", skipped, (2, 5), _pyramid(knobs.blocks))
+    yield Method("diffusers FasterCache", skipped, (2, 5), _faster(knobs.blocks, knobs.layout))
+    sea_cache = _sea_cache if knobs.tells_steps else _told_sea_cache
+    yield Method("diffusers SeaCache, order 1", "threshold", knobs.sea_cache, sea_cache)
     for taylor in (False, True):
         named = "cache-dit DBCache, TaylorSeer" if taylor else "cache-dit DBCache"
-        yield Method(named, "residual_diff_threshold", DB_THRESHOLDS, _db_cache(subject.guidance, taylor=taylor))
+        yield Method(named, "residual_diff_threshold", knobs.dual_block, _db_cache(subject, taylor=taylor))
+        named = "cache-dit step mask, TaylorSeer" if taylor else "cache-dit step mask"
+        yield Method(named, "steps computed", tuple(MASKS), _db_cache(subject, taylor=taylor, masked=True))
 
 
 def _teaspec(coefficients: list[float], options: dict[str, Any]) -> Callable[[Any, Any], None]:
@@ -118,39 +136,46 @@ def _mag_cache(subject: Subject) -> Callable[[Any, Any], None]:
     return apply
 
 
-def _taylor_seer(order: int, *, lite: bool) -> Callable[[Any, Any], None]:
+def _taylor_seer(order: int, *, lite: bool = False, attention: list[str] | None = None) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
         config = TaylorSeerCacheConfig(
-            cache_interval=int(value), max_order=order, taylor_factors_dtype=torch.float32, use_lite_mode=lite
+            cache_interval=int(value),
+            max_order=order,
+            taylor_factors_dtype=torch.float32,
+            cache_identifiers=attention,
+            use_lite_mode=lite,
         )
         pipeline.transformer.enable_cache(config)
 
     return apply
 
 
-def _pyramid(pipeline: Any, value: float) -> None:
-    pipeline.transformer.enable_cache(
-        PyramidAttentionBroadcastConfig(
-            spatial_attention_block_skip_range=int(value),
-            spatial_attention_timestep_skip_range=(100, 950),
-            spatial_attention_block_identifiers=("transformer_blocks",),
-            current_timestep_callback=lambda: pipeline.current_timestep,
+def _pyramid(blocks: str) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        pipeline.transformer.enable_cache(
+            PyramidAttentionBroadcastConfig(
+                spatial_attention_block_skip_range=int(value),
+                spatial_attention_timestep_skip_range=(100, 950),
+                spatial_attention_block_identifiers=(blocks,),
+                current_timestep_callback=lambda: pipeline.current_timestep,
+            )
         )
-    )
+
+    return apply
 
 
-def _faster(guidance: float) -> Callable[[Any, Any], None]:
+def _faster(blocks: str, layout: str) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
         pipeline.transformer.enable_cache(
             FasterCacheConfig(
                 spatial_attention_block_skip_range=int(value),
                 spatial_attention_timestep_skip_range=(-1, 950),
-                spatial_attention_block_identifiers=("transformer_blocks",),
+                spatial_attention_block_identifiers=(blocks,),
                 current_timestep_callback=lambda: pipeline.current_timestep,
                 attention_weight_callback=lambda _module: 0.3,
-                # FLUX calls its two branches one after the other, so there is no batch of both to skip half of.
+                # Both models call their two branches one after the other, so there is no batch of both to skip half of.
                 is_guidance_distilled=True,
-                tensor_format="BCHW",
+                tensor_format=layout,
             )
         )
 
@@ -158,6 +183,10 @@ def _faster(guidance: float) -> Callable[[Any, Any], None]:
 
 
 def _sea_cache(pipeline: Any, value: float) -> None:
+    pipeline.transformer.enable_cache(SeaCacheConfig(threshold=value))
+
+
+def _told_sea_cache(pipeline: Any, value: float) -> None:
     """FLUX's pipeline does not tell step and sigma, without which SeaCache computes every step: here it is told."""
     transformer, scheduler = pipeline.transformer, pipeline.scheduler
     entered = transformer.cache_context
@@ -177,22 +206,26 @@ def _as_videos(_module: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
     return [one.t().reshape(-1, 1, side, side) for one in latents]
 
 
-def _db_cache(guidance: float, *, taylor: bool) -> Callable[[Any, Any], None]:
+def _db_cache(subject: Subject, *, taylor: bool, masked: bool = False) -> Callable[[Any, Any], None]:
     def apply(pipeline: Any, value: float) -> None:
         os.environ.setdefault("CACHE_DIT_LOG_LEVEL", "WARNING")  # else it remarks on each pipeline, in ten lines
         import cache_dit
 
         # It replaces `__call__` of the pipeline's class, so each pipeline gets a class of its own, under the name that
         # cache-dit knows.
-        pipeline.__class__ = type("FluxPipeline", (type(pipeline),), {})
+        pipeline.__class__ = type(type(pipeline).__name__, (type(pipeline),), {})
         options = {"calibrator_config": cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=1)} if taylor else {}
+        how = {"residual_diff_threshold": value}
+        if masked:
+            mask = cache_dit.steps_mask(total_steps=STEPS, mask_policy=MASKS[int(value)])
+            how = {"steps_computation_mask": mask, "steps_computation_policy": "static"}
         config = cache_dit.DBCacheConfig(
             # The defaults, 8 blocks and 8 steps that are always computed, are meant for models with many blocks.
             Fn_compute_blocks=1,
             max_warmup_steps=DB_WARMUP,
-            residual_diff_threshold=value,
-            enable_separate_cfg=guidance > 1,
+            enable_separate_cfg=subject.guidance > 1,
             num_inference_steps=STEPS,
+            **how,
         )
         cache_dit.enable_cache(pipeline, cache_config=config, **options)
 

@@ -17,12 +17,15 @@ from matplotlib.figure import Figure
 
 from comparison.measure import Comparison, Point
 
-_MEASURES = (("psnr", "PSNR to uncached (dB)"), ("l1", "relative L1 error"), ("accuracy", "digits read (share)"))
-_COSTS = (("flop_ratio", "operations, uncached = 1"), ("time_ratio", "wall time, uncached = 1"))
+_MEASURES = (("psnr", "PSNR to uncached (dB)"), ("ssim", "SSIM to uncached"), ("accuracy", "recognised (share)"))
+_COSTS = {"operations": "operations", "time": "wall time", "evaluations": "evaluations of the transformer"}
 _EQUAL = (0.6, 0.5, 0.4, 0.33)
-_MARKERS = "sD^vP*X<>ph"
+_MARKERS = "sD^vP*X<>phd8"
 _OURS = ("#f0a49b", "#e06055", "#8c1d18", "#9dc3e6", "#1f5fa8")
-_OTHERS = ("#2e7d32", "#d9822b", "#8e44ad", "#00838f", "#795548", "#ad1457", "#607d8b", "#9e9d24", "#111111", "#6d4cff")
+_OTHERS = (
+    *("#111111", "#2e7d32", "#d9822b", "#8e44ad", "#00838f", "#795548", "#ad1457", "#607d8b", "#9e9d24"),
+    *("#6d4cff", "#c0ca33", "#5d4037", "#26a69a"),
+)
 
 
 def machine() -> dict[str, Any]:
@@ -54,45 +57,72 @@ def as_json(comparisons: Sequence[Comparison], settings: dict[str, Any]) -> dict
 def as_markdown(comparison: Comparison) -> str:
     """What each cache reaches at equal cost; then a line for each cache and value, and what failed."""
     named = f"true CFG, scale {comparison.guidance:g}" if comparison.guidance > 1 else "no guidance"
-    lines = [f"### {named}", "", *_at_equal_cost(comparison), "", *_points(comparison)]
+    lines = [f"### {comparison.model.capitalize()}, {named}", ""]
+    for cost in _COSTS:
+        lines += [*_at_equal_cost(comparison, cost), ""]
+    lines += _points(comparison)
     if comparison.failures:
         lines += ["", "Did not run on this model:", ""]
         lines += [f"* {failure.method}: `{failure.error}`" for failure in comparison.failures]
     return "\n".join(lines) + "\n"
 
 
-def _at_equal_cost(comparison: Comparison) -> list[str]:
-    heads = [f"{what} {share:g}" for what in ("operations", "time") for share in _EQUAL]
-    lines = ["| PSNR in dB at | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+def _at_equal_cost(comparison: Comparison, cost: str) -> list[str]:
+    lines = [
+        f"| PSNR in dB at {cost} | " + " | ".join(f"{share:g}" for share in _EQUAL) + " |",
+        "| --- |" + " --- |" * len(_EQUAL),
+    ]
     for name in dict.fromkeys(point.method for point in comparison.points):
         points = [point for point in comparison.points if point.method == name]
-        reached = [_psnr_at(points, cost, share) for cost, _ in _COSTS for share in _EQUAL]
-        lines.append(f"| {name} | " + " | ".join("" if one is None else f"{one:.1f}" for one in reached) + " |")
+        reached = [_psnr_at(points, cost, share) for share in _EQUAL]
+        lines.append(f"| {name} | " + " | ".join(map(_spread, reached)) + " |")
     return lines
 
 
-def _psnr_at(points: Sequence[Point], cost: str, share: float) -> float | None:
-    """PSNR of a cache at a cost, on the line between its points on either side; None outside of them."""
-    known = sorted((_cost(point, cost), point.psnr) for point in points if point.psnr is not None)
-    for (below, low), (above, high) in pairwise(known):
-        if below <= share <= above:
-            return low if above == below else low + (high - low) * (share - below) / (above - below)
-    return None
+def _spread(values: Sequence[float], form: str = ".1f") -> str:
+    """The mean over the seeds, and the lowest and the highest where there are several."""
+    if not values:
+        return ""
+    mean = format(statistics.mean(values), form)
+    return mean if len(values) == 1 else f"{mean} ({min(values):{form}} to {max(values):{form}})"
+
+
+def _psnr_at(points: Sequence[Point], cost: str, share: float) -> list[float]:
+    """PSNR of a cache at a cost, on the line between its points on either side, for each seed; else nothing."""
+    reached = []
+    for seed in range(len(points[0].outcomes)):
+        known = sorted(
+            (_costs(point, cost)[seed], psnr) for point in points if (psnr := point.outcomes[seed].psnr) is not None
+        )
+        for (below, low), (above, high) in pairwise(known):
+            if below <= share <= above:
+                reached.append(low if above == below else low + (high - low) * (share - below) / (above - below))
+                break
+    return reached if len(reached) == len(points[0].outcomes) else []
+
+
+def _costs(point: Point, cost: str) -> list[float]:
+    """What a point costs with each seed; time is taken with one of them."""
+    return [point.time_ratio] * len(point.outcomes) if cost == "time" else point.of(cost)
 
 
 def _points(comparison: Comparison) -> list[str]:
+    read = _spread([100 * one for one in comparison.accuracies])
     lines = [
-        "| cache | knob | value | operations | time | lowest to highest | PSNR dB | relative L1 | digits read |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        f"| uncached, {_seconds(comparison)} | | | 1 | 1 | | | | {comparison.accuracy:.1%} |",
+        "| cache | knob | value | operations | evaluations | time | lowest to highest | PSNR dB | SSIM | relative L1 "
+        "| recognised % |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| uncached, {_seconds(comparison)} | | | 1 | 1 | 1 | | | | | {read} |",
     ]
     for one in comparison.points:
-        times = f"{one.time_ratio:.3f} | {min(one.time_ratios):.3f} to {max(one.time_ratios):.3f}"
-        psnr = "equal" if one.psnr is None else f"{one.psnr:.1f}"
-        lines.append(
-            f"| {one.method} | {one.knob} | {one.value:g} | {one.flop_ratio:.3f} | {times} "
-            f"| {psnr} | {one.l1:.4f} | {one.accuracy:.1%} |"
+        cells = (
+            *(one.method, one.knob, f"{one.value:g}"),
+            *(f"{one.mean(cost):.3f}" for cost in ("operations", "evaluations")),
+            *(f"{one.time_ratio:.3f}", f"{min(one.time_ratios):.3f} to {max(one.time_ratios):.3f}"),
+            *("equal" if one.mean("psnr") is None else _spread(one.of("psnr")), f"{one.mean('ssim'):.4f}"),
+            *(f"{one.mean('l1'):.4f}", _spread([100 * share for share in one.of("accuracy")])),
         )
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -109,13 +139,13 @@ def draw(comparisons: Sequence[Comparison], path: Path) -> None:
     names = list(dict.fromkeys(point.method for one in comparisons for point in one.points))
     for number, comparison in enumerate(comparisons):
         guidance = f"CFG {comparison.guidance:g}" if comparison.guidance > 1 else "no guidance"
-        for row, (cost, cost_label) in enumerate(_COSTS):
+        for row, (cost, cost_label) in enumerate(_COSTS.items()):
             for column, (measure, label) in enumerate(_MEASURES):
                 axes = grid[number * len(_COSTS) + row, column]
                 _draw(axes, comparison, names, cost, measure)
-                axes.set_xlabel(cost_label)
+                axes.set_xlabel(f"{cost_label}, uncached = 1")
                 axes.set_ylabel(label)
-                axes.set_title(guidance, fontsize="small", loc="left")
+                axes.set_title(f"{comparison.model}, {guidance}", fontsize="small", loc="left")
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize="small")
     figure.savefig(path)
@@ -125,8 +155,8 @@ def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measu
     ours = [name for name in names if name.startswith("teaspec")]
     others = [name for name in names if name not in ours]
     for name in (*others, *ours):  # ours on top
-        points = [one for one in comparison.points if one.method == name and one.psnr is not None]
-        points.sort(key=lambda one: _cost(one, cost))
+        points = [one for one in comparison.points if one.method == name and one.mean("psnr") is not None]
+        points.sort(key=lambda one: statistics.mean(_costs(one, cost)))
         style: dict[str, Any]
         if name in ours:
             style = {"marker": "o", "linewidth": 2, "color": _OURS[ours.index(name) % len(_OURS)]}
@@ -134,22 +164,23 @@ def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measu
             number = others.index(name)
             style = {"marker": _MARKERS[number % len(_MARKERS)], "linewidth": 1.1, "linestyle": "--"}
             style["color"] = _OTHERS[number % len(_OTHERS)]
-        axes.plot(
-            [_cost(one, cost) for one in points],
-            [getattr(one, measure) for one in points],
+        means = [statistics.mean(one.of(measure)) for one in points]
+        lengths = [
+            [mean - min(one.of(measure)) for one, mean in zip(points, means, strict=True)],
+            [max(one.of(measure)) - mean for one, mean in zip(points, means, strict=True)],
+        ]
+        axes.errorbar(
+            [statistics.mean(_costs(one, cost)) for one in points],
+            means,
+            yerr=lengths,
+            elinewidth=0.8,
             markersize=5,
             label=name,
             **style,
         )
-    if measure == "l1":
-        axes.set_yscale("log")
     if measure == "accuracy":
-        axes.axhline(comparison.accuracy, color="#777777", linewidth=1, linestyle=":")
+        axes.axhline(statistics.mean(comparison.accuracies), color="#777777", linewidth=1, linestyle=":")
     axes.set_xlim(0, 1.1)
     axes.grid(color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _cost(point: Point, name: str) -> float:
-    return float(getattr(point, name))

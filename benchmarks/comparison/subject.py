@@ -1,4 +1,4 @@
-"""The digits model, and the generations that all caches are compared on."""
+"""A trained model, and the generations that all caches are compared on."""
 
 from __future__ import annotations
 
@@ -7,63 +7,75 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from teaspec.demo.digits import FOLDER
-from teaspec.demo.digits.files import DigitsModel, load
-from teaspec.demo.digits.pipeline import generate, pipeline_of
+from comparison.operations import Operations
+from teaspec.demo.models import MODELS
+from teaspec.demo.trained import TrainedModel
 from teaspec.demo.twin import twin
 
 STEPS = 28
 
+LAST = {"digits": "single_transformer_blocks.5.proj_mlp", "videos": "blocks.5.ffn.net.2"}
+"""A layer at the end of each model that no cache of attention skips: where it runs, the model is evaluated."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a generation took.
+
+    Attributes:
+        operations: Floating point operations: matrix products, convolutions and attention.
+        evaluations: Calls of the transformer that ran its last block.
+    """
+
+    operations: int
+    evaluations: int
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """The model and what it writes.
+    """The model and what it makes.
 
     Attributes:
         model: Transformer, prompts and classifier.
-        images: Images generated at once.
-        guidance: `true_cfg_scale`.
-        seed: Seed of the noise.
+        count: Images or videos generated at once.
+        guidance: Scale of true CFG.
     """
 
-    model: DigitsModel
-    images: int
+    model: TrainedModel
+    count: int
     guidance: float
-    seed: int = 0
 
     @classmethod
-    def make(cls, images: int, guidance: float) -> Subject:
-        return cls(load(FOLDER), images, guidance)
-
-    @property
-    def digits(self) -> torch.Tensor:
-        return torch.arange(self.images) % 10
+    def make(cls, name: str, count: int, guidance: float) -> Subject:
+        return cls(MODELS[name].load(), count, guidance)
 
     def twin(self) -> Any:
         """A pipeline of its own around a transformer of its own, which reads the same weights."""
-        return pipeline_of(twin(self.model.transformer))
+        return self.model.pipeline(twin(self.model.transformer))
 
-    def generate(self, pipeline: Any, seed: int | None = None) -> torch.Tensor:
-        """Images of shape (images, 16, 16), ink in [0, 1]."""
-        return generate(
-            pipeline,
-            self.model.prompts,
-            self.digits,
-            seed=self.seed if seed is None else seed,
-            steps=STEPS,
-            guidance=self.guidance,
-        )
+    def generate(self, pipeline: Any, seed: int, steps: int = STEPS) -> torch.Tensor:
+        """Images of shape (count, 16, 16) or videos of shape (count, frames, 16, 16), ink in [0, 1]."""
+        return self.model.generate(pipeline, self.count, seed=seed, steps=steps, guidance=self.guidance)
 
-    def time(self, pipeline: Any) -> float:
+    def time(self, pipeline: Any, seed: int, steps: int = STEPS) -> float:
         """Wall time of a generation in seconds."""
         started = perf_counter()
-        self.generate(pipeline)
+        self.generate(pipeline, seed, steps)
         return perf_counter() - started
 
-    def counted(self, pipeline: Any) -> tuple[torch.Tensor, int]:
-        """Images, and the floating point operations they took: matrix products, convolutions and attention."""
-        with FlopCounterMode(display=False) as counter:
-            images = self.generate(pipeline)
-        return images, int(counter.get_total_flops())
+    def counted(self, pipeline: Any, seed: int, steps: int = STEPS) -> tuple[torch.Tensor, Cost]:
+        """What a generation made, and what it took."""
+        evaluations = 0
+
+        def count(*_: Any) -> None:
+            nonlocal evaluations
+            evaluations += 1
+
+        handle = pipeline.transformer.get_submodule(LAST[self.model.name]).register_forward_hook(count)
+        try:
+            with Operations() as counted:
+                made = self.generate(pipeline, seed, steps)
+        finally:
+            handle.remove()
+        return made, Cost(counted.total, evaluations)

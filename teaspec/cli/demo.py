@@ -1,4 +1,4 @@
-"""`teaspec demo`: a small trained model, uncached and cached, measured."""
+"""`teaspec demo`: small trained models, uncached and cached, measured."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("teaspec-demo"),
     _debug: Debug = False,
 ) -> None:
-    """Generate handwritten digits with a small FLUX, uncached and cached, and measure."""
-    from teaspec.demo import run
+    """Generate digits with a small FLUX and videos of them with a small Wan, uncached and cached, and measure."""
+    from teaspec.demo import DIGITS, VIDEOS, run
     from teaspec.demo.table import render
 
     if output.exists() and not output.is_dir():
@@ -24,8 +24,9 @@ def demo(
         raise typer.Exit(EXIT_USAGE)
     try:
         # A line for each stage: a spinner would take time from what is being timed.
-        result = run(output, report=lambda stage: typer.echo(f"demo: {stage}", err=True))
+        for settings in (DIGITS, VIDEOS):
+            result = run(output, settings, report=lambda stage: typer.echo(f"demo: {stage}", err=True))
+            get_console().print(render(result))
     except ModuleNotFoundError as error:
         typer.echo(f"error: {error}; the demo needs `pip install teaspec[demo]`", err=True)
         raise typer.Exit(EXIT_FAILED) from error
-    get_console().print(render(result))

@@ -1,4 +1,4 @@
-"""`teaspec demo`: diffusers' own pipeline around a small trained model, uncached and cached, measured."""
+"""`teaspec demo`: diffusers' own pipelines around small trained models, uncached and cached, measured."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from teaspec.demo.settings import DemoSettings, Setting
+from teaspec.demo.settings import DIGITS, VIDEOS, DemoSettings, Setting
 
 if TYPE_CHECKING:
     from teaspec.demo.result import DemoResult
 
-__all__ = ["DemoSettings", "Setting", "run"]
-
-SHEET, FIGURE = "digits.png", "decisions.png"
+__all__ = ["DIGITS", "VIDEOS", "DemoSettings", "Setting", "run"]
 
 
 def run(
-    output: Path, settings: DemoSettings | None = None, report: Callable[[str], None] = lambda _stage: None
+    output: Path, settings: DemoSettings = DIGITS, report: Callable[[str], None] = lambda _stage: None
 ) -> DemoResult:
-    """Generates handwritten digits with FLUX uncached and cached, with and without guidance, and measures.
+    """Generates with a trained model uncached and cached, with and without guidance, and measures.
 
     Args:
         output: Folder for the pictures; made if it does not exist.
-        settings: What is generated and how often; the defaults take less than a minute on two cores.
+        settings: What is generated and how often; `DIGITS` and `VIDEOS` take less than a minute each on two cores.
         report: Told what is being done, one short phrase at a time.
 
     Returns:
@@ -44,9 +42,8 @@ def run(
         from teaspec.demo.subject import Subject, quiet
 
     started = perf_counter()
-    settings = settings or DemoSettings()
     output.mkdir(parents=True, exist_ok=True)
-    report("loading the digits model")
+    report(f"loading the model of {settings.model}")
     subject = Subject.make(settings)
     with quiet() as threads:
         calls = record(subject)
@@ -54,17 +51,20 @@ def run(
         comparisons = tuple(compare(subject, guidance, flops, report) for guidance in settings.guidances)
         report("the hook against no hook")
         cost = measure_hook_cost(subject, calls)
-    draw_sheet(comparisons, output / SHEET)
-    draw(comparisons, output / FIGURE)
+    sheet, figure = output / f"{settings.model}.png", output / f"{settings.model}-decisions.png"
+    draw_sheet(comparisons, settings.model, sheet)
+    draw(comparisons, figure)
     return DemoResult(
         settings=settings,
+        pipeline=type(subject.pipeline).__name__,
+        reading=subject.model.reading,
         parameters=sum(parameter.numel() for parameter in subject.model.transformer.parameters()),
         threads=threads,
         comparisons=comparisons,
         hook_cost=cost,
         flops=flops,
-        sheet=output / SHEET,
-        figure=output / FIGURE,
+        sheet=sheet,
+        figure=figure,
         elapsed=perf_counter() - started,
     )
 

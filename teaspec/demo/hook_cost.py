@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from diffusers import FluxTransformer2DModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from teaspec.demo.result import HookCost, StepFlops
@@ -70,25 +69,25 @@ def count_flops(subject: Subject, calls: list[Call]) -> StepFlops:
     return StepFlops(full=_flops(subject.model.transformer, calls[1]), reused=_flops(hooked, calls[1]))
 
 
-def _hooked_twin(subject: Subject, threshold: float) -> FluxTransformer2DModel:
-    hooked: FluxTransformer2DModel = twin(subject.model.transformer)
+def _hooked_twin(subject: Subject, threshold: float) -> Any:
+    hooked = twin(subject.model.transformer)
     apply_teacache_hook(hooked, TeaCacheConfig(threshold, list(subject.settings.coefficients)))
     return hooked
 
 
-def _seconds(transformer: FluxTransformer2DModel, call: Call) -> float:
+def _seconds(transformer: Any, call: Call) -> float:
     started = perf_counter()
     _call(transformer, call)
     return perf_counter() - started
 
 
-def _flops(transformer: FluxTransformer2DModel, call: Call) -> int:
+def _flops(transformer: Any, call: Call) -> int:
     with FlopCounterMode(display=False) as counter:
         _call(transformer, call)
     return int(counter.get_total_flops())
 
 
 @torch.no_grad()
-def _call(transformer: FluxTransformer2DModel, call: Call) -> None:
+def _call(transformer: Any, call: Call) -> None:
     with transformer.cache_context("cond"):
         transformer(**call)

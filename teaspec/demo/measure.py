@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from teaspec.demo.digits.classifier import accuracy
 from teaspec.demo.result import Cached, Comparison, StepFlops, Uncached
 from teaspec.demo.settings import Setting
 from teaspec.demo.subject import Subject
@@ -20,21 +19,21 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class _Observed:
-    """One generation at a setting: its images, and what was decided in each branch."""
+    """One generation at a setting: what was made, and what was decided in each branch."""
 
-    images: Tensor
+    made: Tensor
     branches: dict[str, tuple[Decision, ...]]
 
 
 def compare(subject: Subject, guidance: float, flops: StepFlops, report: Report) -> Comparison:
     """Measures uncached generations and those at each setting, interleaved.
 
-    The first generation of each kind warms up and shows images and decisions; the timed ones follow in rounds
+    The first generation of each kind warms up and shows results and decisions; the timed ones follow in rounds
     (uncached, first setting, second, ..., uncached, ...), so that a drift of the machine's speed meets all of them.
 
     Args:
         subject: What is run.
-        guidance: `true_cfg_scale`.
+        guidance: Scale of true CFG.
         flops: What a call costs.
         report: Told what is being done.
     """
@@ -51,8 +50,7 @@ def compare(subject: Subject, guidance: float, flops: StepFlops, report: Report)
         for setting, seconds in zip(settings.cached, cached, strict=True):
             with subject.hooked(setting):
                 seconds.append(subject.time(guidance))
-    seen = accuracy(subject.model.classifier, expected, subject.digits)
-    uncached = Uncached(guidance, expected, seen, Spread.of(plain))
+    uncached = Uncached(guidance, expected, subject.model.recognised(expected), Spread.of(plain))
     return Comparison(
         uncached,
         tuple(
@@ -63,19 +61,19 @@ def compare(subject: Subject, guidance: float, flops: StepFlops, report: Report)
 
 
 def observe(subject: Subject, guidance: float, setting: Setting) -> _Observed:
-    """Generates once at a setting and returns the images and what was decided.
+    """Generates once at a setting and returns what was made and what was decided.
 
     Raises:
         RuntimeError: If the hook saw no step.
     """
     with subject.hooked(setting) as hook:
-        images = subject.generate(guidance)
+        made = subject.generate(guidance)
     # The pipeline resets the hook when it is done; the record of the generation outlives that.
     if hook.last_generation is None:
         raise RuntimeError("the pipeline ran without calling the hooked transformer")
     decisions = hook.last_generation.decisions
     names = dict.fromkeys(one.branch for one in decisions)
-    return _Observed(images, {name: tuple(one for one in decisions if one.branch == name) for name in names})
+    return _Observed(made, {name: tuple(one for one in decisions if one.branch == name) for name in names})
 
 
 def _cached(
@@ -92,9 +90,9 @@ def _cached(
     return Cached(
         setting=setting,
         branches=observed.branches,
-        images=observed.images,
-        accuracy=accuracy(subject.model.classifier, observed.images, subject.digits),
-        psnr=psnr(observed.images, expected),
+        made=observed.made,
+        accuracy=subject.model.recognised(observed.made),
+        psnr=psnr(observed.made, expected),
         seconds=Spread.of(seconds),
         time_ratio=Spread.of(one / base for one, base in zip(seconds, plain, strict=True)),
         flop_ratio=spent / (len(steps) * flops.full),

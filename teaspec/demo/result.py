@@ -18,14 +18,14 @@ class Uncached:
     """Generations without a cache.
 
     Attributes:
-        guidance: `true_cfg_scale`.
-        images: The result, of shape (images, 16, 16), ink in [0, 1].
-        accuracy: Share of the images in which the classifier reads the wanted digit.
+        guidance: Scale of true CFG.
+        made: Images of shape (count, 16, 16) or videos of shape (count, frames, 16, 16), ink in [0, 1].
+        accuracy: Share in which what was asked for is recognised.
         seconds: Wall time of a generation.
     """
 
     guidance: float
-    images: Tensor
+    made: Tensor
     accuracy: float
     seconds: Spread
 
@@ -37,9 +37,9 @@ class Cached:
     Attributes:
         setting: How it was set.
         branches: What was decided at each step, by branch; the same in every repetition.
-        images: The result.
-        accuracy: Share of the images in which the classifier reads the wanted digit.
-        psnr: Of the images to the uncached ones, in dB, the mean over the images; infinite where one is equal.
+        made: The result.
+        accuracy: Share in which what was asked for is recognised.
+        psnr: To the uncached result, in dB, the mean over images or videos; infinite where one is equal.
         seconds: Wall time of a generation.
         time_ratio: Wall time over that of the uncached generation of the same round.
         flop_ratio: Floating point operations over those of the uncached generation.
@@ -47,7 +47,7 @@ class Cached:
 
     setting: Setting
     branches: Mapping[str, tuple[Decision, ...]]
-    images: Tensor
+    made: Tensor
     accuracy: float
     psnr: float
     seconds: Spread
@@ -103,21 +103,25 @@ class StepFlops:
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """The figures of one run of the demo, and where its pictures are.
+    """The figures of one model, and where its pictures are.
 
     Attributes:
         settings: What was run.
+        pipeline: The class of the pipeline.
+        reading: What is counted as recognised.
         parameters: Size of the transformer.
         threads: Threads that torch used.
         comparisons: One per guidance scale.
         hook_cost: What the hook adds to a computed step.
         flops: What a call costs.
-        sheet: The PNG with the digits.
+        sheet: The PNG with what was made.
         figure: The PNG with the decision per step.
-        elapsed: Seconds that the whole demo took.
+        elapsed: Seconds that all of it took.
     """
 
     settings: DemoSettings
+    pipeline: str
+    reading: str
     parameters: int
     threads: int
     comparisons: tuple[Comparison, ...]

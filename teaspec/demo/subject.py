@@ -1,4 +1,4 @@
-"""What the demo runs: the digits model in diffusers' own pipeline, from the same noise every time."""
+"""What the demo runs: a trained model in diffusers' own pipeline, from the same noise every time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import torch
-from diffusers import FluxPipeline
 from torch import Tensor
 
-from teaspec.demo.digits import FOLDER
-from teaspec.demo.digits.files import DigitsModel, load
-from teaspec.demo.digits.pipeline import generate, pipeline_of
 from teaspec.demo.memory import keep_freed_memory
+from teaspec.demo.models import MODELS
 from teaspec.demo.settings import DemoSettings, Setting
+from teaspec.demo.trained import TrainedModel
 from teaspec.runtime.pipeline.apply import apply_teacache_hook, find_teacache_hook, remove_teacache_hook
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
@@ -30,36 +29,26 @@ class Subject:
     """The model, its pipeline and the settings.
 
     Attributes:
-        model: Transformer, prompts and classifier.
+        model: The trained model.
         pipeline: The pipeline around the transformer.
         settings: What is generated.
     """
 
-    model: DigitsModel
-    pipeline: FluxPipeline
+    model: TrainedModel
+    pipeline: Any
     settings: DemoSettings
 
     @classmethod
     def make(cls, settings: DemoSettings) -> Subject:
         """Loads the model that is shipped."""
-        model = load(FOLDER)
-        return cls(model, pipeline_of(model.transformer), settings)
-
-    @property
-    def digits(self) -> Tensor:
-        """What is written: 0, 1, ..., 9, 0, ..."""
-        return torch.arange(self.settings.images) % 10
+        model = MODELS[settings.model].load()
+        return cls(model, model.pipeline(model.transformer), settings)
 
     def generate(self, guidance: float) -> Tensor:
         """Runs one generation; the same settings always start from the same noise."""
         settings = self.settings
-        return generate(
-            self.pipeline,
-            self.model.prompts,
-            self.digits,
-            seed=settings.seed,
-            steps=settings.steps,
-            guidance=guidance,
+        return self.model.generate(
+            self.pipeline, settings.count, seed=settings.seed, steps=settings.steps, guidance=guidance
         )
 
     def time(self, guidance: float) -> float:

@@ -1,4 +1,4 @@
-"""The demo's result for a terminal."""
+"""What the demo found with one model, for a terminal."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from teaspec.demo.result import Cached, Comparison, DemoResult
 
 _COLUMNS = (
     *("\norder", "calls\ncomputed", "\nseconds", "time\nratio", "\nspread", "flop\nratio"),
-    *("PSNR\ndB", "digits\nread"),
+    "PSNR\ndB",
 )
 
 
 def render(result: DemoResult) -> RenderableType:
     """Lays the result out as tables with their notes."""
-    tables = [_table(comparison) for comparison in result.comparisons]
+    tables = [_table(comparison, result.settings.model) for comparison in result.comparisons]
     return Group(Text(_heading(result)), *tables, *(Text(note) for note in _notes(result)))
 
 
 def _heading(result: DemoResult) -> str:
     settings = result.settings
     return (
-        f"FluxPipeline, {result.parameters / 1e6:.1f} M parameters trained on digits, {settings.steps} steps, "
-        f"{settings.images} images at once, cpu with {result.threads} threads"
+        f"{result.pipeline}, {result.parameters / 1e6:.1f} M parameters, {settings.steps} steps, "
+        f"{settings.count} {settings.model} at once, cpu with {result.threads} threads"
     )
 
 
-def _table(comparison: Comparison) -> Table:
+def _table(comparison: Comparison, made: str) -> Table:
     uncached = comparison.uncached
     guidance = uncached.guidance
     table = Table(
@@ -40,7 +40,7 @@ def _table(comparison: Comparison) -> Table:
         title_justify="left",
     )
     table.add_column("\nthreshold", no_wrap=True)
-    for name in _COLUMNS:
+    for name in (*_COLUMNS, f"{made}\nread"):
         table.add_column(name, justify="right", no_wrap=True)
     calls = str(comparison.cached[0].calls)
     seconds = f"{uncached.seconds.median:.2f}"
@@ -66,17 +66,16 @@ def _row(one: Cached) -> tuple[str, ...]:
 
 
 def _notes(result: DemoResult) -> list[str]:
-    cost, flops = result.hook_cost, result.flops
+    cost, flops, made = result.hook_cost, result.flops, result.settings.model
     return [
         f"Medians of {result.settings.rounds} interleaved rounds; spread: range of time ratio / median. PSNR: to the "
-        "uncached images. Digits read: share in which a classifier reads what was asked for. Order: residual_order"
-        f"{_limits(result)}.",
+        f"uncached {made}. Read: share of {result.reading}. Order: residual_order{_limits(result)}.",
         f"A reused call takes {flops.reused / flops.full:.1%} of the operations of an uncached one.",
         f"A computed call with the hook takes {cost.ratio.median:.4f} times as long as without it "
         f"({1e3 * cost.hooked.median:.1f} ms, {1e3 * cost.plain.median:.1f} ms; medians of {cost.ratio.count} pairs).",
         f"Coefficients: {list(result.settings.coefficients)}.",
-        f"The digits: {result.sheet}. The decisions: {result.figure}.",
-        f"The demo took {result.elapsed:.0f} s.",
+        f"The {made}: {result.sheet}. The decisions: {result.figure}.",
+        f"This took {result.elapsed:.0f} s.",
     ]
 
 

@@ -19,7 +19,7 @@ CACHED = (Setting(RECOMMENDED, 0), Setting(RECOMMENDED, 1))
 @torch.no_grad()
 def main() -> None:
     """Prints how well the digits are read, by setting, as the Markdown table of docs/digits.md."""
-    subject = Subject.make(DemoSettings(images=IMAGES, seed=SEED))
+    subject = Subject.make(DemoSettings(count=IMAGES, seed=SEED))
     classifier = subject.model.classifier
     held_out = load()[1]
     print("| | recognised |\n| --- | --- |")
@@ -27,11 +27,11 @@ def main() -> None:
     print(f"| real digits that were held out ({len(held_out)}) | {real:.1%} |")
     for guidance in GUIDANCES:
         what = f"with true CFG, scale {guidance:g}" if guidance > 1 else "without guidance"
-        plain = accuracy(classifier, subject.generate(guidance), subject.digits)
+        plain = subject.model.recognised(subject.generate(guidance))
         print(f"| generated {what} ({IMAGES}, seed {SEED}) | {plain:.1%} |")
         for setting in CACHED:
             with subject.hooked(setting):
-                cached = accuracy(classifier, subject.generate(guidance), subject.digits)
+                cached = subject.model.recognised(subject.generate(guidance))
             print(f"| the same at a threshold of {setting.threshold:g}, order {setting.order} | {cached:.1%} |")
 
 

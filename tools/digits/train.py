@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from time import perf_counter
 
 import torch
 from diffusers import FluxTransformer2DModel
-from diffusers.training_utils import EMAModel
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from teaspec.demo.digits.pixels import PATCH, image_ids, to_latents
 from teaspec.demo.digits.prompts import NOTHING, TOKENS, WIDTH, Prompts
 from tools.digits.data import Digits
+from tools.training import Progress, Schedule
+from tools.training import train as train_model
 
 CONFIG = {
     "patch_size": 1,
@@ -30,83 +27,15 @@ CONFIG = {
     "axes_dims_rope": (8, 12, 12),
 }
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """How the model is trained.
-
-    Attributes:
-        steps: Training steps.
-        batch: Images of a step.
-        rate: Highest learning rate of AdamW, reached after `warmup` steps and led to zero along a cosine.
-        warmup: Steps until then.
-        decay: Of the moving average of the weights, which is what is kept.
-        dropped: Share of the images that the model is not told the digit of, so that it can be guided.
-        every: Steps between two reports.
-        seed: Of weights, prompts, noise and the order of the images.
-    """
-
-    steps: int = 6000
-    batch: int = 64
-    rate: float = 1e-3
-    warmup: int = 100
-    decay: float = 0.998
-    dropped: float = 0.1
-    every: int = 500
-    seed: int = 0
+SCHEDULE = Schedule(steps=6000, batch=64)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """The state after some steps.
-
-    Attributes:
-        step: Steps done.
-        loss: Mean loss since the last report.
-        seconds: Seconds of a step since the last report.
-        model: The averaged weights, in evaluation mode.
-    """
-
-    step: int
-    loss: float
-    seconds: float
-    model: FluxTransformer2DModel
-
-
-def train(digits: Digits, prompts: Prompts, schedule: Schedule) -> Iterator[Progress]:
+def train(digits: Digits, prompts: Prompts, schedule: Schedule) -> Iterator[Progress[FluxTransformer2DModel]]:
     """Trains, and yields the averaged model from time to time, at the end in any case."""
     torch.manual_seed(schedule.seed)
     generator = torch.Generator().manual_seed(schedule.seed)
-    model = FluxTransformer2DModel(**CONFIG).train()
-    parameters = list(model.parameters())
-    average = EMAModel(parameters, decay=schedule.decay, use_ema_warmup=True, inv_gamma=1.0, power=0.9)
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share_of_rate(step, schedule))
-    losses: list[float] = []
-    started = perf_counter()
-    for step in range(1, schedule.steps + 1):
-        loss = _loss(model, digits, prompts, schedule, generator)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        rates.step()
-        average.step(parameters)
-        losses.append(loss.item())
-        if step % schedule.every == 0 or step == schedule.steps:
-            averaged = copy.deepcopy(model).eval().requires_grad_(False)
-            average.copy_to(averaged.parameters())
-            seconds = (perf_counter() - started) / len(losses)
-            yield Progress(step, sum(losses) / len(losses), seconds, averaged)
-            losses.clear()
-            started = perf_counter()
-
-
-def _share_of_rate(step: int, schedule: Schedule) -> float:
-    if step < schedule.warmup:
-        return (step + 1) / schedule.warmup
-    done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
-    return 0.5 + 0.5 * math.cos(math.pi * done)
+    model = FluxTransformer2DModel(**CONFIG)
+    return train_model(model, lambda: _loss(model, digits, prompts, schedule, generator), schedule)
 
 
 def _loss(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 NOTHING = 10
@@ -34,12 +32,3 @@ class Prompts:
         pooled = torch.randn(NOTHING + 1, WIDTH, generator=generator)
         tokens[NOTHING] = pooled[NOTHING] = 0
         return cls(tokens, pooled)
-
-    @classmethod
-    def load(cls, path: Path) -> Prompts:
-        """Reads what `save` wrote."""
-        return cls(**load_file(path))
-
-    def save(self, path: Path) -> None:
-        """Writes the embeddings for `load`, as a safetensors file."""
-        save_file({"tokens": self.tokens, "pooled": self.pooled}, path)

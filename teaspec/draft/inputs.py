@@ -6,6 +6,7 @@ import ast
 import copy
 import inspect
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,8 +92,24 @@ _LAYOUTS = ("bchw", "bnc", "bcfhw", "bfchw", "bcn", "bc", "bfhwc")
 def likely_layouts(model_class: type[nn.Module], method: str) -> list[str]:
     """The layouts that the latents may have, the likeliest first."""
     first = latents_of(model_class)
-    hints = [_unpacked_rank(model_class, method, first), len(described_shape(model_class, first) or [])]
-    return sorted(_LAYOUTS, key=lambda layout: hints.index(len(layout)) if len(layout) in hints else len(hints))
+    described = described_shape(model_class, first) or []
+    hints = [_unpacked_rank(model_class, method, first), len(described)]
+    letters = _letters(described)
+    return sorted(
+        _LAYOUTS,
+        key=lambda layout: (layout != letters, hints.index(len(layout)) if len(layout) in hints else len(hints)),
+    )
+
+
+def _letters(described: list[str]) -> str:
+    """The layout of a described shape: `(N, T, C, H, W)` and `(batch, frames, channels, height, width)` are "bfchw"."""
+    letters = "".join(part[:1].lower() for part in described[1:]).translate(str.maketrans("tld", "fnc"))
+    return f"b{letters}" if described else ""
+
+
+def is_text(name: str) -> bool:
+    """Whether an argument is the text, by its name."""
+    return _TEXT.search(name) is not None
 
 
 def first_inputs(model_class: type[nn.Module], module: nn.Module, layout: str) -> Inputs:
@@ -190,17 +207,18 @@ def _value(inputs: Inputs, name: str, annotation: str) -> Any:
 
 
 def described_shape(model_class: type[nn.Module], name: str) -> list[str] | None:
-    """The shape that a docstring gives an argument: "x (`torch.Tensor` of shape `(batch, length)`)"."""
+    """The shape that a docstring gives an argument: "x (`torch.Tensor` of shape `(batch, length)`)" or "x: (N, T)"."""
     text = inspect.getdoc(model_class.forward) or ""
-    found = re.search(rf"^\s*`?{name}`? \(.*?(?:shape)?\s*`?\(([^()]*)\)", text, re.MULTILINE)
-    return [part.strip() for part in found.group(1).split(",") if part.strip()] if found else None
+    forms = rf"^\s*`?{name}`? \(.*?(?:shape)?\s*`?\(([^()]*)\)", rf"(?:^|\W){name}`?: `?\(([^()]*)\)"
+    found = next((one for form in forms if (one := re.search(form, text, re.MULTILINE))), None)
+    return [part.strip() for part in found[1].split(",") if part.strip()] if found else None
 
 
 def _unpacked_rank(model_class: type[nn.Module], method: str, name: str) -> int | None:
     """How many dimensions the forward unpacks from the shape of an argument."""
     function = inspect.unwrap(getattr(model_class, method))
     try:
-        tree = ast.parse(inspect.cleandoc("if 1:\n" + inspect.getsource(function)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
         return None
     for node in ast.walk(tree):

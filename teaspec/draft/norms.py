@@ -10,6 +10,7 @@ from torch import nn
 
 from teaspec.compiler.analysis.flow.search import simple_statements, without_docstring
 from teaspec.compiler.analysis.syntax.names import parameters_of
+from teaspec.compiler.forms.source import FunctionSource, ModuleSource
 from teaspec.compiler.report import SpecError
 from teaspec.draft.blocks import first_block
 from teaspec.draft.reading import Reading, follows_from, names_in, self_calls, source_of
@@ -56,14 +57,24 @@ def _norms(model: str, block: nn.Module, place: str | int, depth: int) -> Iterat
         source = source_of(model, block)
     except SpecError:
         return
-    parameters = parameters_of(source.forward.node.args)[1:]
+    yield from _norms_of(model, block, source, source.forward, place, depth)
+
+
+def _norms_of(
+    model: str, block: nn.Module, source: ModuleSource, function: FunctionSource, place: str | int, depth: int
+) -> Iterator[tuple[str, bool]]:
+    """The norms that a method of a module calls, and the methods that it calls in turn."""
+    body = without_docstring(function.node.body)
+    parameters = parameters_of(function.node.args)[1:]
     own = place if isinstance(place, str) else dict(enumerate(parameters)).get(place, "")
-    streams = follows_from([own], without_docstring(source.forward.node.body), source.forward.self_name)
+    streams = follows_from([own], body, function.self_name)
     children = dict(block.named_modules())
-    for statement in simple_statements(without_docstring(source.forward.node.body)):
-        for path, call in reversed(list(self_calls(statement, source.forward.self_name))):
-            child = children.get(path)
+    for statement in simple_statements(body):
+        for path, call in reversed(list(self_calls(statement, function.self_name))):
+            child, method = children.get(path), source.methods.get(path)
             if child is None:
+                if method is not None and depth < _DEPTH:
+                    yield from _norms_of(model, block, source, method, _place_in(call, own), depth + 1)
                 continue
             given = [*call.args, *(keyword.value for keyword in call.keywords)]
             streamed = any(names_in(value) & streams for value in given[:1]) or own in _plain(given)

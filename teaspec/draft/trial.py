@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
-from teaspec.draft.inputs import Inputs, add_input, config_of, forward_parameters
+from teaspec.draft.inputs import Inputs, add_input, config_of, forward_parameters, is_text
 
 _ATTEMPTS = 24
 
@@ -54,6 +55,7 @@ class Trial:
             or self._keys(text)
             or self._missing(error)
             or self._per_frame(error)
+            or self._looked_up(error)
             or self._dtype(text)
             or self._length(text)
             or self._other_dim(text)
@@ -87,6 +89,20 @@ class Trial:
                     if shape == ["batch"]:
                         shape.append("frames")
                 return True
+        return False
+
+    def _looked_up(self, error: Exception) -> bool:
+        """Numbers of rows of a table, such as class labels, where a model looks up what it was given."""
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            numbers, table = frame.f_locals.get("input"), frame.f_locals.get("weight")
+            if frame.f_code is not nn.functional.embedding.__code__ or not isinstance(table, torch.Tensor):
+                continue
+            shape = numbers.shape if isinstance(numbers, torch.Tensor) else ()
+            for tag, name in self.inputs.tags.items():
+                if tag in shape and name != self.inputs.hidden:
+                    of = ["batch", "text"] if is_text(name) else ["batch"]
+                    self.inputs.values[name] = {"tensor": of, "dtype": "int64", "range": [0, len(table) - 1]}
+                    return True
         return False
 
     def _keys(self, text: str) -> bool:

@@ -135,7 +135,7 @@ def test_caches_are_compared_at_equal_cost_seed_by_seed():
 
 @pytest.mark.parametrize("name", ["digits", "videos"])
 def test_operations_are_those_that_torch_counts(name):
-    """Mutation seen red: attention left out."""
+    """The count of the benchmark is made of shapes; torch counts what runs."""
     subject = Trained.make(name, count=2, guidance=2.0)
     pipeline = subject.twin()
     with FlopCounterMode(display=False) as counter:

@@ -73,7 +73,7 @@ def test_turns_are_those_of_the_longest_axis(unseen: Digits, motion: str, sign: 
 
 
 def test_motions_of_real_digits_are_read(unseen: Digits) -> None:
-    """Mutations seen red: the frame in the middle taken to be at rest; errors of the last frame alone, in part."""
+    """Of digits that nothing was trained on."""
     videos, _, motions = Videos.all_pairs(unseen).batch(400, torch.Generator().manual_seed(1))
     assert (read_motions(videos) == motions).float().mean() >= 0.99
 

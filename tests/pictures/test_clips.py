@@ -32,6 +32,8 @@ def pil(values: np.ndarray) -> Any:
         (Images(VIDEOS[:, 0]), FIRST),
         (Images(FIRST[:, 0]), FIRST),
         (Images(list(FIRST[:, 0])), FIRST),
+        (Images(VIDEOS[:, 0, :4]), FIRST[..., :4, :]),
+        (Images(FIRST[:, 0, ..., :3]), FIRST[..., :3]),
         ((VIDEOS[:, 0],), FIRST),
         ((pil(BYTES[:, 0]), [False, False]), FIRST),
         (VIDEOS[:, 0].astype(np.float16), FIRST),

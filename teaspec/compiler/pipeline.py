@@ -46,6 +46,9 @@ def load_spec(path_or_text: str | Path) -> Spec:
     Args:
         path_or_text: A path, or the YAML itself (anything that holds a line break).
 
+    Returns:
+        The spec, as frozen data.
+
     Raises:
         SpecError: The text is no valid spec.
         OSError: The file cannot be read.

@@ -92,7 +92,11 @@ def remove_teacache_hook(module: nn.Module) -> None:
 
 
 def find_teacache_hook(module: nn.Module) -> TeaCacheHook | None:
-    """Returns the module's TeaCache hook, or None."""
+    """Returns the module's TeaCache hook, or None.
+
+    Args:
+        module: A transformer, or a wrapper of one that is looked through.
+    """
     registry = getattr(unwrapped(module), "_diffusers_hook", None)
     return None if registry is None else registry.get_hook(TeaCacheHook._HOOK_NAME)
 

@@ -68,6 +68,9 @@ def stats(pipeline: Any) -> Stats:
     Args:
         pipeline: A pipeline with TeaCache, or one transformer.
 
+    Returns:
+        What each of its transformers did; its text is a table.
+
     Raises:
         ValueError: If TeaCache is not on.
     """

@@ -456,3 +456,23 @@ class AttributeUnderAnotherName(SingleModel):
         for block in self.transformer_blocks:
             hidden_states = block(hidden_states, temb)
         return self.proj_out(self.norm_out(hidden_states, temb))
+
+
+@TOYS.refused("stale-value", marker="refused: captured, perhaps")
+class CapturedUnderAnotherName(SingleModel):
+    """The same of a name that a `match` binds, which may leave it unbound.
+
+    Red if names are asked for that are surely bound (`_changed_elsewhere` in analysis/cut/crossing.py).
+    """
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        match (hidden_states, temb):
+            case (_, condition):
+                pass
+        same = (lambda value: value)(temb)
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+            same.mul_(0.5)  # refused: captured, perhaps
+        return self.proj_out(self.norm_out(hidden_states, condition))

@@ -234,7 +234,8 @@ class _Crossing:
         if not any(places for _, places in changes):  # most blocks change nothing in place
             return {}
         around = shared_outside_blocks(self.reader, [*self.cut.prelude, *self.cut.blocks], self.tracer)
-        unseen = self.assigned - self.bound - self.changed - self.arguments
+        known = self.assigned.union(self.parameters, *(one.binds for one in self.before))  # surely bound or not
+        unseen = known - self.bound - self.changed - self.arguments
         found: dict[Place, ast.stmt] = {}
         for one, places in changes:
             shared = around.changed(places)

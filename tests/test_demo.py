@@ -47,7 +47,7 @@ RECOGNISED = {"digits": 0.9, "videos": 0.5}
 """The least share that is recognised of what each model makes; the videos' training was cut short (docs/videos.md)."""
 
 
-@pytest.fixture(scope="module", params=list(SMALL))
+@pytest.fixture(scope="module", params=["digits", pytest.param("videos", marks=pytest.mark.thorough)])
 def small(request: pytest.FixtureRequest) -> DemoSettings:
     return SMALL[request.param]
 
@@ -84,7 +84,7 @@ def test_cached_results_are_recognised_like_uncached_ones(result: DemoResult, su
             assert one.accuracy == subject.model.recognised(one.made)
 
 
-@pytest.mark.parametrize(("name", "count"), [("digits", 60), ("videos", 40)])
+@pytest.mark.parametrize(("name", "count"), [("digits", 60), pytest.param("videos", 40, marks=pytest.mark.thorough)])
 def test_what_was_asked_for_is_recognised_without_guidance(name: Literal["digits", "videos"], count: int) -> None:
     subject = Subject.make(DemoSettings(model=name, count=count, seed=3))
     assert subject.model.recognised(subject.generate(guidance=1.0)) >= RECOGNISED[name]

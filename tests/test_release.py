@@ -148,6 +148,8 @@ NEEDED = {
     "demo/videos/weights": "`teaspec demo`",
     "compiler/templates": "the compiler",
     "explain/templates": "`teaspec explain --html`",
+    "compare/templates": "`teaspec compare --html`",
+    "pages/templates": "both pages",
 }
 """What lies in the wheel beside Python, and who reads it."""
 

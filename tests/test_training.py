@@ -53,7 +53,7 @@ def test_a_seed_gives_the_same_weights_again(run):
     assert not torch.equal(weights(other), weights(last))
 
 
-@pytest.mark.parametrize("run", [digits, videos])
+@pytest.mark.parametrize("run", [digits, pytest.param(videos, marks=pytest.mark.thorough)])
 def test_training_lowers_the_loss(run):
     """Mutation seen red: the optimizer takes no step."""
     losses = [one.loss for one in run(Schedule(steps=90, batch=16, every=30, warmup=10))]

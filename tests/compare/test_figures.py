@@ -35,7 +35,7 @@ def close(found: Any, wanted: float, tolerance: float) -> bool:
     return float(found) == wanted if math.isinf(wanted) else abs(float(found) - wanted) < tolerance
 
 
-@pytest.mark.parametrize("loader", CALLS_A_STEP)
+@pytest.mark.parametrize("loader", ["sd3", pytest.param("wan_video", marks=pytest.mark.thorough)])
 def test_the_figures_are_those_made_by_hand(made: Any, loader: str) -> None:
     """Mutations: seeds counted on instead of given; PSNR against the image of another seed; a flat window of SSIM;
     computed steps that count reused ones; branches not averaged.

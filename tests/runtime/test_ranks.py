@@ -45,7 +45,6 @@ def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_shares_of_a_sequence_decide_as_the_whole_of_it(ranks: list[dict[str, Any]]) -> None:
-    """Mutation, seen red with three ranks: `Call.shared` is not asked for; a layout that is new to one parts them."""
     for runs in zip(*(rank["sequences"] for rank in ranks), strict=True):
         for one in runs:
             assert one["shared"]["choices"] == one["whole"]["choices"]

@@ -49,12 +49,8 @@ class Remembered:
     here: set[str] = field(default_factory=set)  # branches called at the last moment
     layouts: list[int] = field(default_factory=list)  # numbers of tokens, in the order of their appearance
     steps: int | None = None
-    seen: set[str] = field(default_factory=set)
-    is_new: bool = False  # the last step but the first began with a branch that was never seen
 
     def forget(self) -> None:
-        self.seen.clear()
-        self.is_new = False
         self.branches.clear()
         self.moments.clear()
         self.here.clear()
@@ -135,11 +131,8 @@ class Machine(RuleBasedStateMachine):
             session.forget()  # of a generation that was given up before it called this branch
             known = None
         branch = self.title(session, branch, caller)
-        if caller.timestep not in session.moments:
-            session.is_new = bool(session.moments) and branch not in session.seen
-            if known is None:
-                session.branches.clear()  # it may be a step of another generation
-        session.seen.add(branch)
+        if known is None and caller.timestep not in session.moments:
+            session.branches.clear()  # a step that begins with what was never seen may be that of another generation
         if caller.tokens not in session.layouts:
             session.layouts.append(caller.tokens)
         entry = after = self.plain.embed(hidden)
@@ -198,9 +191,8 @@ class Machine(RuleBasedStateMachine):
             return
         at_first = session.moments == {FIRST}
         # After one call somewhere in the middle, of a session that was dropped say, there is no direction to turn from.
-        # Several that are given up at their first timestep look like windows of one; and where the last step may have
-        # been another generation's first, so may the way back, and one more step is computed.
-        if not session.is_new and (len(session.moments) != 1 or (at_first and not caller.behind_one_step)):
+        # Several that are given up at their first timestep look like windows of one.
+        if len(session.moments) != 1 or (at_first and not caller.behind_one_step):
             self.callers[key] = Caller(tokens=caller.tokens, behind_one_step=at_first)
 
     @rule(key=KEYS, distances=st.lists(DISTANCES, min_size=1, max_size=5), steps=st.integers(1, 3))

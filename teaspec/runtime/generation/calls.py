@@ -33,7 +33,6 @@ class Call:
         is_unknown: Whether that is so only because nobody knows.
         resized: Whether its timesteps are those of other tokens than before.
         undirected: Whether nobody can tell if its timestep is higher or lower than the last.
-        shared: Whether other processes hold shares of it, so that a layout may be new to some of them alone.
     """
 
     moment: Moment
@@ -49,7 +48,6 @@ class Call:
     is_unknown: bool = False
     resized: bool = False
     undirected: bool = False
-    shared: bool = False
 
     def read(self, level: float | torch.Tensor | None) -> Call:
         """Returns the call with its level read."""

@@ -108,8 +108,7 @@ def _guessed(last: Position, call: Call) -> Position:
     rising = None if same or call.undirected else is_rising(last.moment, moment, resized=call.resized)
     if turns_back(last.moment, moment, rising, last.rising):
         return begin(call, last)
-    is_first = last.step == 0 or (last.may_be_first and not call.shared)
-    if is_first and None not in (rising, last.usual) and rising != last.usual:
+    if last.step == 0 and None not in (rising, last.usual) and rising != last.usual:
         # The direction may be another one from here on; a generation that was given up at its first step is as likely.
         return begin(call, last, usual=rising)
     if last.unsure and not same and last.pattern != last.counts:
@@ -123,9 +122,7 @@ def _guessed(last: Position, call: Call) -> Position:
     if position.may_be_first:
         position = altered(position, images=_with_image(position.images, call))
     if not same:
-        # The direction that led to the first step of another generation would be no direction of that.
-        may_be_first = position.may_be_first and not call.shared
-        return altered(position, rising=None, usual=rising) if may_be_first else position
+        return position
     kind = (_name(call, last.counts, last), call.layout)
     if not position.may_be_first:
         # Once more within a step, as in no step before: a pass that is new, or the first call of another generation.

@@ -107,9 +107,7 @@ class Decider:
             ValueError: If a setting needs the number of steps, and nobody knows it.
         """
         last, is_alone = session.position, self.ranks.sequence is None
-        if not is_alone:
-            call = replace(call, shared=True)
-        elif is_resized(None if last is None else last.moment, call.moment):
+        if is_alone and is_resized(None if last is None else last.moment, call.moment):
             call = replace(call, resized=True)
         guess, sums = self._guess(session, call, seen, streams)
         early = guess.position

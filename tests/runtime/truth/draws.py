@@ -54,12 +54,15 @@ def manners(draw: Any, followed: bool) -> dict[str, Any]:
 
 
 @st.composite
-def generations(draw: Any, followed: bool, session: int, alone: bool, manner: dict[str, Any]) -> Generation:
+def generations(
+    draw: Any, followed: bool, mixed: bool, session: int, alone: bool, manner: dict[str, Any]
+) -> Generation:
     """Draws a generation.
 
     Args:
         draw: Given by hypothesis.
         followed: Whether a scheduler is.
+        mixed: Whether the transformer has diffusers' mixin, so that numbers of steps reach it.
         session: Number of its key.
         alone: Whether nobody takes turns with it. Several on one scheduler need one that counts nothing.
         manner: How it is made, if not in a manner of its own.
@@ -82,7 +85,7 @@ def generations(draw: Any, followed: bool, session: int, alone: bool, manner: di
     else:
         plan["stride"] = draw(st.integers(1, 2))
         plan["onward"] = draw(chosen(None, 0, 1, 2))
-        counts = plan["naming"] != "index"
+        counts = plan["naming"] != "index" or not mixed
     # Timesteps that jump are promised where a scheduler tells the step, or its number does.
     if jumps and not counts:
         plan["order"] = tuple(draw(st.lists(st.integers(0, MOST_STEPS - 1), min_size=steps, max_size=steps)))
@@ -94,12 +97,12 @@ def generations(draw: Any, followed: bool, session: int, alone: bool, manner: di
 
 
 @st.composite
-def rounds(draw: Any, followed: bool, manner: dict[str, Any]) -> Round:
+def rounds(draw: Any, followed: bool, mixed: bool, manner: dict[str, Any]) -> Round:
     """Draws one generation, or two that take turns."""
     session = draw(chosen(0, 0, 0, 0, 0, 0, 0, 1, 2))
     if draw(st.integers(0, 7)) == 7:
         other = draw(st.sampled_from([key for key in range(len(KEYS)) if key != session]))
-        one, two = (draw(generations(followed, key, False, manner)) for key in (session, other))
+        one, two = (draw(generations(followed, mixed, key, False, manner)) for key in (session, other))
         # Exchanged in the midst of another session's generation, that one would go on with it in diffusers, too.
         parts = (one, replace(two, exchanged=False))
         turns = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
@@ -108,7 +111,7 @@ def rounds(draw: Any, followed: bool, manner: dict[str, Any]) -> Round:
         number = st.integers(1, 4)
         rows = Rows(session, draw(number), draw(number), draw(st.integers(0, 5)), draw(number), draw(number))
         return Round((rows,))
-    return Round((draw(generations(followed, session, True, manner)),))
+    return Round((draw(generations(followed, mixed, session, True, manner)),))
 
 
 @st.composite
@@ -117,7 +120,7 @@ def stories(draw: Any) -> Story:
     followed = draw(st.booleans())
     mixed, signal = draw(st.booleans()), draw(chosen("constant", "timestep"))
     manner = draw(manners(followed))
-    parts = draw(st.lists(rounds(followed, manner), min_size=2, max_size=5))
+    parts = draw(st.lists(rounds(followed, mixed, manner), min_size=2, max_size=5))
     if not followed and draw(st.integers(0, 9)) == 9:  # as a model has them, whoever calls it
         parts = [replace(one, parts=tuple(map(_rising, one.parts))) for one in parts]
     return Story(followed, mixed, signal, draw(st.booleans()), tuple(parts))

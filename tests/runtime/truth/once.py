@@ -56,12 +56,6 @@ STORIES: dict[str, Story] = {
             steps=1, start=1, passes=("cond", "uncond", "third"), batched=True, skip=(0, 1), prompt="same", resets=False
         ),
     ),
-    # The direction from the generation before to the first call of this one was taken for the direction of this one.
-    "a batch behind a single image, whose timesteps turn back at once": told(
-        Generation(steps=1, prompt="same", resets=False),
-        Generation(steps=2, order=(1, 0), passes=("cond", "uncond"), batched=True, prompt="same", resets=False),
-        Generation(steps=1, onward=1, passes=("cond", "uncond"), batched=True, prompt="same", resets=False),
-    ),
     # Two single steps of other guidance made up the number of calls that the step before them had, and were trusted.
     "as many calls as the windows of another generation": told(
         Generation(steps=1, naming="none", windows=2, prompt="same", resets=False),

@@ -154,14 +154,14 @@ def forecast(key: str, last: torch.Tensor, earlier: Computed | None, weights: Se
     if not weights or earlier is None:
         return last
     known: list[torch.Tensor] = []
-    one: Computed | None = earlier
-    while one is not None and len(known) < len(weights) and key in one.residuals:
+    for one in earlier.chain():
+        if len(known) == len(weights) or key not in one.residuals:
+            break
         before = fetch(one.residuals[key], one.origins[key])
         # A model may change its mind about dtype or device in mid-generation; then there is no line.
         if (before.shape, before.dtype, before.device) != (last.shape, last.dtype, last.device):
             break
         known.append(before)
-        one = one.earlier
     if not known:
         return last
     first, *others = weights[len(known) - 1]

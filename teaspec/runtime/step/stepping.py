@@ -183,16 +183,14 @@ class Stepper:
         return float(position.run.ended)
 
     def _weights(self, state: TeaCacheState, now: float | None, run: Run | None) -> tuple[Weights, ...]:
-        config = self.config
-        if not config.residual_order and config.forecast is None:
+        forecaster = self.config.forecaster
+        if forecaster.points < 2:
             return ()
-        times, one = [state.computed_at], state.earlier if state.earlier.residuals else None
-        while one is not None:
-            times.append(one.at)
-            one = one.earlier
+        earlier = state.earlier.chain() if state.earlier.residuals else ()
+        times = [state.computed_at, *(one.at for one in earlier)]
         if run is not None and not self.rule.sums:
             times, now = [run.at(time) for time in times], run.at(now)
-        return config.forecaster.weights(times, now)
+        return forecaster.weights(times, now)
 
     def _earlier(self, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""

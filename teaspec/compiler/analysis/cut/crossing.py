@@ -237,18 +237,23 @@ class _Crossing:
         known = self.assigned.union(self.parameters, *(one.binds for one in self.before))  # surely bound or not
         unseen = known - self.bound - self.changed - self.arguments
         found: dict[Place, ast.stmt] = {}
+        attributes = self._set_by_the_prelude()
         for one, places in changes:
             shared = around.changed(places)
             found |= dict.fromkeys(local_names(shared) & unseen, one)
-            found |= dict.fromkeys(self._set_to(shared), one)
+            found |= {attribute: one for attribute, objects in attributes.items() if shared & objects}
         return found
 
-    def _set_to(self, places: frozenset[Place]) -> set[Attribute]:
-        """The attributes that the prelude sets to the objects of some names, or to parts of them."""
+    def _set_by_the_prelude(self) -> dict[Attribute, set[Place]]:
+        """The attributes that the prelude sets, with the places whose objects, or parts of them, they are set to."""
         owner = self.reader.function.self_name
-        effects = [effects_of(statement, self_name=owner) for statement in simple_statements(self.cut.prelude)]
-        setting = [one for one in effects if any(owner in pair and places & {*pair} for pair in one.aliases)]
-        return attributes_in(place for one in setting for place in one.binds)
+        found: dict[Attribute, set[Place]] = {}
+        for statement in simple_statements(self.cut.prelude):
+            effects = effects_of(statement, self_name=owner)
+            objects = {place for pair in effects.aliases if owner in pair for place in pair}
+            for attribute in attributes_in(effects.binds):
+                found.setdefault(attribute, set()).update(objects)
+        return found
 
     # What crosses, and what is run again
 

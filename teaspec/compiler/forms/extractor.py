@@ -31,6 +31,7 @@ class CompiledExtractor:
         timestep: The forward's parameters of which the first that a call passes, and not as None, is its timestep.
             Empty where nothing is known.
         varying: Those that the caller makes anew at each step besides the timestep.
+        bypass: Which send a call past the cache, as the spec writes it.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class CompiledExtractor:
         self.live = tuple(value.name for value in program.live)
         self.file = file
         arguments = program.arguments or CallArguments((), ())
-        self.timestep, self.varying = arguments.timestep, arguments.varying
+        self.timestep, self.varying, self.bypass = arguments.timestep, arguments.varying, arguments.bypass
         self._generated = generated
         self._functions = functions
 

@@ -33,7 +33,7 @@ def tell_arguments(spec: Spec, source: ModelSource, landmarks: Landmarks) -> Cal
     if mistakes:
         raise SpecError(mistakes)
     varying = tuple(name for name in spec.varying if _takes(entry, name))
-    return CallArguments(_timestep(spec, source, landmarks), varying or _taken(entry)[:1])
+    return CallArguments(_timestep(spec, source, landmarks), varying or _taken(entry)[:1], tuple(spec.bypass))
 
 
 def _is_own(spec: Spec, source: ModelSource) -> bool:

@@ -142,6 +142,7 @@ class Extractor:
         timestep: The forward's parameters of which the first that a call passes, and not as None, is its timestep.
             Empty where nothing is known, None where the text was written before it was asked.
         varying: Those that are made anew at each step besides the timestep; None as above.
+        bypass: Which send a call past the cache: `name`, `name = value` or `name.attribute = value`.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class Extractor:
         *,
         timestep: tuple[str, ...] | None = None,
         varying: tuple[str, ...] | None = None,
+        bypass: tuple[str, ...] = (),
     ) -> None:
         """Joins the generated functions.
 
@@ -160,11 +162,13 @@ class Extractor:
                 `Finished`.
             timestep: The parameters of the forward that are its timestep, in the order to try.
             varying: Those that are made anew at each step besides the timestep.
+            bypass: Which send a call past the cache.
         """
         self._extract = extract
         self._dispatch = dispatch
         self.timestep = timestep
         self.varying = varying
+        self.bypass = bypass
 
     def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Drive) -> Any:
         """Run `drive` on the context of a call, inside the decorators of the forward.

@@ -10,7 +10,7 @@ import torch
 
 import teaspec
 from teaspec import TeaCacheConfig, Tolerance
-from teaspec.runtime.rules.change import Change
+from teaspec.runtime.rules.missed import Missed
 from teaspec.runtime.rules.steps import Place
 from teaspec.runtime.rules.tolerance import Judged
 from tests.runtime.denoising import Denoiser
@@ -61,25 +61,41 @@ def test_the_error_is_that_of_the_forecast_at_the_last_computed_step() -> None:
     for one in hook.decisions:
         if "error" in one.numbers:
             residual, before = moving.residuals[computed], moving.residuals[computed - 1]
-            expected = (residual - before).abs().mean() / moving.values[computed].abs().mean()
+            expected = (residual - before).norm() / moving.values[computed].norm()
             assert one.numbers["error"] == pytest.approx(expected.item(), rel=1e-4)
             seen += 1
         computed += one.decision == "compute"
     assert seen > 3
 
 
-def test_what_is_spent_adds_up_to_no_more_than_is_accepted() -> None:
-    """The sums are made here once more, from the numbers that the rule tells. Goes red where nothing is added up."""
-    hook, _ = generate(tolerance=0.05)
-    spent, computed = 0.0, [0]
+def test_errors_add_up_as_vectors_to_no_more_than_is_accepted() -> None:
+    """The vectors are added up here once more, in doubles, from what the blocks returned.
+
+    Goes red where lengths are added in place of vectors, where a run of reused steps is not told what it was off by,
+    and where the distance is that to the step before.
+    """
+    hook, moving = generate(tolerance=0.05)
+    residuals, values = [r.double() for r in moving.residuals], [v.double() for v in moving.values]
+    drift = torch.zeros_like(residuals[0])
+    at, run, gap, number, seen = 0.0, 0.0, 0.0, 0, 0
+    off = torch.zeros_like(drift)
     for index, one in enumerate(hook.decisions):
+        way = index / STEPS
         if one.decision == "reuse":
-            spent += one.numbers["growth"] * (index - computed[-1]) / STEPS / STEPS
-            assert one.numbers["spent"] == pytest.approx(spent)
-            assert spent <= 0.05 * (index + 1) / STEPS
-        else:
-            computed.append(index)
-    assert 0.05 / 3 < spent <= 0.05
+            run += (way - at) / STEPS
+            size = values[number].norm()
+            expected = ((drift + run / gap * off).norm() / size).item()
+            assert one.numbers["drift"] == pytest.approx((drift.norm() / size).item(), rel=1e-3, abs=1e-7)
+            assert one.numbers["expected"] == pytest.approx(expected, rel=1e-3)
+            assert expected <= 0.05 * (index + 1) / STEPS
+            seen += one.numbers["drift"] > 0
+        elif index:
+            number, gap = number + 1, way - at
+            off = residuals[number] - residuals[number - 1]
+            drift = drift + run / gap * off
+            at, run = way, 0.0
+    assert seen > 3
+    assert 0.05 / 3 < (drift.norm() / values[-1].norm()).item() < 0.05 * 2
 
 
 def test_who_accepts_more_gets_fewer_computed_steps() -> None:
@@ -99,20 +115,39 @@ def test_a_better_forecast_computes_less() -> None:
     assert line < last
 
 
-def test_an_error_that_is_not_finite_computes() -> None:
+@pytest.mark.parametrize("numbers", [(math.nan, 0.0, 0.0), (0.1, math.inf, 0.0), (0.1, 0.1, math.nan)])
+def test_an_error_that_is_not_finite_computes(numbers: tuple[float, ...]) -> None:
+    """Red where the error alone is looked at."""
     place = Place(5, 5, 10, 0)
-    verdict = Tolerance(0.1).decide((math.nan,), place, Judged(0.4, error=_change(), gap=0.1))
+    verdict = Tolerance(0.1).decide(numbers, place, Judged(0.4, gap=0.1, sums=(torch.tensor(1.0),) * 4))
     assert (verdict.choice, verdict.reason) == ("compute", "non-finite distance")
 
 
-def _change() -> Change:
-    return Change(torch.tensor(1.0), torch.tensor(2.0), 4)
-
-
-def test_a_branch_that_went_along_with_others_is_overdue_where_it_spent_too_much() -> None:
+def test_a_branch_that_went_along_with_others_is_overdue_where_too_much_adds_up() -> None:
     rule = Tolerance(0.1)
-    assert rule.is_overdue(Judged(0.4, spent=0.3, allowed=0.2))
-    assert not rule.is_overdue(Judged(0.4, spent=0.1, allowed=0.2))
+    assert rule.is_overdue(Judged(0.4, expected=0.3, allowed=0.2))
+    assert not rule.is_overdue(Judged(0.4, expected=0.1, allowed=0.2))
+
+
+def test_errors_in_opposite_directions_take_each_other_back() -> None:
+    """Red where the drift's direction is lost: it would only grow."""
+    rule, off = Tolerance(0.1), {"hidden_states": torch.tensor([3.0, 4.0])}
+    values = {"hidden_states": torch.tensor([0.0, 10.0])}
+    memory = Judged(0.2, gap=0.1, ended=0.02)
+    first = rule.learn(Missed(off, values), memory)
+    assert rule.numbers(first.sums) == pytest.approx((0.5, 0.1, 0.05))
+    back = {"hidden_states": -off["hidden_states"]}
+    second = rule.learn(Missed(back, values), memory._replace(drift=first.drift))
+    assert rule.numbers(second.sums) == pytest.approx((0.5, 0.0, 0.0), abs=1e-6)
+
+
+def test_a_stream_of_another_shape_begins_anew() -> None:
+    """Red where what was added up is kept: two shapes cannot be added."""
+    rule = Tolerance(0.1)
+    short, long = ({"hidden_states": torch.ones(size)} for size in (2, 3))
+    first = rule.learn(Missed(short, short), Judged(0.2, gap=0.1, ended=0.02))
+    second = rule.learn(Missed(long, long), Judged(0.3, gap=0.1, ended=0.05, drift=first.drift))
+    assert torch.equal(second.drift["hidden_states"], torch.full((3,), 0.5))
 
 
 def test_where_nobody_knows_the_number_of_steps_it_says_so() -> None:

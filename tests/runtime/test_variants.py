@@ -327,6 +327,19 @@ def test_a_tie_that_only_the_model_shows_takes_the_base_set(caplog: pytest.LogCa
     assert "fits several calibrations: a, b. Taking the base set" in caplog.text
 
 
+def test_who_decides_by_something_else_is_told_nothing_of_calibrations(caplog: pytest.LogCaptureFixture) -> None:
+    """Red where the doubt is told whatever decides: a budget looks at no coefficients."""
+    variants = {"a": Calibration((0, 0, 0, 2, 0), status="published", match={"num_layers": (2,)})}
+    base = Defaults(IDENTITY, status="published", variants=variants, match={"num_layers": (3,)})
+    register_extractor("SingleStream", extract_single, base)
+    one, other = SingleStream(), SingleStream()
+    one.config = other.config = {"num_layers": 4}
+    assert chosen(one, budget=2).variant == BASE
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert chosen(other, rel_l1_thresh=0.2).variant == BASE
+    assert "is that of no checkpoint that TeaCache was calibrated for" in caplog.text
+
+
 def test_more_keys_win() -> None:
     variants = {
         "one": Calibration((0, 0, 0, 2, 0), status="published", match={"x": (1,)}),

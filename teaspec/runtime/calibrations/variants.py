@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,8 +12,6 @@ from torch import nn
 from teaspec.runtime.calibrations.calibration import BASE, Calibration, Defaults
 from teaspec.runtime.naming import did_you_mean, listed
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -24,11 +21,13 @@ class Choice:
         name: `base`, or that of a variant.
         calibration: The calibration.
         why: The second half of a sentence that begins with the name.
+        doubt: What whoever decides by the calibration should know of it; empty where nothing is doubtful.
     """
 
     name: str
     calibration: Calibration
     why: str
+    doubt: str = ""
 
 
 def choose(
@@ -76,18 +75,19 @@ def _told(usable: Mapping[str, Calibration], config: Mapping[str, Any], defaults
         found = ", ".join(f"{key}={config[key]!r}" for key in usable[best[0]].match)
         return Choice(best[0], usable[best[0]], f"is the one for a config with {found}")
     if best:
-        logger.warning(
-            "The config of this %s fits several calibrations: %s. Taking the base set; pass `variant` to choose",
-            *(title, listed(best)),
+        doubt = (
+            f"The config of this {title} fits several calibrations: {listed(best)}. Taking the base set; pass "
+            "`variant` to choose"
         )
-        return Choice(BASE, defaults, "is taken where several would fit")
+        return Choice(BASE, defaults, "is taken where several would fit", doubt)
+    doubt = ""
     if defaults.match:
-        logger.warning(
-            "The config of this %s is that of no checkpoint that TeaCache was calibrated for. Taking the base set, "
-            "made for one with %s; pass `variant` or `coefficients` to change that. Known variants: %s",
-            *(title, wording(defaults.match), listed(defaults.variants)),
+        doubt = (
+            f"The config of this {title} is that of no checkpoint that TeaCache was calibrated for. Taking the base "
+            f"set, made for one with {wording(defaults.match)}; pass `variant` or `coefficients` to change that. Known "
+            f"variants: {listed(defaults.variants)}"
         )
-    return Choice(BASE, defaults, "is taken where no other fits" if defaults.variants else "is the only one")
+    return Choice(BASE, defaults, "is taken where no other fits" if defaults.variants else "is the only one", doubt)
 
 
 def matches(match: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:

@@ -35,11 +35,6 @@ class Change(NamedTuple):
         return cls(*measured(current, previous), current.numel())
 
 
-def magnitude_of(tensor: torch.Tensor) -> torch.Tensor:
-    """Returns the sum of the magnitudes of a tensor, in float32."""
-    return tensor.abs().sum(dtype=torch.float32)
-
-
 # Sums and no norms: torch adds these up pairwise, and a norm on a CPU one by one, which loses digits.
 def _at_once(current: torch.Tensor, previous: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     old = previous.to(torch.float32)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from teaspec.runtime.contract.streams import Cut
     from teaspec.runtime.keep.memory import Storage
     from teaspec.runtime.keep.overwrite import Kept, OverwriteWatch
+    from teaspec.runtime.rules.missed import Missed
     from teaspec.runtime.rules.steps import Guards, Place
 
 Memory = Any
@@ -174,12 +175,12 @@ class Rule(ABC):
         """
         return memory
 
-    def learn(self, error: Sums, memory: Memory) -> Memory:
+    def learn(self, error: Missed, memory: Memory) -> Memory:
         """Returns what is known behind a computed step; for rules with `needs_error` alone.
 
         Args:
-            error: What a forecast of its residuals would have been off by, relative to the streams behind the blocks:
-                the sums of a `Change`, not read yet. `measure` may return them at the next step.
+            error: What a forecast of its residuals would have been off by. What is summed up of it here, not read yet,
+                `measure` may return at the next step.
             memory: What was known before.
         """
         return memory

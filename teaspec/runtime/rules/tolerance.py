@@ -1,13 +1,16 @@
-"""Reuse while the errors that reused steps are expected to make add up to no more than what the user accepts.
+"""Reuse while the errors that reused steps make add up to no more than what the user accepts.
 
-Behind each computed step the truth is at hand beside what would have been forecast: that tells how fast errors grow
-from the last computed step on. What a reused step adds to the error of the result is its expected error, weighted by
-how much of its way the sampler moves with it. No constant of a model comes in.
+Behind each computed step the truth is at hand beside what would have been forecast. What they differ by is a vector: it
+tells how far the steps that were reused before were off, and in which direction. Errors that point in different
+directions add up to less than their lengths, so the vectors are added up, each weighted by how much of its way the
+sampler moved with it. The next reused steps are expected to err in the direction of the last. No constant of a model
+comes in.
 
-    growth   = error at the last computed step / (its distance to the one before) ^ power
-    expected = growth * (distance to the last computed step) ^ power
-    spent    = spent + share of the way * expected
-    reuse while spent <= tolerance * share of the way that is done by then
+    weight   = sum over the reused steps since the last computed one of
+               share of the way * (distance to it / distance between the last two computed) ^ power
+    drift    = drift + weight * what the forecast was off by, at each computed step
+    expected = |drift + weight * what the forecast was off by at the last computed step|, relative to the streams
+    reuse while expected <= tolerance * share of the way that is done by then
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from teaspec.runtime.rules.change import Change, relative_l1
+from teaspec.runtime.rules.missed import Missed, Vectors, moved, product
 from teaspec.runtime.rules.rule import Rule, Seen, Start, Sums
 from teaspec.runtime.rules.steps import known_total
 from teaspec.runtime.rules.verdict import NOT_FINITE, Verdict
@@ -30,24 +34,48 @@ if TYPE_CHECKING:
 UNKNOWN = "error not known yet"
 
 
+class Known(NamedTuple):
+    """Lengths and an angle, relative to the streams behind the blocks.
+
+    Attributes:
+        error: What the forecast was off by at the last computed step.
+        drift: What all reused steps before it add up to.
+        along: The inner product of both.
+    """
+
+    error: float
+    drift: float
+    along: float
+
+    def behind(self, weight: float) -> float:
+        """Returns what all reused steps add up to behind some more, which err in the direction of the last error."""
+        return math.sqrt(max(self.drift**2 + 2 * weight * self.along + (weight * self.error) ** 2, 0.0))
+
+
 class Judged(NamedTuple):
     """What is known of a branch.
 
     Attributes:
         at: How far the sampler had come at the last computed step.
-        growth: How fast errors grow, None before two steps were computed.
-        spent: What reused steps have added to the error.
-        allowed: What they might have.
-        error: What the forecast was off by at the last computed step, not read yet; None where it was read.
-        gap: The distance over which it was forecast.
+        gap: Its distance to the one before, 0 where there is none.
+        run: Shares of the way of the steps reused since, each times its distance to that step, to the rule's power.
+        ended: The same of the steps reused before it.
+        drift: What all steps reused before it add up to, by stream.
+        sums: Of the last error and the drift, not read yet; empty where they were read.
+        known: What was read of them, None before two steps were computed.
+        expected: What reused steps are expected to add up to by now.
+        allowed: What they might.
     """
 
     at: float
-    growth: float | None = None
-    spent: float = 0.0
-    allowed: float = 0.0
-    error: Change | None = None
     gap: float = 0.0
+    run: float = 0.0
+    ended: float = 0.0
+    drift: Vectors = MappingProxyType({})
+    sums: tuple[torch.Tensor, ...] = ()
+    known: Known | None = None
+    expected: float = 0.0
+    allowed: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -67,9 +95,9 @@ class Tolerance(Rule):
     power: float = 1.0
 
     needs_error = True
-    sums = 3
-    columns = ("error", "expected", "spent")
-    compared = "spent"
+    sums = 4
+    columns = ("error", "drift", "expected")
+    compared = "expected"
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -81,7 +109,7 @@ class Tolerance(Rule):
 
     @property
     def bound(self) -> float | None:
-        """What may be spent by the end."""
+        """What errors may add up to by the end."""
         return self.tolerance
 
     def init(self, start: Start) -> Judged:
@@ -90,52 +118,51 @@ class Tolerance(Rule):
 
     def measure(self, call: Seen, memory: Judged) -> Sums | str:
         """Has the error at the last computed step read now, together with all else."""
-        return (0, 0, 0) if memory.error is None else memory.error
+        return memory.sums or (0, 0, 0, 0)
 
     def numbers(self, sums: Sums) -> Sums:
-        """Returns the relative error."""
-        return (relative_l1(*sums),) if isinstance(sums[0], torch.Tensor) else (0.0,)
+        """Returns the relative error, the relative drift, and their inner product."""
+        error, drift, along, size = sums
+        if not isinstance(size, torch.Tensor):
+            return (0.0, 0.0, 0.0)
+        assert isinstance(error, torch.Tensor) and isinstance(drift, torch.Tensor)
+        return ((error / size).sqrt(), (drift / size).sqrt(), along / size)
 
     def decide(self, numbers: Sequence[float], place: Place, memory: Judged) -> Verdict:
-        """Adds what the step is expected to cost to what was spent."""
-        found: dict[str, float] = {}
-        growth = memory.growth
-        if memory.error is not None:
-            found["error"] = error = numbers[0]
-            if not math.isfinite(error):
-                return Verdict("compute", NOT_FINITE, found)
-            growth = self._grown(growth, error, memory.gap)
-        if growth is None:
-            return Verdict("compute", UNKNOWN, found, yields=True)
+        """Expects one more reused step, and compares what all add up to then with what is accepted."""
+        known = Known(*numbers) if memory.sums else memory.known
+        if known is None or memory.gap <= 0:
+            return Verdict("compute", UNKNOWN, yields=True)
+        found = {"error": known.error, "drift": known.drift, "along": known.along}
+        if not all(map(math.isfinite, known)):
+            return Verdict("compute", NOT_FINITE, found)
         way, share = self._way(place)
-        expected = growth * max(way - memory.at, 0.0) ** self.power
-        spent, allowed = memory.spent + share * expected, self.tolerance * (way + share)
-        found |= {"growth": growth, "expected": expected, "spent": spent, "allowed": allowed}
-        return Verdict("reuse" if spent <= allowed else "compute", "error", found, yields=True)
+        run = memory.run + share * max(way - memory.at, 0.0) ** self.power
+        expected, allowed = known.behind(run / memory.gap**self.power), self.tolerance * (way + share)
+        found |= {"run": run, "expected": expected, "allowed": allowed}
+        return Verdict("reuse" if expected <= allowed else "compute", "error", found, yields=True)
 
     def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Judged) -> Judged:
-        """Adds what a reused step is expected to cost; a computed one costs nothing."""
-        growth = verdict.numbers.get("growth", memory.growth)
-        if verdict.choice == "reuse":
-            spent = verdict.numbers.get("spent", memory.spent)
-            return Judged(memory.at, growth, spent, verdict.numbers.get("allowed", math.inf), gap=memory.gap)
-        way = self._way(place)[0]
-        return Judged(way, growth, memory.spent, math.inf, gap=way - memory.at)
+        """Counts a reused step; behind a computed one what was counted is told what it was off by."""
+        told = verdict.numbers
+        known = Known(told["error"], told["drift"], told["along"]) if "along" in told else memory.known
+        way, share = self._way(place)
+        if verdict.choice == "compute":
+            return Judged(way, way - memory.at, ended=memory.run, drift=memory.drift)
+        run = memory.run + share * max(way - memory.at, 0.0) ** self.power
+        expected, allowed = told.get("expected", memory.expected), told.get("allowed", math.inf)
+        return memory._replace(run=run, sums=(), known=known, expected=expected, allowed=allowed)
 
-    def learn(self, error: Any, memory: Judged) -> Judged:
-        """Takes note of what the forecast would have been off by."""
-        return memory._replace(error=error)
+    def learn(self, error: Missed, memory: Judged) -> Judged:
+        """Takes note of what the forecast would have been off by, and with it the steps that were reused."""
+        weight = memory.ended / memory.gap**self.power if memory.gap > 0 else 0.0
+        drift = moved(memory.drift, weight, error.off)
+        pairs = ((error.off, error.off), (drift, drift), (drift, error.off), (error.values, error.values))
+        return memory._replace(drift=drift, sums=tuple(product(*pair) for pair in pairs))
 
     def is_overdue(self, memory: Judged) -> bool:
-        """Returns whether more was spent than allowed, along with others."""
-        return memory.spent > memory.allowed
-
-    def _grown(self, before: float | None, error: float, gap: float) -> float | None:
-        """Returns how fast errors grow: the mean of what was known and of what is new, for one step tells little."""
-        if gap <= 0:
-            return before
-        now: float = error / gap**self.power
-        return now if before is None else (before + now) / 2
+        """Returns whether more was expected than allowed, along with others."""
+        return memory.expected > memory.allowed
 
     def _way(self, place: Place) -> tuple[float, float]:
         if place.way is not None:

@@ -17,8 +17,8 @@ from teaspec.runtime.host.compiled import part
 from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Origin, Storage, fetch, origin_of
 from teaspec.runtime.keep.overwrite import OverwriteWatch
-from teaspec.runtime.rules.change import Change, magnitude_of
 from teaspec.runtime.rules.forecast import Weights, forecast
+from teaspec.runtime.rules.missed import Missed
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Outcome:
     output: Any
     residuals: dict[str, Any]
     origins: dict[str, Origin]
-    error: Change | None = None
+    error: Missed | None = None
 
 
 def layout_of(context: CacheContext, streams: tuple[Stream, ...], *, with_signal: bool) -> Layout:
@@ -72,7 +72,7 @@ def compute(
     watch: OverwriteWatch,
     storage: Storage,
     split: Split,
-    judge: Callable[[dict[str, Any], dict[str, Any]], Change | None] | None = None,
+    judge: Callable[[dict[str, Any], dict[str, Any]], Missed | None] | None = None,
 ) -> Outcome:
     """Runs the blocks and takes the residuals.
 
@@ -111,8 +111,8 @@ def compute(
 
 def judged(
     residuals: dict[str, Any], values: dict[str, Any], state: TeaCacheState, weights: Sequence[Weights]
-) -> Change | None:
-    """Returns what a forecast of residuals is off by, relative to the streams behind the blocks, over all of them.
+) -> Missed | None:
+    """Returns what a forecast of residuals is off by; None where there is nothing to forecast from.
 
     Args:
         residuals: Those of a computed step, by stream key.
@@ -121,25 +121,15 @@ def judged(
         weights: Those of the computed steps.
     """
     known = residuals_of(state)
-    found: list[Change] = []
+    off: dict[str, torch.Tensor] = {}
     with torch.no_grad():
         for key, residual in residuals.items():
             if key not in known or key not in state.origins or not isinstance(residual, torch.Tensor):
                 continue
             last = fetch(known[key], state.origins[key])
             if (last.shape, last.dtype, last.device) == (residual.shape, residual.dtype, residual.device):
-                off = Change.of(forecast(key, last, state.earlier, weights), residual).moved
-                found.append(Change(off, magnitude_of(values[key].detach()), residual.numel()))
-    if not found:
-        return None
-    first, *others = found
-    for one in others:
-        first = Change(
-            first.moved + one.moved.to(first.moved.device),
-            first.magnitude + one.magnitude.to(first.moved.device),
-            first.elements + one.elements,
-        )
-    return first
+                off[key] = residual - forecast(key, last, state.earlier, weights)
+    return Missed(off, {key: values[key].detach() for key in off}) if off else None
 
 
 def reuse(

@@ -69,6 +69,8 @@ def resolve(config: TeaCacheConfig, module: nn.Module, given: Callable[..., Any]
 
 def _settle(config: TeaCacheConfig, choice: Choice, transformer_type: str) -> TeaCacheConfig:
     calibration = choice.calibration
+    if choice.doubt and config.is_published_rule:
+        logger.warning(choice.doubt)
     has_said = config.is_published_rule and not isinstance(config.preset, NotGiven)
     if has_said and config.coefficients is None and calibration.status == "none":
         logger.warning(

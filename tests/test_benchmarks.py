@@ -8,6 +8,7 @@ import math
 import compare as comparing
 import gpu
 import pytest
+import tolerance as tolerances
 import torch
 from card.clock import share_between
 from card.models import PUBLISHED, TINY, build
@@ -224,3 +225,15 @@ def test_a_cache_that_fails_is_reported_with_its_error():
     found = compare(subject, [catalogue.Method("broken", "knob", (1.0, 2.0), fail)], [0], 1, lambda _what: None)
     assert [(one.method, one.error) for one in found.failures] == [("broken", "RuntimeError: does not fit")]
     assert "broken: `RuntimeError: does not fit`" in as_markdown(found)
+
+
+def test_a_tolerance_is_measured_on_what_was_made():
+    """Red where the error is not relative, or not the median over what was made at once."""
+    uncached = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
+    made = uncached + torch.tensor([[0.5, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    assert tolerances.error_of(made, uncached) == pytest.approx(0.1)
+    rows = list(tolerances.measured(Trained.make("digits", 2, 1.0), 8, "line", seed=1))
+    assert [row.tolerance for row in rows] == list(tolerances.TOLERANCES)
+    assert all(2 <= row.computed <= 8 for row in rows)
+    assert rows[0].error <= rows[-1].error > 0
+    assert rows[0].text().startswith("| digits | 1 | 8 | 0.005 | ")

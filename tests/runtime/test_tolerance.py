@@ -12,7 +12,7 @@ import teaspec
 from teaspec import TeaCacheConfig, Tolerance
 from teaspec.runtime.rules.missed import Missed
 from teaspec.runtime.rules.steps import Place
-from teaspec.runtime.rules.tolerance import Judged
+from teaspec.runtime.rules.tolerance import Judged, Known
 from tests.runtime.denoising import Denoiser
 from tests.runtime.driving import choices, hooked, latents, reasons, signal
 from tests.runtime.models import extract_single
@@ -111,8 +111,20 @@ def test_nothing_is_reused_before_the_error_is_known() -> None:
 
 
 def test_a_better_forecast_computes_less() -> None:
-    last, line = (choices(generate(tolerance=0.02, forecast=kind)[0]).count("compute") for kind in ("last", "line"))
-    assert line < last
+    def computed(kind: str) -> int:
+        return sum(
+            choices(generate(tolerance=value, forecast=kind)[0]).count("compute") for value in (0.005, 0.01, 0.05)
+        )
+
+    assert computed("line") < computed("last")
+
+
+@pytest.mark.parametrize(("power", "allowed"), [(1.0, 0.025), (2.0, 0.05), (3.0, 0.05)])
+def test_what_may_have_added_up_grows_as_errors_do(power: float, allowed: float) -> None:
+    """A quarter of the way is done: a quarter of the tolerance, or half of it. Red where both grow alike."""
+    memory = Judged(0.0, gap=0.1, known=Known(0.01, 0.0, 0.0))
+    verdict = Tolerance(0.1, power).decide((), Place(2, 2, 12, 0), memory)
+    assert verdict.numbers["allowed"] == pytest.approx(allowed)
 
 
 @pytest.mark.parametrize("numbers", [(math.nan, 0.0, 0.0), (0.1, math.inf, 0.0), (0.1, 0.1, math.nan)])

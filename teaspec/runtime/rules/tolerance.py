@@ -4,13 +4,15 @@ Behind each computed step the truth is at hand beside what would have been forec
 tells how far the steps that were reused before were off, and in which direction. Errors that point in different
 directions add up to less than their lengths, so the vectors are added up, each weighted by how much of its way the
 sampler moved with it. The next reused steps are expected to err in the direction of the last. No constant of a model
-comes in.
+comes in. What may have added up by a part of the way grows as errors do: evenly where the last residual is added, whose
+errors all point along the residual's own movement, and with the root where a line is followed, whose errors are as
+good as independent.
 
     weight   = sum over the reused steps since the last computed one of
                share of the way * (distance to it / distance between the last two computed) ^ power
     drift    = drift + weight * what the forecast was off by, at each computed step
     expected = |drift + weight * what the forecast was off by at the last computed step|, relative to the streams
-    reuse while expected <= tolerance * share of the way that is done by then
+    reuse while expected <= tolerance * (share of the way that is done by then) ^ (1 / power, at least 1/2)
 """
 
 from __future__ import annotations
@@ -138,7 +140,10 @@ class Tolerance(Rule):
             return Verdict("compute", NOT_FINITE, found)
         way, share = self._way(place)
         run = memory.run + share * max(way - memory.at, 0.0) ** self.power
-        expected, allowed = known.behind(run / memory.gap**self.power), self.tolerance * (way + share)
+        expected, allowed = (
+            known.behind(run / memory.gap**self.power),
+            self.tolerance * (way + share) ** max(1 / self.power, 0.5),
+        )
         found |= {"run": run, "expected": expected, "allowed": allowed}
         return Verdict("reuse" if expected <= allowed else "compute", "error", found, yields=True)
 

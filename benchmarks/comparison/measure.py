@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 
-from comparison.likeness import ssim
 from comparison.methods import Method
 from comparison.subject import Cost, Subject
-from teaspec.pictures.nearness import psnr
+from teaspec.pictures.nearness import psnr, ssim
 
 _BETWEEN_UNCACHED = 8
 """So many generations are compared with the uncached ones around them: the machine's speed drifts."""
@@ -179,7 +178,7 @@ def _outcome(subject: Subject, made: torch.Tensor, took: Cost, expected: torch.T
         operations=took.operations / whole.operations,
         evaluations=took.evaluations / whole.evaluations,
         psnr=None if quality == math.inf else quality,
-        ssim=ssim(made, expected),
+        ssim=ssim(*(one.reshape(len(one), -1, *one.shape[-2:]) for one in (made, expected))),
         l1=float((made - expected).abs().mean() / expected.abs().mean()),
         accuracy=subject.model.recognised(made),
     )

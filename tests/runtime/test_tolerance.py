@@ -76,26 +76,26 @@ def test_errors_add_up_as_vectors_to_no_more_than_is_accepted() -> None:
     """
     hook, moving = generate(tolerance=0.05)
     residuals, values = [r.double() for r in moving.residuals], [v.double() for v in moving.values]
-    drift = torch.zeros_like(residuals[0])
+    offset = torch.zeros_like(residuals[0])
     at, run, gap, number, seen = 0.0, 0.0, 0.0, 0, 0
-    off = torch.zeros_like(drift)
+    off = torch.zeros_like(offset)
     for index, one in enumerate(hook.decisions):
         way = index / STEPS
         if one.decision == "reuse":
             run += (way - at) / STEPS
             size = values[number].norm()
-            expected = ((drift + run / gap * off).norm() / size).item()
-            assert one.numbers["drift"] == pytest.approx((drift.norm() / size).item(), rel=1e-3, abs=1e-7)
+            expected = ((offset + run / gap * off).norm() / size).item()
+            assert one.numbers["offset"] == pytest.approx((offset.norm() / size).item(), rel=1e-3, abs=1e-7)
             assert one.numbers["expected"] == pytest.approx(expected, rel=1e-3)
             assert expected <= 0.05 * (index + 1) / STEPS
-            seen += one.numbers["drift"] > 0
+            seen += one.numbers["offset"] > 0
         elif index:
             number, gap = number + 1, way - at
             off = residuals[number] - residuals[number - 1]
-            drift = drift + run / gap * off
+            offset = offset + run / gap * off
             at, run = way, 0.0
     assert seen > 3
-    assert 0.05 / 3 < (drift.norm() / values[-1].norm()).item() < 0.05 * 2
+    assert 0.05 / 3 < (offset.norm() / values[-1].norm()).item() < 0.05 * 2
 
 
 def test_who_accepts_more_gets_fewer_computed_steps() -> None:
@@ -142,14 +142,14 @@ def test_a_branch_that_went_along_with_others_is_overdue_where_too_much_adds_up(
 
 
 def test_errors_in_opposite_directions_take_each_other_back() -> None:
-    """Red where the drift's direction is lost: it would only grow."""
+    """Red where the offset's direction is lost: it would only grow."""
     rule, off = Tolerance(0.1), {"hidden_states": torch.tensor([3.0, 4.0])}
     values = {"hidden_states": torch.tensor([0.0, 10.0])}
     memory = Judged(0.2, gap=0.1, ended=0.02)
     first = rule.learn(Missed(off, values), memory)
     assert rule.numbers(first.sums) == pytest.approx((0.5, 0.1, 0.05))
     back = {"hidden_states": -off["hidden_states"]}
-    second = rule.learn(Missed(back, values), memory._replace(drift=first.drift))
+    second = rule.learn(Missed(back, values), memory._replace(offset=first.offset))
     assert rule.numbers(second.sums) == pytest.approx((0.5, 0.0, 0.0), abs=1e-6)
 
 
@@ -158,8 +158,8 @@ def test_a_stream_of_another_shape_begins_anew() -> None:
     rule = Tolerance(0.1)
     short, long = ({"hidden_states": torch.ones(size)} for size in (2, 3))
     first = rule.learn(Missed(short, short), Judged(0.2, gap=0.1, ended=0.02))
-    second = rule.learn(Missed(long, long), Judged(0.3, gap=0.1, ended=0.05, drift=first.drift))
-    assert torch.equal(second.drift["hidden_states"], torch.full((3,), 0.5))
+    second = rule.learn(Missed(long, long), Judged(0.3, gap=0.1, ended=0.05, offset=first.offset))
+    assert torch.equal(second.offset["hidden_states"], torch.full((3,), 0.5))
 
 
 def test_where_nobody_knows_the_number_of_steps_it_says_so() -> None:

@@ -10,8 +10,8 @@ good as independent.
 
     weight   = sum over the reused steps since the last computed one of
                share of the way * (distance to it / distance between the last two computed) ^ power
-    drift    = drift + weight * what the forecast was off by, at each computed step
-    expected = |drift + weight * what the forecast was off by at the last computed step|, relative to the streams
+    offset    = offset + weight * what the forecast was off by, at each computed step
+    expected = |offset + weight * what the forecast was off by at the last computed step|, relative to the streams
     reuse while expected <= tolerance * (share of the way that is done by then) ^ (1 / power, at least 1/2)
 """
 
@@ -41,17 +41,17 @@ class Known(NamedTuple):
 
     Attributes:
         error: What the forecast was off by at the last computed step.
-        drift: What all reused steps before it add up to.
+        offset: What all reused steps before it add up to.
         along: The inner product of both.
     """
 
     error: float
-    drift: float
+    offset: float
     along: float
 
     def behind(self, weight: float) -> float:
         """Returns what all reused steps add up to behind some more, which err in the direction of the last error."""
-        return math.sqrt(max(self.drift**2 + 2 * weight * self.along + (weight * self.error) ** 2, 0.0))
+        return math.sqrt(max(self.offset**2 + 2 * weight * self.along + (weight * self.error) ** 2, 0.0))
 
 
 class Judged(NamedTuple):
@@ -62,8 +62,8 @@ class Judged(NamedTuple):
         gap: Its distance to the one before, 0 where there is none.
         run: Shares of the way of the steps reused since, each times its distance to that step, to the rule's power.
         ended: The same of the steps reused before it.
-        drift: What all steps reused before it add up to, by stream.
-        sums: Of the last error and the drift, not read yet; empty where they were read.
+        offset: What all steps reused before it add up to, by stream.
+        sums: Of the last error and the offset, not read yet; empty where they were read.
         known: What was read of them, None before two steps were computed.
         expected: What reused steps are expected to add up to by now.
         allowed: What they might.
@@ -73,7 +73,7 @@ class Judged(NamedTuple):
     gap: float = 0.0
     run: float = 0.0
     ended: float = 0.0
-    drift: Vectors = MappingProxyType({})
+    offset: Vectors = MappingProxyType({})
     sums: tuple[torch.Tensor, ...] = ()
     known: Known | None = None
     expected: float = 0.0
@@ -98,7 +98,7 @@ class Tolerance(Rule):
 
     needs_error = True
     sums = 4
-    columns = ("error", "drift", "expected")
+    columns = ("error", "offset", "expected")
     compared = "expected"
 
     def __post_init__(self) -> None:
@@ -123,19 +123,19 @@ class Tolerance(Rule):
         return memory.sums or (0, 0, 0, 0)
 
     def numbers(self, sums: Sums) -> Sums:
-        """Returns the relative error, the relative drift, and their inner product."""
-        error, drift, along, size = sums
+        """Returns the relative error, the relative offset, and their inner product."""
+        error, offset, along, size = sums
         if not isinstance(size, torch.Tensor):
             return (0.0, 0.0, 0.0)
-        assert isinstance(error, torch.Tensor) and isinstance(drift, torch.Tensor)
-        return ((error / size).sqrt(), (drift / size).sqrt(), along / size)
+        assert isinstance(error, torch.Tensor) and isinstance(offset, torch.Tensor)
+        return ((error / size).sqrt(), (offset / size).sqrt(), along / size)
 
     def decide(self, numbers: Sequence[float], place: Place, memory: Judged) -> Verdict:
         """Expects one more reused step, and compares what all add up to then with what is accepted."""
         known = Known(*numbers) if memory.sums else memory.known
         if known is None or memory.gap <= 0:
             return Verdict("compute", UNKNOWN, yields=True)
-        found = {"error": known.error, "drift": known.drift, "along": known.along}
+        found = {"error": known.error, "offset": known.offset, "along": known.along}
         if not all(map(math.isfinite, known)):
             return Verdict("compute", NOT_FINITE, found)
         way, share = self._way(place)
@@ -150,10 +150,10 @@ class Tolerance(Rule):
     def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Judged) -> Judged:
         """Counts a reused step; behind a computed one what was counted is told what it was off by."""
         told = verdict.numbers
-        known = Known(told["error"], told["drift"], told["along"]) if "along" in told else memory.known
+        known = Known(told["error"], told["offset"], told["along"]) if "along" in told else memory.known
         way, share = self._way(place)
         if verdict.choice == "compute":
-            return Judged(way, way - memory.at, ended=memory.run, drift=memory.drift)
+            return Judged(way, way - memory.at, ended=memory.run, offset=memory.offset)
         run = memory.run + share * max(way - memory.at, 0.0) ** self.power
         expected, allowed = told.get("expected", memory.expected), told.get("allowed", math.inf)
         return memory._replace(run=run, sums=(), known=known, expected=expected, allowed=allowed)
@@ -161,9 +161,9 @@ class Tolerance(Rule):
     def learn(self, error: Missed, memory: Judged) -> Judged:
         """Takes note of what the forecast would have been off by, and with it the steps that were reused."""
         weight = memory.ended / memory.gap**self.power if memory.gap > 0 else 0.0
-        drift = moved(memory.drift, weight, error.off)
-        pairs = ((error.off, error.off), (drift, drift), (drift, error.off), (error.values, error.values))
-        return memory._replace(drift=drift, sums=tuple(product(*pair) for pair in pairs))
+        offset = moved(memory.offset, weight, error.off)
+        pairs = ((error.off, error.off), (offset, offset), (offset, error.off), (error.values, error.values))
+        return memory._replace(offset=offset, sums=tuple(product(*pair) for pair in pairs))
 
     def is_overdue(self, memory: Judged) -> bool:
         """Returns whether more was expected than allowed, along with others."""

@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -62,7 +61,7 @@ class Judged(NamedTuple):
         gap: Its distance to the one before, 0 where there is none.
         run: Shares of the way of the steps reused since, each times its distance to that step, to the rule's power.
         ended: The same of the steps reused before it.
-        offset: What all steps reused before it add up to, by stream.
+        offset: What all steps reused before it add up to, by stream; None before an error was known.
         sums: Of the last error and the offset, not read yet; empty where they were read.
         known: What was read of them, None before two steps were computed.
         expected: What reused steps are expected to add up to by now.
@@ -73,7 +72,7 @@ class Judged(NamedTuple):
     gap: float = 0.0
     run: float = 0.0
     ended: float = 0.0
-    offset: Vectors = MappingProxyType({})
+    offset: Vectors | None = None
     sums: tuple[torch.Tensor, ...] = ()
     known: Known | None = None
     expected: float = 0.0
@@ -161,7 +160,7 @@ class Tolerance(Rule):
     def learn(self, error: Missed, memory: Judged) -> Judged:
         """Takes note of what the forecast would have been off by, and with it the steps that were reused."""
         weight = memory.ended / memory.gap**self.power if memory.gap > 0 else 0.0
-        offset = moved(memory.offset, weight, error.off)
+        offset = moved(memory.offset or {}, weight, error.off)
         pairs = ((error.off, error.off), (offset, offset), (offset, error.off), (error.values, error.values))
         return memory._replace(offset=offset, sums=tuple(product(*pair) for pair in pairs))
 

@@ -65,6 +65,11 @@ class Conditioning:
         return bool(self.steady) and min(self.steady.values()) >= STEADY
 
     @property
+    def bare(self) -> Conditioning:
+        """What is left where the values need not be known: which objects it was, and for how long. Holds no memory."""
+        return Conditioning({}, self.objects, self.steady)
+
+    @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """All tensors that are held."""
         kept = [leaf for leaf in self.leaves.values() if isinstance(leaf, Kept)]
@@ -123,6 +128,11 @@ class Conditioning:
         kept = keep(passed, watch) if comparison.renewed else self
         return Conditioning(kept.leaves, kept.objects, steady)
 
+    def lasting(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, int]:
+        """Returns for how many steps it has been these very objects, by tensor."""
+        same = {path for path, tensor in tensors.items() if path in self.objects and self.objects[path]() is tensor}
+        return {path: self.steady.get(path, 0) + 1 if path in same else 0 for path in tensors}
+
     def _is_untouched(self, passed: Passed) -> bool:
         """Returns whether what is passed is what has been passed for some steps; soon told, and most often so."""
         if not self.is_steady or self.leaves.keys() != passed.keys():
@@ -146,11 +156,19 @@ class Conditioning:
         return any(self.steady.get(path, 0) >= STEADY for path in comparison.renewed)
 
 
-def keep(passed: Passed, watch: OverwriteWatch) -> Conditioning:
-    """Keeps what a call passes: tensors are copied as long as their owner may write to them."""
+def keep(passed: Passed, watch: OverwriteWatch, before: Conditioning | None = None) -> Conditioning:
+    """Keeps what a call passes: tensors are copied as long as their owner may write to them.
+
+    Args:
+        passed: What it passes.
+        watch: Knows which tensors their owner writes to.
+        before: What its branch was given before, where the state of that is gone.
+    """
     tensors = {path: value for path, value in passed.items() if isinstance(value, torch.Tensor)}
     kept = {path: watch.keep(_key(path), value) for path, value in tensors.items()}
-    return Conditioning({**passed, **kept}, {path: weakref.ref(value) for path, value in tensors.items()})
+    objects = {path: weakref.ref(value) for path, value in tensors.items()}
+    steady = {} if before is None else before.lasting(tensors)
+    return Conditioning({**passed, **kept}, objects, steady)
 
 
 def leaves_of(arguments: Mapping[str, Any]) -> dict[str, Any]:

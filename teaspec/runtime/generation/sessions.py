@@ -116,6 +116,8 @@ class Session:
         key: The key given to `session`.
         states: By branch.
         doubted: What branches were given at the last step, where nobody could tell whose its calls were.
+        left: Which objects branches were given whose states are gone. A generation that seems to begin may be the same
+            that goes on, so it outlives generations.
         seen: Steps of each branch so far, whatever its layout.
         latest: The branch of the last of these steps, with its layout.
         computed: How many of these steps were computed.
@@ -137,6 +139,7 @@ class Session:
     key: Hashable = None
     states: dict[str, TeaCacheState] = field(default_factory=dict)
     doubted: dict[str, Conditioning] = field(default_factory=dict)
+    left: dict[str, Conditioning] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
@@ -164,6 +167,11 @@ class Session:
     def doubt(self) -> None:
         """Forgets residuals of which nobody can tell whose they are, but not what their branches were given."""
         self.doubted = self._conditionings
+        self.drop()
+
+    def drop(self) -> None:
+        """Forgets residuals, but not which objects their branches were given: other objects are doubted as before."""
+        self.left |= {branch: given.bare for branch, given in self._conditionings.items()}
         self.states.clear()
 
     def forget(self, *, doubting: bool = False) -> None:
@@ -173,7 +181,7 @@ class Session:
             doubting: Whether it may be the same that goes on, so that what its branches were given is kept.
         """
         self.doubted = self._conditionings if doubting else {}
-        self.states.clear()
+        self.drop()
         self.weight = 0
         self.seen.clear()
         self.latest.clear()

@@ -9,7 +9,7 @@ from typing import Any
 from teaspec.runtime.contract.context import CacheContext
 from teaspec.runtime.contract.streams import ENCODER, HIDDEN, Stream, streams_of
 from teaspec.runtime.generation.calls import Call, Position
-from teaspec.runtime.generation.conditioning import keep
+from teaspec.runtime.generation.conditioning import Conditioning, keep
 from teaspec.runtime.generation.moments import Moment
 from teaspec.runtime.generation.run import Run
 from teaspec.runtime.generation.sessions import Session, owner
@@ -113,7 +113,8 @@ class Stepper:
                 together = replace(together, choice="compute")
         # Before the blocks run: they may write into what the rule keeps.
         memory = self.rule.follow(seen, verdict, found.place, self._memory(session, found))
-        output, state = self._run(call, context, streams, found, verdict, memory)
+        left = session.left.get(position.branch)
+        output, state = self._run(call, context, streams, found, verdict, memory, left)
         count = 1 + (0 if found.begins else session.seen.get(position.base, 0))
         return output, Step(
             position=position,
@@ -145,6 +146,7 @@ class Stepper:
         found: Found,
         verdict: Verdict,
         memory: Memory,
+        left: Conditioning | None,
     ) -> tuple[Any, TeaCacheState]:
         state = TeaCacheState() if found.state is None else found.state
         reuses = verdict.choice == "reuse"
@@ -162,7 +164,7 @@ class Stepper:
                 memory = self.rule.learn(outcome.error, memory)
             successor = replace(_with_residuals(state, outcome), computed_at=now, earlier=earlier)
         if found.state is None or found.comparison is None:
-            conditioning = keep(call.passed, self.watch)
+            conditioning = keep(call.passed, self.watch, left)
         else:
             conditioning = state.conditioning.followed_by(call.passed, found.comparison, self.watch)
         successor = altered(
@@ -228,7 +230,7 @@ def commit(session: Session, step: Step) -> None:
     session.position, session.together = step.position, step.together
     session.last, session.total = step.index, step.total
     if step.drops:
-        session.states.clear()
+        session.drop()
     if step.position.pattern is None:
         if step.position.unsure:
             session.doubt()

@@ -62,6 +62,12 @@ STORIES: dict[str, Story] = {
         Generation(steps=1, start=1, naming="none", prompt="same", guidance="number", resets=False),
         Generation(steps=2, onward=0, naming="none", prompt="same", guidance="number", resets=False),
     ),
+    # Behind a step that nobody was sure of, objects that had been the same at all steps counted as never seen.
+    "the same with other objects, behind a step with a call more": told(
+        Generation(steps=1, prompt="same", resets=False),
+        Generation(steps=4, passes=("cond", "uncond"), skip=(2, 3), prompt="same", resets=False),
+        Generation(steps=1, onward=1, passes=("cond", "uncond"), prompt="equal", resets=False),
+    ),
     # How timesteps move from one generation to the next was taken for the direction of the next.
     "a generation further back behind one of a single step, and the same again": Story(
         False,

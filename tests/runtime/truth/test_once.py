@@ -10,4 +10,5 @@ from tests.runtime.truth.once import STORIES
 
 @pytest.mark.parametrize("name", STORIES)
 def test_a_story_that_was_wrong_once(name: str) -> None:
+    """Mutation: objects are known as long as their states."""
     play(STORIES[name])

@@ -32,7 +32,7 @@ from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
 
 
 def locate(spec: Spec, source: ModelSource) -> Landmarks:
-    """Find the four landmarks and where they cut the forward.
+    """Finds the four landmarks and where they cut the forward.
 
     Args:
         spec: A checked spec.

@@ -56,7 +56,7 @@ class Refusals:
             reader: Reads effects in the forward.
             carried: The names of such values.
             before: The statements before the postlude.
-            postlude: The postlude.
+            postlude: Statements behind the blocks, which run on reused steps, too.
         """
         for statement in postlude:
             changed = views_of([*before, *postlude], local_names(reader.effects(statement).changes)) & carried

@@ -12,7 +12,7 @@ class Spread:
     """Repeated measurements of one quantity.
 
     Attributes:
-        median: The median.
+        median: Half of them are at most this.
         low: The smallest.
         high: The largest.
         count: How many there were.

@@ -29,7 +29,7 @@ def standalone(spec: Spec, extractor: CompiledExtractor) -> str:
     and of each file of the model that the extractor was cut from: the same header means the same text.
 
     Args:
-        spec: The spec.
+        spec: Names the class that the module is for.
         extractor: What was compiled from it.
 
     Raises:

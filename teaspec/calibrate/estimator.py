@@ -20,7 +20,7 @@ class TeaCacheCoefficientEstimator:
     """Collects pairs from a pipeline's generations; every transformer with a spec will do, none needs an adapter.
 
     Attributes:
-        pipeline: The pipeline.
+        pipeline: Is run with each prompt.
         transformer: The transformer whose coefficients are estimated.
         shards: The pairs of each prompt.
     """
@@ -67,7 +67,7 @@ class TeaCacheCoefficientEstimator:
         """Runs one generation and collects its pairs.
 
         Args:
-            prompt: The prompt.
+            prompt: What the generation is to show.
             **generate_kwargs: Arguments of the pipeline. `num_inference_steps` is 20 and `seed` 42 where they are not
                 given; a pipeline that can leave its latents undecoded does.
 
@@ -123,7 +123,7 @@ def find_transformer(pipeline: Any, wanted: str | None = None) -> nn.Module:
     """Returns the transformer of a pipeline that can be calibrated.
 
     Args:
-        pipeline: The pipeline.
+        pipeline: Holds it, under any name.
         wanted: Its class, or what the pipeline calls it; None where there is but one.
 
     Raises:

@@ -26,7 +26,7 @@ class Job:
 
     Attributes:
         source: The pipeline.
-        transformer: Its transformer.
+        transformer: The one whose distances are collected.
         prompts: All prompts, also those of other processes.
         seed: Seed of the first; the others count on, so that no two processes make the same generation.
         arguments: Further arguments of the pipeline.

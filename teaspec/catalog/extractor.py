@@ -85,7 +85,7 @@ class SpecExtractor:
         return compile_spec(spec, module, replaced=replaced or replaced_forward)
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
-        """Cut one call of the module's forward.
+        """Cuts one call of the module's forward.
 
         Args:
             module: An instance of the spec's model.

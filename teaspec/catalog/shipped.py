@@ -50,7 +50,7 @@ def model_path(path: Path) -> str | None:
 
 
 def register_shipped_specs() -> None:
-    """Register an extractor for every shipped spec, under its class name and its aliases."""
+    """Registers an extractor for every shipped spec, under its class name and its aliases."""
     for path in shipped_specs():
         extractor = SpecExtractor(path)
         for name in class_names(path):

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def register_spec(path_or_text: str | Path, allow: Collection[str] = ()) -> Spec:
-    """Register an extractor for a spec, under its class name and its aliases.
+    """Registers an extractor for a spec, under its class name and its aliases.
 
     It serves every model of that class from now on. Where there was a spec for the class, this one takes its place,
     with a warning that names both.

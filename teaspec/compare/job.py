@@ -15,7 +15,7 @@ class Motif:
     """What is asked of the pipeline: each setting gets the same.
 
     Attributes:
-        prompt: The prompt.
+        prompt: What the pictures are to show.
         seed: The seed of the noise.
     """
 

@@ -15,7 +15,7 @@ class Setting:
 
     Attributes:
         name: The argument of `teaspec.enable` that decides.
-        value: Its value.
+        value: What that argument is set to.
         further: Arguments beside it.
     """
 

@@ -41,7 +41,7 @@ _cache = ExtractorCache()
 
 
 def load_spec(path_or_text: str | Path) -> Spec:
-    """Read and check a spec.
+    """Reads and checks a spec.
 
     Args:
         path_or_text: A path, or the YAML itself (anything that holds a line break).
@@ -63,7 +63,7 @@ def load_spec(path_or_text: str | Path) -> Spec:
 
 
 def compile_spec(spec: Spec, module: torch.nn.Module, *, replaced: FindReplaced = find_replaced) -> CompiledExtractor:
-    """Compile a spec for a model.
+    """Compiles a spec for a model.
 
     The result depends on the module's class, on the classes of its first block and on the functions that these have as
     their methods, not on weights or sizes: it is made once for each of these and kept. Where a method was replaced
@@ -89,7 +89,7 @@ def compile_spec(spec: Spec, module: torch.nn.Module, *, replaced: FindReplaced 
 
 
 def compile_anew(spec: Spec, module: torch.nn.Module, *, replaced: FindReplaced = find_replaced) -> CompiledExtractor:
-    """Compile a spec without looking for an earlier result.
+    """Compiles a spec without looking for an earlier result.
 
     Args:
         spec: A checked spec.

@@ -41,7 +41,7 @@ def guess_config(model_class: type[nn.Module]) -> dict[str, Any]:
     Arguments with a default keep it, until the constructor fails on a line that reads one that is None.
 
     Args:
-        model_class: The class.
+        model_class: Whose constructor is read.
 
     Raises:
         ConstructionError: The constructor needs something that cannot be guessed.

@@ -34,7 +34,7 @@ class Draft:
 
 
 def draft_spec(model: str) -> Draft:
-    """Draft a spec from a model's class alone.
+    """Drafts a spec from a model's class alone.
 
     Args:
         model: `package.Class`, `package.module.Class` or `package.module:Class`.

@@ -31,10 +31,10 @@ class Guess:
     Attributes:
         forward: The method that holds the loops.
         loops: The lists of blocks.
-        streams: The streams.
+        streams: What the forward calls them, by role.
         embed: The embedding call, as a spec writes it.
         norm: The norm, as a spec writes it.
-        head: The head.
+        head: First submodule of the output head, as a spec writes it.
     """
 
     forward: str
@@ -133,7 +133,7 @@ def _for_streams(
 
 
 def _settle(model: str, module: nn.Module, guess: Guess, options: dict[str, list[str]]) -> Found:
-    """Exchange the landmark that the compiler names for its next alternative, until it accepts all of them."""
+    """Exchanges the landmark that the compiler names for its next alternative, until it accepts all of them."""
     left = {key: values[1:] for key, values in options.items()}
     first: SpecError | None = None
     current = guess

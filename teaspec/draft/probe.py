@@ -28,8 +28,8 @@ class ProbeDraft:
 
     Attributes:
         config: Arguments of the constructor.
-        dims: The dims.
-        inputs: The inputs.
+        dims: Ranges that sizes of the inputs are drawn from, by name.
+        inputs: How each argument of the forward is drawn, as a spec writes it.
         error: Why the model's own forward fails; None where it runs.
     """
 
@@ -40,10 +40,10 @@ class ProbeDraft:
 
 
 def draft_probe(model_class: type[nn.Module], config: dict[str, Any], method: str) -> ProbeDraft:
-    """Find a tiny configuration, and inputs with which it runs.
+    """Finds a tiny configuration, and inputs with which it runs.
 
     Args:
-        model_class: The class.
+        model_class: An instance of it is run.
         config: Arguments without which it cannot be built.
         method: The method that holds the block loops.
     """

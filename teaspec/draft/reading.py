@@ -105,7 +105,7 @@ def methods_with_loops(source: ModuleSource) -> list[str]:
 
 
 def read_forward(source: ModuleSource, loops: tuple[str, ...]) -> Reading | None:
-    """Read a forward with the lists of blocks that it iterates; None where it iterates none of them."""
+    """Reads a forward with the lists of blocks that it iterates; None where it iterates none of them."""
     forward = written_out(source.forward, source.methods, loops)
     body = split_parallel(without_docstring(forward.node.body))
     held = [

@@ -29,7 +29,7 @@ def shrunk_configs(model_class: type[nn.Module], config: Mapping[str, Any]) -> I
     so. Those of the input and the output are left alone: they make a model no larger.
 
     Args:
-        model_class: The class.
+        model_class: Tells what can be built.
         config: Arguments without which it cannot be built.
     """
     defaults = {name: p.default for name, p in constructor_parameters(model_class).items()} | dict(config)

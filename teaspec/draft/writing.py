@@ -22,9 +22,9 @@ def write_spec(model: str, model_class: type[nn.Module], found: Found, probe: Pr
 
     Args:
         model: Import path of the model.
-        model_class: The class.
+        model_class: Names what the spec is for, and where it lies.
         found: The landmarks.
-        probe: The probe.
+        probe: Is written below the landmarks, with what is in doubt as comments.
     """
     return "\n".join([*_landmarks(model, found), *_probe(model_class, probe)]) + "\n"
 

@@ -38,7 +38,7 @@ class Count:
     """How many statements of the forward go to a part.
 
     Attributes:
-        part: The part.
+        part: Prelude, sunk, blocks or postlude.
         number: How many.
     """
 
@@ -55,7 +55,7 @@ class Explanation:
         class_name: The model's class.
         signal: What the decision compares from one step to the next.
         signal_is_norm: Whether that is what the first attention receives.
-        landmarks: The landmarks.
+        landmarks: Where the source has what the spec names.
         forward: The method that holds the loops, its helpers written out.
         entry: The forward that hands on to it, where that is another method.
         slices: The functions beyond the forward through which the modulated input is made, outermost first.
@@ -96,7 +96,7 @@ def explain(spec: Spec, extractor: CompiledExtractor) -> Explanation:
     """Puts together what is to be shown of a cut.
 
     Args:
-        spec: The spec.
+        spec: Says what to look for.
         extractor: What was compiled from it.
     """
     program = extractor.program

@@ -38,7 +38,7 @@ class Line:
 
     Attributes:
         number: Its number in the file.
-        text: Its text.
+        text: As the file has it, without the break at its end.
         kind: What stands there; `call` is the call of a helper that follows, written out.
         parts: Where its statement goes.
         begins: Whether a statement begins here.

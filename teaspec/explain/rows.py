@@ -17,7 +17,7 @@ class Names:
 
     Attributes:
         caption: How they cross.
-        names: The names.
+        names: In the order in which they cross.
     """
 
     caption: str
@@ -31,7 +31,7 @@ class Row:
     Attributes:
         kind: A line; the head of a helper that is written out, or its end; a cut; the beginning of what may be folded.
         depth: How many helpers it stands in.
-        line: The line.
+        line: What the source has there; None where nothing of it is shown.
         starts_run: Whether it is the first line of several with the same parts.
         listing: The helper.
         title: What a cut or a fold says.

@@ -12,8 +12,8 @@ def generate(pipeline: Any, prompt: str, *, seed: int, result: str = "latent", *
     """Runs a pipeline on a prompt and returns its result.
 
     Args:
-        pipeline: The pipeline.
-        prompt: The prompt.
+        pipeline: A pipeline of diffusers, or what is called like one.
+        prompt: What the pictures are to show.
         seed: Seed of its generator.
         result: Its `output_type`, where it takes one and `arguments` has none.
         **arguments: Further arguments.

@@ -36,7 +36,7 @@ def build_module(model_class: type[nn.Module], config: dict[str, Any], dtype: to
     checkpoint to fill, is noise around zero.
 
     Args:
-        model_class: The class of the model.
+        model_class: What is built; its constructor takes the config.
         config: Keyword arguments of its constructor.
         dtype: dtype of the parameters. Parts that the class asks to keep in float32, by diffusers' attribute
             `_keep_in_fp32_modules`, stay in float32, as they do in a loaded pipeline.

@@ -66,7 +66,7 @@ class FreshInterpreter:
         """Asks for the generated sources of a spec and does not wait for them.
 
         Args:
-            spec: The spec.
+            spec: Is compiled in the other interpreter, too.
             allow: Packages that its model may come from besides diffusers.
 
         Returns:

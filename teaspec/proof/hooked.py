@@ -68,7 +68,7 @@ class Unidentified:
         """Takes all arguments of the module's forward for varying.
 
         Args:
-            extractor: The extractor.
+            extractor: Cuts the calls whose arguments are looked at.
             bypass: Which arguments send a call past the cache.
             module: The probe.
             inputs: What calls pass; a forward may take more than its signature names (`**kwargs`).

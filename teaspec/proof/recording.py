@@ -22,7 +22,7 @@ class BlockCall:
     """One call of a block.
 
     Attributes:
-        block: The block.
+        block: Which of them was called.
         args: Its positional arguments as they were when the call began.
         kwargs: Its keyword arguments.
         given: The tensors in both, by place.
@@ -51,7 +51,7 @@ class Recording:
         """Starts recording.
 
         Args:
-            blocks: The blocks.
+            blocks: Whose calls are noted, in this order.
             arguments: Those that the model is called with.
         """
         self.calls: list[BlockCall] = []
@@ -109,7 +109,7 @@ def set_attributes(module: nn.Module, attributes: Attributes) -> None:
     """Sets attributes of a module and of those below it.
 
     Args:
-        module: The module.
+        module: The uppermost of them.
         attributes: By path and name.
     """
     for (path, name), value in attributes.items():

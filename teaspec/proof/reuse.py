@@ -33,7 +33,7 @@ class Left:
 
     Attributes:
         output: What it returned.
-        arguments: Its arguments.
+        arguments: What it was called with, as that is behind the call.
         attributes: Those of the model, but for what is below a block.
         random: The state of the random numbers.
     """

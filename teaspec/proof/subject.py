@@ -45,7 +45,7 @@ class Subject:
     """A spec under proof. Modules and extractors are made once per case and dtype.
 
     Attributes:
-        spec: The spec.
+        spec: With a probe that says how to build its model.
         alternatives: The base of its probe and its cases, as far as the installed version of the model has them.
         numbers: Which ones of the spec these are: 0 is the base, k its k-th case.
         left_out: What the installed version lacks, and another has.

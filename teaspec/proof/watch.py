@@ -50,7 +50,7 @@ def watch_signal(spec: Spec, module: nn.Module) -> Iterator[Watch]:
     has under it when it calls the first block of a loop.
 
     Args:
-        spec: The spec.
+        spec: Says which value decides.
         module: The probe.
 
     Yields:

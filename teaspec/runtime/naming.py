@@ -16,7 +16,7 @@ def listed(names: Iterable[str]) -> str:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Returns how to end a sentence about an unknown name: `; did you mean 'X'?`, or `.` when none is near."""
-    matches = get_close_matches(name, list(names), n=1)
+    matches = get_close_matches(name, [one for one in names if one != name], n=1)
     return f"; did you mean {matches[0]!r}?" if matches else "."
 
 

@@ -38,7 +38,7 @@ class History:
 
         Args:
             kind: What it is the name of.
-            name: The name.
+            name: Of a class, an argument of a constructor or one of a forward.
         """
         span = self.moved.get(kind, {}).get(name)
         return None if span is None else self._words(span)

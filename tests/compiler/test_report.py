@@ -251,9 +251,12 @@ def test_json_holds_everything() -> None:
         ("zebra", ["norm_out", "proj_out"], None),
         ("x", [], None),
         ("norm3", ["norm2", "norm1"], "norm1"),
+        ("norm1", ["norm1", "norm2"], "norm2"),
+        ("tok", ["tok", "zebra"], None),
     ],
 )
 def test_nearest(name: str, candidates: list[str], expected: str | None) -> None:
+    """Mutation: `nearest` leaves the name among the candidates; then `tok` is offered for `tok`."""
     assert nearest(name, candidates) == expected
     assert nearest(name, reversed(candidates)) == expected
     assert did_you_mean(name, candidates) == ((f"did you mean `{expected}`?",) if expected else ())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from diffusers import AutoencoderKL, DiTTransformer2DModel, FluxControlNetModel, UNet2DModel
 from peft import LoraConfig, get_peft_model
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.nn.parallel import DistributedDataParallel
 
 import teaspec
 from teaspec import TeaCacheConfig, apply_teacache_hook, register_extractor
@@ -145,7 +149,9 @@ def with_adapter(module: nn.Module) -> nn.Module:
     return get_peft_model(module, LoraConfig(target_modules=["mix"], init_lora_weights=False)).eval()
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, with_adapter, lambda one: nn.DataParallel(with_adapter(one))])
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, with_adapter, compiled, lambda one: nn.DataParallel(with_adapter(one))]
+)
 @pytest.mark.parametrize("inside", [True, False], ids=["pipeline", "alone"])
 def test_what_a_wrapper_calls_is_cached(wrap: Callable[[nn.Module], nn.Module], inside: bool) -> None:
     """Mutation: `_find_called` knows no wrapper; then this class of wrapper has no extractor."""
@@ -164,6 +170,39 @@ def test_what_a_wrapper_calls_is_cached(wrap: Callable[[nn.Module], nn.Module], 
     teaspec.disable(subject)
     assert find_teacache_hook(model) is None
     assert torch.equal(wrapper(HIDDEN, SIGNAL), plain)
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process group of this process alone."""
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group("gloo", rank=0, world_size=1, init_method=f"file://{tmp_path / 'meeting'}")
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("group")
+def test_data_parallel_in_processes_is_looked_through() -> None:
+    """Mutation: `_find_called` knows no `DistributedDataParallel`; then its class has no extractor."""
+    model = SingleStream()
+    wrapper = DistributedDataParallel(model)
+    teaspec.enable(wrapper, **REUSE_ALL)
+    with torch.no_grad():
+        wrapper(HIDDEN, SIGNAL)
+        wrapper(HIDDEN, SIGNAL)
+    assert (model.steps_computed, teaspec.stats(wrapper).reused) == (1, 1)
+
+
+@pytest.mark.usefixtures("group")
+@pytest.mark.filterwarnings("ignore:FSDP is switching")
+def test_parameters_that_are_taken_away_are_refused() -> None:
+    """Mutation: `find_obstacle` knows no FSDP; then `._fsdp_wrapped_module` is to be handed over."""
+    wrapper = FullyShardedDataParallel(SingleStream(), device_id=torch.device("cpu"))
+    for subject in (wrapper, SimpleNamespace(other=SingleStream(), transformer=wrapper)):
+        with pytest.raises(ValueError, match=r"Shard with torch\.distributed\.fsdp\.fully_shard\(transformer\)"):
+            teaspec.enable(subject)
+    with pytest.raises(ValueError, match=r"fully_shard"):
+        apply_teacache_hook(wrapper)
 
 
 def test_copies_on_several_devices_are_refused() -> None:

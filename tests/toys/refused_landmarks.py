@@ -382,3 +382,51 @@ class Halves(BlockModel):
     """What calls the norm is a function that is handed a part of the block."""
 
     block = HalvesBlock
+
+
+class BoundWithin(SingleModel):
+    """What enters a block has a name of its own there."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:  # refused: bound here alone
+            tok = hidden_states + temb[:, None]
+            hidden_states = block(tok, temb)
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states)
+
+
+plain("unknown-stream", BoundWithin, more="streams: {hidden: tok}", marker="refused: bound here alone")
+
+
+class HelperBinds(SingleModel):
+    """The method that runs the blocks has a local name of the forward's, and is written out in it."""
+
+    def run(self, hidden_states, c):
+        c = self.time_embed(c)  # refused: bound to `c`, whatever it is called where it is written out
+        for block in self.transformer_blocks:
+            hidden_states = block(hidden_states, c)
+        return hidden_states
+
+    def forward(self, hidden_states, timestep):
+        c = timestep * 2
+        hidden_states = self.run(self.x_embedder(hidden_states), c)
+        return self.proj_out(self.norm_out(hidden_states, c[:, None].expand(-1, hidden_states.shape[-1])))
+
+
+plain("embed-binds-other-name", HelperBinds, marker="refused: bound to `c`")
+
+
+class BindsNothing(SingleModel):
+    """The blocks change their stream in place, it seems; what they return is dropped."""
+
+    def forward(self, hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for block in self.transformer_blocks:  # refused: binds nothing
+            block(hidden_states, temb)
+        return self.proj_out(self.norm_out(hidden_states, temb))
+
+
+plain("style-mismatch", BindsNothing)

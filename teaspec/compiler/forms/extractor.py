@@ -14,10 +14,10 @@ class GeneratedExtractor(Protocol):
     """What the generated text defines as `extractor`."""
 
     def __call__(self, module: Any, *args: Any, **kwargs: Any) -> Any:
-        """Cut one call of the model's forward."""
+        """Cuts one call of the model's forward."""
 
     def enter(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Callable[[Any], Any]) -> Any:
-        """Run `drive` on the context of a call, inside the decorators of the forward."""
+        """Runs `drive` on the context of a call, inside the decorators of the forward."""
 
 
 class CompiledExtractor:
@@ -59,17 +59,17 @@ class CompiledExtractor:
         a block on the way to the first norm, a plain function beside them.
 
         Args:
-            module: The model.
+            module: An instance of the class that the extractor was made for.
             replaced: Gives the forward that was set on a module in place of its class's, None where none was. Left out,
                 the one that the extractor was compiled with: it takes a wrapper around a hook for a forward.
         """
         return self._functions is None or self._functions.are_current(module, replaced)
 
     def __call__(self, module: Any, *args: Any, **kwargs: Any) -> Any:
-        """Cut one call of the model's forward.
+        """Cuts one call of the model's forward.
 
         Args:
-            module: The model.
+            module: The model that is called.
             *args: Positional arguments of the forward.
             **kwargs: Keyword arguments of the forward.
 
@@ -79,10 +79,10 @@ class CompiledExtractor:
         return self._generated(module, *args, **kwargs)
 
     def enter(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Callable[[Any], Any]) -> Any:
-        """Run `drive` on the context of a call, inside the decorators of the forward: entered once, left once.
+        """Runs `drive` on the context of a call, inside the decorators of the forward: entered once, left once.
 
         Args:
-            module: The model.
+            module: The model that is called.
             args: Positional arguments of the forward.
             kwargs: Keyword arguments of the forward.
             drive: Takes the context to the call's result.

@@ -122,7 +122,7 @@ class MethodsRead:
         """Notes what a module has now.
 
         Args:
-            model: The model.
+            model: An instance, with all that is below it.
             path: The steps from it down to the module.
             names: The methods that were read, besides its forward.
             find: Gives a replaced forward.

@@ -55,7 +55,7 @@ class Function:
     """A function of the generated extractor.
 
     Attributes:
-        name: Its name.
+        name: What the generated module calls it.
         parameters: What it takes after the module, in order.
         body: Its statements.
         source: The function of the model whose statements these are: names mean what they mean there.
@@ -103,7 +103,7 @@ class GeneratedNames:
 
     @classmethod
     def avoiding(cls, taken: Set[str]) -> GeneratedNames:
-        """Choose names that are not taken."""
+        """Chooses names that are not taken."""
         wished = {
             "extract": "extract",
             "dispatch": "dispatch",

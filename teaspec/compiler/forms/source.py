@@ -102,7 +102,7 @@ class WrittenOut:
     """A helper method that was written out.
 
     Attributes:
-        method: The method.
+        method: What the class calls it.
         call: The statement that calls it, as it stands in the model's file.
         names: What its local names are called where it is written out.
     """
@@ -117,7 +117,7 @@ class ModuleSource:
     """A module of the model whose forward the compiler may have to enter.
 
     Attributes:
-        class_name: Its class.
+        class_name: As messages have it.
         forward: Its forward, or the method that the spec names in its place.
         methods: Methods of its class by name, forward included; and those that they override and call by
             `super()`.

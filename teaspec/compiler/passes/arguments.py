@@ -17,7 +17,7 @@ from teaspec.versions.history import history_of
 
 
 def tell_arguments(spec: Spec, source: ModelSource, landmarks: Landmarks) -> CallArguments:
-    """Tell what a caller makes of the arguments of the model's forward.
+    """Tells what a caller makes of the arguments of the model's forward.
 
     Args:
         spec: A checked spec. What it says comes before what the source shows.

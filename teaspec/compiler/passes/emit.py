@@ -41,7 +41,7 @@ class GeneratedText:
 
 
 def emit(program: Program, origin: str) -> GeneratedText:
-    """Write the extractor's Python source.
+    """Writes the extractor's Python source.
 
     Args:
         program: The cut forward.

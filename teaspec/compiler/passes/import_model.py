@@ -25,7 +25,7 @@ DEFAULT_PACKAGES = ("diffusers",)
 
 
 def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Module]:
-    """Import the class that a spec is for.
+    """Imports the class that a spec is for.
 
     Args:
         spec: A checked spec. `model` is `package.Class`, `package.module.Class` or `package.module:Class`.
@@ -58,7 +58,7 @@ def import_model(spec: Spec, allow: Collection[str] = ()) -> type[torch.nn.Modul
 
 
 def require_allowed(spec: Spec, allow: Collection[str] = ()) -> None:
-    """Check that the class of a spec may be imported; nothing is imported for that.
+    """Checks that the class of a spec may be imported; nothing is imported for that.
 
     Args:
         spec: A checked spec.

@@ -11,7 +11,7 @@ from teaspec.compiler.forms.spec import Spec
 
 
 def inline(spec: Spec, source: ModelSource) -> ModelSource:
-    """Write out the helper methods in which the block loops stand, so that the forward can be cut at the loops.
+    """Writes out the helper methods in which the block loops stand, so that the forward can be cut at the loops.
 
     Only what means the same in the forward's own body is written out; all other helpers stay calls. Where the forward
     returns or assigns what `super().forward(...)` gives, of a class in another file for example, that is what is cut,

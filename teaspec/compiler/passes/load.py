@@ -35,7 +35,7 @@ class LiveClosure:
 def load(
     source: str, program: Program, closures: dict[str, FunctionSource], functions: FunctionsRead | None = None
 ) -> CompiledExtractor:
-    """Make an extractor of generated source.
+    """Makes an extractor of generated source.
 
     Args:
         source: The text that `emit` wrote.

@@ -32,7 +32,7 @@ from teaspec.compiler.report import Diagnostic, Label, SpecError, did_you_mean
 
 
 def locate(spec: Spec, source: ModelSource) -> Landmarks:
-    """Find the four landmarks and where they cut the forward.
+    """Finds the four landmarks and where they cut the forward.
 
     Args:
         spec: A checked spec.
@@ -239,7 +239,7 @@ class _Locator:
     # Claims of the spec that the source can contradict
 
     def _streams(self, first: int, last: int) -> None:
-        known = self._bound_before(last + 1)
+        before, within = self._bound_before(first), self._bound_before(last + 1)
         streams = [("hidden", self.spec.streams.hidden)]
         if self.spec.blocks.style == "dual":
             streams.append(("encoder", self.spec.streams.encoder))
@@ -251,17 +251,18 @@ class _Locator:
                 label = self._label(kind[1], "here")
                 packing = ("hold each stream in a name of its own in the loop, and pack them around the call",)
                 self._mistake("stream-not-a-tensor", message, where, label, help_lines=packing)
-            if name not in self._bound_before(first):
+            if name not in before:
                 if role == "encoder" and "streams" not in self.spec.document.data:
                     message = f"`{self.forward.title}` binds no encoder stream `{name}`, so the style is not `dual`"
                     label = self._label(self.body[first], "the blocks begin here")
                     advice = ("use `style: single`", "or name the stream: `streams: {encoder: ...}`")
                     self._mistake("style-mismatch", message, ("blocks", "style"), label, help_lines=advice)
                     continue
-                message = f"`{self.forward.title}` binds no `{name}` before its blocks, the {role} stream"
+                found = f"`{name}` within its blocks alone" if name in within else f"no `{name}` before its blocks"
+                message = f"`{self.forward.title}` binds {found}, the {role} stream"
                 label = self._label(self.body[first], "the blocks begin here")
-                help_lines = (*did_you_mean(name, known), f"name it: `streams: {{{role}: ...}}`")
-                self._mistake("unknown-stream", message, where, label, help_lines=help_lines)
+                naming = f"name what enters the blocks: `streams: {{{role}: ...}}`"
+                self._mistake("unknown-stream", message, where, label, help_lines=(*did_you_mean(name, before), naming))
 
     def _style(self, loops: Sequence[tuple[str, LoopSite]], first: int, last: int) -> None:
         if self.mistakes:

@@ -42,7 +42,7 @@ from teaspec.compiler.report import SpecError, did_you_mean, what_there_is
 
 
 def resolve(spec: Spec, module: torch.nn.Module, find: FindReplaced = find_replaced) -> ModelSource:
-    """Find the source that the spec's landmarks lie in.
+    """Finds the source that the spec's landmarks lie in.
 
     Args:
         spec: A checked spec.
@@ -167,7 +167,7 @@ def module_source(
     where: tuple[str | int, ...] = ("model",),
     find: FindReplaced = find_replaced,
 ) -> ModuleSource:
-    """Find the source of one module.
+    """Finds the source of one module.
 
     Args:
         spec: The spec, for messages.

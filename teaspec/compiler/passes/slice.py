@@ -28,7 +28,7 @@ from teaspec.compiler.forms.spec import Spec
 
 
 def slice_forward(spec: Spec, source: ModelSource, landmarks: Landmarks) -> Program:
-    """Cut a forward.
+    """Cuts a forward.
 
     Args:
         spec: A checked spec.

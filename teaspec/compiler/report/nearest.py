@@ -14,12 +14,12 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
     Args:
         name: What was written.
-        candidates: What could have been written, in any order.
+        candidates: What could have been written, in any order; what was written is none of it.
 
     Returns:
         The nearest candidate, or None where none is near. Ties go to the alphabetically first.
     """
-    return _nearest(name, tuple(sorted(candidates)))
+    return _nearest(name, tuple(sorted({*candidates} - {name})))
 
 
 @functools.lru_cache(maxsize=1024)  # one mistake is often made in many places

@@ -18,7 +18,7 @@ def check_config_keys(spec: Spec, keys: Collection[str]) -> Iterator[Finding]:
     """Finds keys that a `match` asks for in vain: it would never fit, whatever the version of diffusers.
 
     Args:
-        spec: The spec.
+        spec: Its variants have the `match`.
         keys: The keys of the config of an instance.
     """
     history = history_of(spec.model)

@@ -145,7 +145,7 @@ def check_finite(value: object, path: Path = ()) -> Iterator[Finding]:
 
     Args:
         value: A part of the document's data.
-        path: Its path.
+        path: Where the value stands in the document.
     """
     if isinstance(value, dict):
         for key, item in value.items():

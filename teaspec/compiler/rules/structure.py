@@ -49,7 +49,7 @@ def find_structural_mistakes(error: ValidationError, document: Document) -> Iter
 
     Args:
         error: What validating the document's data raised.
-        document: The document.
+        document: What was validated, with the place of everything in it.
 
     Yields:
         One finding per mistake: a misspelt key is not reported as missing, too, and keys that are missing from the same

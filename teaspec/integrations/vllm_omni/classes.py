@@ -13,7 +13,7 @@ class ModelClass:
     """A class as its source has it.
 
     Attributes:
-        name: Its name.
+        name: Without its module.
         bases: The names of its bases, without their modules.
         attributes: What its methods read or set on themselves (`self.x`).
     """

@@ -55,5 +55,5 @@ class Defaults(Calibration):
     variants: Mapping[str, Calibration] = field(default_factory=dict)
 
     def named(self) -> dict[str, Calibration]:
-        """All sets by name, the type's own first, as `base`."""
+        """Returns all sets by name, the type's own first, as `base`."""
         return {BASE: self, **self.variants}

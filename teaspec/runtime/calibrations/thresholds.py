@@ -38,7 +38,7 @@ def pick(thresholds: Sequence[Threshold], preset: Preset) -> Threshold | None:
 
     Args:
         thresholds: What is published for a calibration.
-        preset: The preset.
+        preset: `quality`, `balanced` or `fast`.
     """
     told = _rising(thresholds)
     if told:

@@ -19,7 +19,7 @@ class Choice:
 
     Attributes:
         name: `base`, or that of a variant.
-        calibration: The calibration.
+        calibration: Coefficients, thresholds and where they are from.
         why: The second half of a sentence that begins with the name.
         doubt: What whoever decides by the calibration should know of it; empty where nothing is doubtful.
     """

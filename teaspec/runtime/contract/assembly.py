@@ -54,7 +54,7 @@ def first_given(*values: Any) -> Any:
 
 
 def without_signal(run: Callable[[], Any]) -> Any:
-    """Run something in which compiled extractors leave out the modulated input.
+    """Runs something in which compiled extractors leave out the modulated input.
 
     Nobody may ask their contexts for it; what they hold in its place is no tensor.
 
@@ -115,7 +115,7 @@ class Part:
         self.decorated = decorated
 
     def within(self, phase: Phase, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run something inside the decorators: entered once, left once, also on an exception.
+        """Runs something inside the decorators: entered once, left once, also on an exception.
 
         Args:
             phase: What to run; called with the arguments as the decorators hand them on.
@@ -171,10 +171,10 @@ class Extractor:
         self.bypass = bypass
 
     def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], drive: Drive) -> Any:
-        """Run `drive` on the context of a call, inside the decorators of the forward.
+        """Runs `drive` on the context of a call, inside the decorators of the forward.
 
         Args:
-            module: The model.
+            module: The model that is called.
             args: Positional arguments of the forward.
             kwargs: Keyword arguments of the forward.
             drive: Takes the context (or `Finished`, where the forward returned before its blocks) to the call's result.
@@ -189,10 +189,10 @@ class Extractor:
         return self._within(module, args, kwargs, phase, finish=drive, join=lambda behind, result: behind(result))
 
     def __call__(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> CacheContext | Finished:
-        """Cut one call of the model's forward.
+        """Cuts one call of the model's forward.
 
         Args:
-            module: The model.
+            module: The model that is called.
             *args: Positional arguments of the forward.
             **kwargs: Keyword arguments of the forward.
 

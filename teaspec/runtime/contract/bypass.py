@@ -17,7 +17,7 @@ class Bypass:
     """A rule for one argument of a call, written `name`, `name = value` or `name.attribute.0 = value`.
 
     Attributes:
-        argument: The argument.
+        argument: What the forward calls it.
         steps: Attributes and indexes from the argument to the value that the rule asks for.
         value: How that value is written where a call runs past the cache; None for any value but None.
     """

@@ -51,7 +51,7 @@ def begin(call: Call, last: Position | None = None, **kept: object) -> Position:
     """Returns the place of a generation's first call.
 
     Args:
-        call: The call.
+        call: Nothing before it counts.
         last: The place of the last call of another generation, where there was one.
         **kept: What is still known from before.
     """

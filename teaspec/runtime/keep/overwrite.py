@@ -73,7 +73,7 @@ class OverwriteWatch:
 
         Args:
             key: What the tensor is.
-            tensor: The tensor.
+            tensor: May be written to by the model, behind its blocks.
             storage: Where it is kept; None leaves it where it is.
         """
         version = version_of(tensor)

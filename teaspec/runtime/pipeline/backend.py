@@ -43,15 +43,29 @@ class CacheBackend(ABC):
 
     @abstractmethod
     def enable(self, pipeline: Any) -> None:
-        """Switches the cache on."""
+        """Switches the cache on.
+
+        Args:
+            pipeline: What holds the transformers, or one of them.
+        """
 
     @abstractmethod
     def refresh(self, pipeline: Any, num_inference_steps: int, verbose: bool = True) -> None:
-        """Makes the cache ready for a new generation."""
+        """Makes the cache ready for a new generation.
+
+        Args:
+            pipeline: What the cache was switched on for.
+            num_inference_steps: How many steps that generation has.
+            verbose: Whether that is logged.
+        """
 
     @abstractmethod
     def disable(self, pipeline: Any) -> None:
-        """Switches the cache off."""
+        """Switches the cache off.
+
+        Args:
+            pipeline: What it was switched on for.
+        """
 
     @abstractmethod
     def is_enabled(self) -> bool:
@@ -117,7 +131,7 @@ class TeaCacheBackend(CacheBackend):
         """Forgets what earlier generations left behind. A diffusers pipeline does so itself when a call ends.
 
         Args:
-            pipeline: The pipeline.
+            pipeline: What TeaCache was enabled on.
             num_inference_steps: Steps of the generations to come, until the next refresh.
             verbose: Whether to log it.
 
@@ -134,7 +148,7 @@ class TeaCacheBackend(CacheBackend):
         """Takes TeaCache off the pipeline's transformers.
 
         Args:
-            pipeline: The pipeline.
+            pipeline: What TeaCache was enabled on.
 
         Raises:
             ValueError: If TeaCache is not on for the pipeline.

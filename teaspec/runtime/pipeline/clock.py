@@ -127,7 +127,7 @@ class PipelineClock:
         """Ends a step of the current session's generation, if a transformer was called in it.
 
         Args:
-            scheduler: The scheduler.
+            scheduler: Whose `step` was called.
             timestep: The one that it was given.
         """
         key = current_key()

@@ -119,7 +119,7 @@ def why_not(module: nn.Module) -> str:
     """Returns why a module of a class that nobody knows cannot be hooked, and what to do next.
 
     Args:
-        module: The module.
+        module: What was handed over, or a part of it.
     """
     obstacle, held, kind = find_obstacle(module), _find_held(module), _other_kind(module)
     if obstacle is not None:

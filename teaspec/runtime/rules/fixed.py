@@ -24,7 +24,7 @@ class Always(Rule):
     needs_signal: bool = False
 
     def decide(self, numbers: Sequence[float], place: Place, memory: Memory) -> Verdict:
-        """Computes."""
+        """Computes, whatever is known."""
         return Verdict("compute", "always")
 
 
@@ -39,5 +39,5 @@ class Never(Rule):
     needs_signal: bool = False
 
     def decide(self, numbers: Sequence[float], place: Place, memory: Memory) -> Verdict:
-        """Reuses."""
+        """Reuses; what must be computed is, before a rule is asked."""
         return Verdict("reuse", "never")

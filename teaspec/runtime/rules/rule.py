@@ -88,15 +88,23 @@ class Seen:
         """Keeps a tensor for the steps to come, with a copy as long as its owner may write to it.
 
         Args:
-            name: What it is.
-            tensor: The tensor.
+            name: What it is; each name is watched for itself.
+            tensor: On any device, and part of a graph or not.
+
+        Returns:
+            What a rule puts into its memory, and hands to `recall` at a later step.
         """
         if runs_compiled():
             self._watch.suspect(name)
         return self._watch.keep(name, tensor, self._storage)
 
     def recall(self, name: str, kept: Kept) -> torch.Tensor | None:
-        """Returns what was kept, None where it has been written over since."""
+        """Returns what was kept, None where it has been written over since.
+
+        Args:
+            name: What it is, as it was called when it was kept.
+            kept: What `keep` returned.
+        """
         self._watch.learn(name, kept)
         return kept.find()
 
@@ -142,7 +150,7 @@ class Rule(ABC):
         """Measures a call, without reading anything from its device.
 
         Args:
-            call: The call.
+            call: What may be looked at, and what was kept of earlier ones.
             memory: What is known of its branch.
 
         Returns:
@@ -151,7 +159,11 @@ class Rule(ABC):
         return ()
 
     def numbers(self, sums: Sums) -> Sums:
-        """Returns what is to be read of the sums, those of all ranks added up; computed where they are."""
+        """Returns what is to be read of the sums; computed where they are, so that little has to be read.
+
+        Args:
+            sums: What `measure` returned, that of all ranks added up.
+        """
         return sums
 
     @abstractmethod
@@ -162,13 +174,16 @@ class Rule(ABC):
             numbers: What was measured, read.
             place: Where the step is.
             memory: What is known of its branch.
+
+        Returns:
+            Compute or reuse, why, and the numbers that a record of it shows.
         """
 
     def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Memory) -> Memory:
         """Returns what is known behind a step. It is asked at each one, whatever decided, before the blocks run.
 
         Args:
-            call: The call.
+            call: What may be looked at and kept, before its blocks run.
             verdict: What is done.
             place: Where the step is.
             memory: What was known before.
@@ -186,7 +201,11 @@ class Rule(ABC):
         return memory
 
     def is_overdue(self, memory: Memory) -> bool:
-        """Returns whether a branch that had to go with others would have been computed at its last step."""
+        """Returns whether a branch that had to go with others would have been computed at its last step.
+
+        Args:
+            memory: What is known of it.
+        """
         return False
 
     def __str__(self) -> str:

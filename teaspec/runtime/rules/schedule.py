@@ -57,7 +57,11 @@ class Budget(Rule):
         check_budget(self.budget)
 
     def init(self, start: Start) -> Spent:
-        """Begins with what the branch has computed of the generation so far; where nobody knows, with its share."""
+        """Begins with what the branch has computed of the generation so far; where nobody knows, with its share.
+
+        Raises:
+            ValueError: If nobody knows the number of steps, or more of them are forced than the budget has.
+        """
         index, total = start.place.index, known_total("budget", self.budget, start.place.total)
         count = self.count(total)
         forced = min(total, opening_steps(start.guards, total) + closing_steps(start.guards, total, unsaid=0))
@@ -82,7 +86,11 @@ class Budget(Rule):
         return memory if verdict.choice == "reuse" else Spent(memory.steps + 1, place.index, memory.guards)
 
     def count(self, total: int) -> int:
-        """Returns how many of so many steps are computed."""
+        """Returns how many steps of a generation are computed.
+
+        Args:
+            total: How many it has.
+        """
         wanted = math.ceil(self.budget * total - ROUNDING) if isinstance(self.budget, float) else self.budget
         return max(1, min(wanted, total))
 
@@ -113,7 +121,7 @@ class Mask(Rule):
         object.__setattr__(self, "mask", found)
 
     def init(self, start: Start) -> Memory:
-        """Nothing has to be known.
+        """Begins with nothing, once the mask is known to be long enough.
 
         Raises:
             ValueError: If a generation has fewer steps than the mask.

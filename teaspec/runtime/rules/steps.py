@@ -118,7 +118,7 @@ def known_total(name: str, value: float, total: int | None) -> int:
 
     Args:
         name: The setting that needs it.
-        value: Its value.
+        value: What it is set to, for the message.
         total: The number, None where nobody knows.
 
     Raises:

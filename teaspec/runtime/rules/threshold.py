@@ -79,11 +79,11 @@ class Threshold(Rule):
 
     @property
     def bound(self) -> float | None:
-        """The threshold."""
+        """What the accumulated distance stays below while steps are reused."""
         return self.threshold
 
     def init(self, start: Start) -> Accumulated:
-        """Nothing has accumulated."""
+        """Begins with a sum of zero and no input to compare with."""
         return Accumulated()
 
     def measure(self, call: Seen, memory: Accumulated) -> Sums | str:

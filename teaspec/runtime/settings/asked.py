@@ -51,7 +51,7 @@ class Wish:
     """What one session asks for, in place of what the settings of the transformer say.
 
     Attributes:
-        rule: A rule.
+        rule: Decides as it stands, whatever else is asked.
         budget: As in the settings.
         tolerance: Likewise.
         rel_l1_thresh: Likewise, on the scale of the transformer's coefficients.

@@ -204,7 +204,10 @@ class DiffusionCacheConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Makes a config of a mapping.
+        """Returns a config of a mapping.
+
+        Args:
+            settings: Values by the names of the fields; what is left out keeps its default.
 
         Raises:
             ValueError: If a key is unknown or a value is out of range.

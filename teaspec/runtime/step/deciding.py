@@ -99,7 +99,7 @@ class Decider:
 
         Args:
             session: Where it belongs.
-            call: The call.
+            call: What is known of it before its blocks run.
             seen: What the rule may look at.
             streams: What enters and leaves its blocks.
 

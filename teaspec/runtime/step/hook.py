@@ -112,7 +112,14 @@ class TeaCacheHook(Names, ModelHook):
         return module
 
     def deinitalize_hook(self, module: nn.Module) -> nn.Module:
-        """Frees the cached tensors when the hook is removed. The misspelt name is diffusers' own."""
+        """Frees the cached tensors when the hook is removed. The misspelt name is diffusers' own.
+
+        Args:
+            module: The transformer.
+
+        Returns:
+            The module.
+        """
         for session in self.sessions.all:
             session.begin_generation()
         if self.clock is not None:

@@ -84,7 +84,7 @@ class Stepper:
 
         Args:
             session: Where the call belongs.
-            call: The call.
+            call: What is known of it but for the cut.
             context: The call, cut.
 
         Returns:
@@ -210,7 +210,7 @@ def commit(session: Session, step: Step) -> None:
 
     Args:
         session: The session; up to here an exception leaves it as it was.
-        step: The step.
+        step: What it leaves behind.
     """
     guessed = step.position.pattern is not None or step.verdict.reason == CONDITIONING
     barren = session.barren if guessed or not step.begins else 0

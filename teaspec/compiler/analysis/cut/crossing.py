@@ -87,7 +87,7 @@ class Cut:
 
 
 def crossing_values(cut: Cut) -> Crossing:
-    """Find what the statements after the blocks read of what the blocks bind or change.
+    """Finds what the statements after the blocks read of what the blocks bind or change.
 
     Args:
         cut: The forward.

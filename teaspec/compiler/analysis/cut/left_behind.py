@@ -44,7 +44,7 @@ def left_behind(
     bypass: Sequence[str],
     held: Mapping[Attribute, ast.stmt],
 ) -> LeftBehind | None:
-    """Find an attribute that the blocks leave on the model, or on themselves and the postlude reads.
+    """Finds an attribute that the blocks leave on the model, or on themselves and the postlude reads.
 
     What the blocks leave on the model would be missing behind a reused step, or be that of another call.
 

@@ -56,7 +56,7 @@ class Refusals:
             reader: Reads effects in the forward.
             carried: The names of such values.
             before: The statements before the postlude.
-            postlude: The postlude.
+            postlude: Statements behind the blocks, which run on reused steps, too.
         """
         for statement in postlude:
             changed = views_of([*before, *postlude], local_names(reader.effects(statement).changes)) & carried
@@ -84,7 +84,7 @@ class Refusals:
                 for name in sorted(rebound):
                     if only_called_in(beside, body, body[index], name):
                         continue
-                    message = f"a nested function in the {here} reads `{name}`, which the {there} binds again"
+                    message = f"a nested function in the {here} reads `{name}`, which is bound again in the {there}"
                     raise self.error("rebound-closure", message, ("model",), body[index])
 
     def refuse_behind(self, behind: Function, state: BlockState, *, takes_over: bool, changes_arguments: bool) -> None:

@@ -19,7 +19,7 @@ class Save:
     """A name's value that a sunk statement reads and a kept statement binds again.
 
     Attributes:
-        name: The name.
+        name: What both statements call it.
         version: The name that keeps the old value.
         before: Index of the kept statement that binds it again.
         users: Indexes of the sunk statements that read the old value.
@@ -54,7 +54,7 @@ def split_prelude(
     taken: frozenset[str],
     containers: frozenset[str] = frozenset(),
 ) -> Sinking:
-    """Split a prelude into what stays and what sinks.
+    """Splits a prelude into what stays and what sinks.
 
     Args:
         effects: The effects of each statement.

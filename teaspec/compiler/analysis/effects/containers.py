@@ -31,7 +31,7 @@ def own_containers(function: ast.FunctionDef, summaries: Summaries, self_name: s
     `kwargs = kwargs.copy() if kwargs is not None else {}`. What it may do with the caller's before is look.
 
     Args:
-        function: The function.
+        function: As the model's file has it.
         summaries: What is known of functions that it calls.
         self_name: The name of its first parameter.
     """

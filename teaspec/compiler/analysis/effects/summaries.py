@@ -21,7 +21,7 @@ from teaspec.compiler.forms.summary import CallSummary
 def summaries_of(
     methods: Mapping[MethodName, ast.FunctionDef], functions: Mapping[str, Sequence[ast.FunctionDef]]
 ) -> dict[CalledName, CallSummary]:
-    """Summarise methods and plain functions.
+    """Summarises methods and plain functions.
 
     Functions that call one another are summarised together until nothing changes. Methods that others override are
     summarised by their name alone, all of one name as one; so are functions of several files.

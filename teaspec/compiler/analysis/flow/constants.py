@@ -46,7 +46,7 @@ def numbers_of(bindings: Sequence[ast.stmt], loop: ast.For) -> dict[str, int]:
 
     Args:
         bindings: What the first turn binds.
-        loop: The loop.
+        loop: What its body binds is left out.
     """
     bound = effects_of(loop.body).binds
     return {

@@ -33,7 +33,7 @@ class Reader:
 
     Attributes:
         module: The module that the function belongs to.
-        function: The function.
+        function: Whose statements they are; what it calls itself decides what `self.x` is.
         locals: Its local names: parameters and whatever it binds.
         containers: Those of them that hold containers of its own.
         items: Those of them that hold nothing but items of a list of submodules, each with the path of that.
@@ -153,7 +153,7 @@ class Definitions:
 
     @classmethod
     def of(cls, effects: Sequence[Effects], parameters: Iterable[str], aliases: Aliases) -> Definitions:
-        """Compute them. A change in place counts as a further definition of every place that may share the object."""
+        """Computes them. A change in place counts as a further definition of every place that may share the object."""
         current: dict[Place, frozenset[int]] = {name: frozenset({PARAMETER}) for name in parameters}
         before = []
         for index, one in enumerate(effects):

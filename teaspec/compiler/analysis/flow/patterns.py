@@ -13,10 +13,10 @@ from teaspec.compiler.analysis.flow.trace_values import unpacked
 def capture(
     pattern: ast.pattern, origin: Origin, value: Callable[[ast.expr], Origin], bind: Callable[[str, Origin], None]
 ) -> Level:
-    """Bind the names of a pattern.
+    """Binds the names of a pattern.
 
     Args:
-        pattern: The pattern.
+        pattern: Behind a `case`, or a part of one.
         origin: Where the value comes from that it is matched against.
         value: Says where the value of an expression comes from.
         bind: Binds a name to a value of some origin.

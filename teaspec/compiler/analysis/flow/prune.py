@@ -21,7 +21,7 @@ def prune(
     must_stay: Callable[[Effects], bool],
     aliases: Aliases | None = None,
 ) -> tuple[list[ast.stmt], Places]:
-    """Drop what cannot reach a `return` of the suite.
+    """Drops what cannot reach a `return` of the suite.
 
     Args:
         suite: Statements that end in `return` (or fall off the end).

@@ -24,7 +24,7 @@ def without_spreading(
 
     Args:
         reader: Reads effects in the function that the call stands in.
-        call: The call.
+        call: May spread lists (`*items`) and mappings (`**items`).
         at: Where it stands, a node of that function; None for the call itself.
     """
     spread = [argument.value for argument in call.args if isinstance(argument, ast.Starred)]

@@ -31,7 +31,7 @@ def undecided(test: ast.expr) -> bool | None:
 def truncate(
     suite: Sequence[ast.stmt], leaf: Leaf, enter_loop: LoopEntry, decide: Decide = undecided
 ) -> tuple[list[ast.stmt], bool]:
-    """Cut a suite short at the first place where `leaf` answers.
+    """Cuts a suite short at the first place where `leaf` answers.
 
     Args:
         suite: The statements.
@@ -132,7 +132,7 @@ def _return(value: ast.expr, at: ast.stmt) -> ast.Return:
 
 
 def straighten(suite: Sequence[ast.stmt], reader: Reader) -> list[ast.stmt]:
-    """Replace branches that all return the same by that one `return`.
+    """Replaces branches that all return the same by that one `return`.
 
     The modulated input of a block does not depend on whether the block is called directly or through gradient
     checkpointing, nor on whether it is called at all: where every `return` is the same expression, and the branches
@@ -155,7 +155,7 @@ def straighten(suite: Sequence[ast.stmt], reader: Reader) -> list[ast.stmt]:
 
 
 def merge_equal_branches(suite: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """Replace an `if` whose branches are the same statements by those statements."""
+    """Replaces an `if` whose branches are the same statements by those statements."""
     out: list[ast.stmt] = []
     for statement in suite:
         if isinstance(statement, ast.If):

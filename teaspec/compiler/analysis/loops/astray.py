@@ -49,7 +49,7 @@ def no_loop(spec: Spec, model: ModuleSource, name: str, position: int) -> Diagno
     """The diagnostic of a list of blocks that a forward does not iterate.
 
     Args:
-        spec: The spec.
+        spec: Names the list; the message points there first.
         model: The model's source.
         name: The list.
         position: Its place in the spec's `blocks.loops`.
@@ -82,7 +82,7 @@ def loops_elsewhere(
     """The diagnostic of loops that stand, together with the head, in a method that was not written out.
 
     Args:
-        spec: The spec.
+        spec: Names the list; the message points there first.
         model: The model's source.
         loops: The block loops.
         body: The statements of the forward.

@@ -21,7 +21,7 @@ def cut_branches(
     summaries: Summaries,
     self_name: str,
 ) -> list[ast.stmt]:
-    """Cut the `if` and `with` statements of a suite that hold block loops.
+    """Cuts the `if` and `with` statements of a suite that hold block loops.
 
     A `with` is cut where leaving and entering its context again changes nothing; an `if` where asking twice certainly
     gives the same answer: the test calls nothing, and what stands in front of the loops changes nothing in place and
@@ -31,7 +31,7 @@ def cut_branches(
         suite: The statements; they are left as they are.
         holds_loop: Whether a statement holds a block loop.
         summaries: What is known of the functions and methods that they may call.
-        self_name: The name of the model.
+        self_name: What the forward calls the model.
     """
     out: list[ast.stmt] = []
     for statement in suite:

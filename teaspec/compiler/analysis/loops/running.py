@@ -39,7 +39,7 @@ def runs_item(statement: ast.stmt, name: str, function: FunctionSource) -> bool:
     Args:
         statement: A statement of the function.
         name: The list.
-        function: The function.
+        function: Where the statement stands.
     """
     return _Items(name, function, by_parts=False).run([statement])
 

@@ -19,7 +19,7 @@ def container_kind(body: Sequence[ast.stmt], name: str, self_name: str) -> tuple
 
     Args:
         body: The statements.
-        name: The name.
+        name: What the statements may bind.
         self_name: The name of the module.
 
     Returns:

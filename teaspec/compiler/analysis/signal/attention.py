@@ -50,7 +50,7 @@ class AttentionCut:
     """Cuts one function at the first attention behind a norm.
 
     Attributes:
-        function: The function.
+        function: A forward on the way to the norm, or a method that it calls.
         body: Its statements up to the attention, which is replaced by `return <what it receives>`.
         ends: Whether every way through them returns or raises.
         found: Whether an attention was found.

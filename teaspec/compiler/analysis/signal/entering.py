@@ -16,7 +16,7 @@ from teaspec.compiler.forms.source import FunctionSource, ModelSource
 
 
 def stream_parameters(source: ModelSource, blocks: Sequence[ast.stmt], hidden: str) -> frozenset[str]:
-    """Find the parameters of the first block's forward that are the hidden stream as it enters the blocks.
+    """Finds the parameters of the first block's forward that are the hidden stream as it enters the blocks.
 
     The runtime takes no hidden stream that is not a tensor; so a block that asks whether it is None gets to hear no.
 

@@ -29,7 +29,7 @@ class FirstTurn:
 
 
 def first_turn(loop: ast.For, norm: NormPath, function: FunctionSource) -> FirstTurn | None:
-    """Bind a loop's targets as they are when it comes to the norm's block.
+    """Binds a loop's targets as they are when it comes to the norm's block.
 
     Understood are the list itself and slices of it, `enumerate`, `zip`, `.items()`, `.values()`, `list`, `tuple`,
     `reversed`, nested in any way, and loops that count and look up the block by its number. Targets that have nothing

@@ -38,7 +38,7 @@ from teaspec.compiler.forms.source import FunctionSource, ModelSource, ModuleSou
 def norm_functions(
     source: ModelSource, blocks: Sequence[ast.stmt], hidden: str, name: str, available: frozenset[str]
 ) -> tuple[Function, ...]:
-    """Slice the modulated input out of the model.
+    """Slices the modulated input out of the model.
 
     Args:
         source: The model's source.

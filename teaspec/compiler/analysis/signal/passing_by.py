@@ -13,7 +13,7 @@ from teaspec.compiler.analysis.syntax.walking import walk
 def way_past(
     suite: Sequence[ast.stmt], own: Collection[int], leads: Callable[[ast.expr], bool], title: str
 ) -> tuple[str, ast.AST] | None:
-    """Find a way through a function that passes by the norm.
+    """Finds a way through a function that passes by the norm.
 
     Args:
         suite: The statements of the function up to the norm, with `return` where they come to it.

@@ -51,7 +51,7 @@ def copies(reader: Reader, body: Sequence[ast.stmt]) -> list[ast.stmt]:
 
 
 def refuse_effects(reader: Reader, source: FunctionSource, body: Sequence[ast.stmt]) -> None:
-    """Refuse a slice that would not leave everything as it was.
+    """Refuses a slice that would not leave everything as it was.
 
     The slice is executed besides the blocks, so whatever it does is done twice on a computed step.
 

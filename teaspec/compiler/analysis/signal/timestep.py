@@ -27,7 +27,7 @@ _OTHER = re.compile(
 def timestep_parameters(
     source: ModelSource, statements: Sequence[ast.stmt], call: str, names: Collection[str]
 ) -> tuple[str, ...]:
-    """Find the parameters of a model's forward that are its timestep, in the order to try.
+    """Finds the parameters of a model's forward that are its timestep, in the order to try.
 
     Args:
         source: The model's source.

@@ -18,7 +18,7 @@ from teaspec.compiler.forms.source import ModelSource, ModuleSource
 
 
 def functions_read(source: ModelSource, module: Any, find: FindReplaced = find_replaced) -> FunctionsRead:
-    """Note which function objects a model's source was read from.
+    """Notes which function objects a model's source was read from.
 
     Args:
         source: The model's source.

@@ -30,11 +30,11 @@ from teaspec.compiler.report import Diagnostic, Label, SpecError
 
 
 def function_source(spec: Spec, module: Any, name: str, where: Path, find: FindReplaced) -> FunctionSource:
-    """Find the source of a method of a live module.
+    """Finds the source of a method of a live module.
 
     Args:
         spec: The spec, for messages.
-        module: The module.
+        module: An instance; what stands on it counts before what stands on its class.
         name: The method.
         where: What part of the spec leads to it.
         find: Gives the forward that was set on a module in place of its class's.
@@ -83,7 +83,7 @@ def _source_of(spec: Spec, given: Any, title: str, where: Path) -> FunctionSourc
 def with_overridden(
     spec: Spec, cls: type, methods: Mapping[MethodName, FunctionSource], where: Path
 ) -> dict[MethodName, FunctionSource]:
-    """Add the methods that others override and call by `super()`, as far as they can be read.
+    """Adds the methods that others override and call by `super()`, as far as they can be read.
 
     Args:
         spec: The spec, for messages.
@@ -175,7 +175,7 @@ def refusal(
     """Builds the error of one mistake.
 
     Args:
-        spec: The spec.
+        spec: Holds the text that the message points at.
         code: The diagnostic's code.
         message: What was found.
         where: What part of the spec it is about.

@@ -10,7 +10,7 @@ class UnmappableArgumentError(Exception):
     """A parameter's value cannot be told from the call's text.
 
     Attributes:
-        parameter: The parameter.
+        parameter: What the function calls it.
         node: The call.
     """
 

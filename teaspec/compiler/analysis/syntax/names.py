@@ -48,7 +48,7 @@ def self_path(node: ast.AST, self_name: str = "self", known: Mapping[str, str] =
 
     Args:
         node: The expression.
-        self_name: The name of the model.
+        self_name: What the method calls the model.
         known: Local names that stand for such a path.
     """
     parts: list[str] = []

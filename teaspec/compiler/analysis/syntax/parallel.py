@@ -51,7 +51,7 @@ def joined(parts: Sequence[ast.stmt], node: ast.stmt) -> ast.stmt:
 
 
 def split_parallel(body: Iterable[ast.stmt]) -> list[ast.stmt]:
-    """Write parallel assignments one under the other, where that is the same and one of them does some work.
+    """Writes parallel assignments one under the other, where that is the same and one of them does some work.
 
     It is the same if no value reads a name that one before it binds, itself or in a nested function that it may call.
     """

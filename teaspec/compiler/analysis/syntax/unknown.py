@@ -9,7 +9,7 @@ class UnknownSyntaxError(Exception):
     """A statement, expression or pattern is of a kind that is not known.
 
     Attributes:
-        node: The node.
+        node: Where it stands; Python itself understands it.
     """
 
     def __init__(self, node: ast.AST) -> None:

@@ -21,12 +21,12 @@ from teaspec.compiler.forms.source import FunctionSource, ModelSource
 def handed_above(
     function: FunctionSource, methods: Mapping[MethodName, FunctionSource], loops: Sequence[str]
 ) -> tuple[CalledName, FunctionSource] | None:
-    """Find the overridden method that holds the block loops, where a function has none and goes on in that.
+    """Finds the overridden method that holds the block loops, where a function has none and goes on in that.
 
     It returns what that gives, or assigns it and goes on behind it (`goes_on_behind`).
 
     Args:
-        function: The function.
+        function: Overrides the method that is looked for.
         methods: The methods of its module.
         loops: The lists of blocks.
 
@@ -49,13 +49,13 @@ def handed_above(
 
 
 def goes_on_behind(function: FunctionSource) -> ast.Assign | None:
-    """Find the statement of a function that assigns what an overridden method gives, where it goes on behind it.
+    """Finds the statement of a function that assigns what an overridden method gives, where it goes on behind it.
 
     What stands before and what stands behind it then are functions of their own: what is read behind it is surely
     bound before, and nothing else holds on to names that both bind.
 
     Args:
-        function: The function.
+        function: Calls the overridden method by `super()`.
 
     Returns:
         One of the statements of its body; None where there is none, or where it cannot be parted there.

@@ -28,10 +28,10 @@ from teaspec.compiler.forms.source import FunctionSource, WrittenOut
 def written_out(
     function: FunctionSource, methods: Mapping[MethodName, FunctionSource], loops: Sequence[str]
 ) -> FunctionSource:
-    """Write out the methods that a function's statements assign or return the result of, and that hold a block loop.
+    """Writes out the methods that a function's statements assign or return the result of, and that hold a block loop.
 
     Args:
-        function: The function.
+        function: A forward, or a helper that was written out in it.
         methods: The methods of its module.
         loops: The lists of blocks.
 

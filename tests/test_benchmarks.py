@@ -180,6 +180,7 @@ def test_what_a_generation_takes(name):
     assert 2 / 56 < cached.operations / whole.operations < 0.4
 
 
+@pytest.mark.thorough  # `python benchmarks/compare.py --quick` does the same
 def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, monkeypatch, capsys):
     """Plain generations alone. Mutation seen red: the pictures of both models under one name."""
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))

@@ -56,7 +56,7 @@ def test_nothing_sticks_out_and_all_can_be_read(made: Any, open_page: Any, loade
     assert painted["light"] != painted["dark"]
 
 
-@pytest.mark.parametrize("loader", ["sd3", "wan_video"])
+@pytest.mark.parametrize("loader", ["sd3", pytest.param("wan_video", marks=pytest.mark.thorough)])
 def test_numbers_and_pictures_are_those_made_by_hand(made: Any, open_page: Any, loader: str) -> None:
     """Mutations: the columns of PSNR exchanged; computed and reused cells exchanged; the uncached picture in place
     of a cached one.

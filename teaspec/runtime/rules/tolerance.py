@@ -10,7 +10,7 @@ good as independent.
 
     weight   = sum over the reused steps since the last computed one of
                share of the way * (distance to it / distance between the last two computed) ^ power
-    offset    = offset + weight * what the forecast was off by, at each computed step
+    offset   = offset + weight * what the forecast was off by, at each computed step
     expected = |offset + weight * what the forecast was off by at the last computed step|, relative to the streams
     reuse while expected <= tolerance * (share of the way that is done by then) ^ (1 / power, at least 1/2)
 """

@@ -415,7 +415,11 @@ class HelperBinds(SingleModel):
         return self.proj_out(self.norm_out(hidden_states, c[:, None].expand(-1, hidden_states.shape[-1])))
 
 
-plain("embed-binds-other-name", HelperBinds, marker="refused: bound to `c`")
+plain(
+    "embed-binds-other-name",
+    HelperBinds,
+    marker="refused: bound to `c`, whatever it is called where it is written out",
+)
 
 
 class BindsNothing(SingleModel):

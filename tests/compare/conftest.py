@@ -56,6 +56,7 @@ def made(prompts: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         done = run_compare(
             *(f"tests.compare.loaders:{loader}", prompts, "--budget", "2,4", "--threshold", threshold),
             *("--steps", STEPS, "--seeds", ",".join(map(str, SEEDS)), "--format", "json"),
+            *("--enough", 99),  # so that another setting than the first is the one to copy
             *("--html", folder / "page.html", "--sheet", folder / "sheet.png"),
         )
         assert done.exit_code == 0, done.output

@@ -102,6 +102,7 @@ def test_it_ends_with_the_call_and_says_what_it_rests_on(made: Any, open_page: A
     """Mutations: the first setting taken for the one to copy."""
     found = made("sd3", 0.12)
     page = open_page(found.page)
+    assert found.found["advice"]["setting"] != found.found["settings"][0]["setting"]
     assert page.locator(".copy code").inner_text() == found.found["advice"]["call"]
     assert found.found["advice"]["why"] in page.locator(".copy .why").inner_text()
     assert page.locator(".notes li").count() == len(found.found["notes"])

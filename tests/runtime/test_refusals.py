@@ -186,11 +186,12 @@ def test_data_parallel_in_processes_is_looked_through() -> None:
     """Mutation: `_find_called` knows no `DistributedDataParallel`; then its class has no extractor."""
     model = SingleStream()
     wrapper = DistributedDataParallel(model)
-    teaspec.enable(wrapper, **REUSE_ALL)
+    pipe = SimpleNamespace(transformer=wrapper)
+    teaspec.enable(pipe, **REUSE_ALL)
     with torch.no_grad():
         wrapper(HIDDEN, SIGNAL)
         wrapper(HIDDEN, SIGNAL)
-    assert (model.steps_computed, teaspec.stats(wrapper).reused) == (1, 1)
+    assert (model.steps_computed, teaspec.stats(pipe).reused) == (1, 1)
 
 
 @pytest.mark.usefixtures("group")

@@ -49,8 +49,11 @@ def passes_untouched(name: str) -> bool:
         return False
     if draft.landmarks.error or draft.probe.error:
         return False
-    with SameInterpreter() as here:
-        report = check_spec(load_spec(draft.text), examples=2, interpreter=here, allow=ALLOW)
+    try:
+        with SameInterpreter() as here:
+            report = check_spec(load_spec(draft.text), examples=2, interpreter=here, allow=ALLOW)
+    except SpecError:
+        return False
     return all(result.passed for result in report.properties)
 
 

@@ -96,7 +96,9 @@ def test_no_table_scrolls_sideways_on_a_laptop(site, browser, name):
     assert beyond and max(beyond) <= 0
 
 
-WIDE_AS_ITS_BLOCK = """() => [...document.querySelectorAll('pre > code')].map(one => one.scrollWidth - one.clientWidth)"""
+WIDE_AS_ITS_BLOCK = (
+    """() => [...document.querySelectorAll('pre > code')].map(one => one.scrollWidth - one.clientWidth)"""
+)
 
 
 @pytest.mark.parametrize("name", ["index", "serving"])

@@ -96,6 +96,31 @@ def test_no_table_scrolls_sideways_on_a_laptop(site, browser, name):
     assert beyond and max(beyond) <= 0
 
 
+WIDE_AS_ITS_BLOCK = (
+    """() => [...document.querySelectorAll('pre > code')].map(one => one.scrollWidth - one.clientWidth)"""
+)
+
+
+@pytest.mark.parametrize("name", ["index", "serving"])
+def test_what_is_to_be_copied_is_seen_whole_on_a_laptop(site, browser, name):
+    """Seen red: `from_pretrained` of docs/serving.md on one line."""
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto((site / f"{name}.html").as_uri())
+    beyond = page.evaluate(WIDE_AS_ITS_BLOCK)
+    page.close()
+    assert beyond and max(beyond) <= 0
+
+
+@pytest.mark.parametrize("name", ["index", "serving"])
+def test_no_table_scrolls_sideways_on_a_phone(site, browser, name):
+    """That of the models does, for names of classes stay whole. Seen red: calls that do not break at their blanks."""
+    page = browser.new_page(viewport={"width": 420, "height": 900})
+    page.goto((site / f"{name}.html").as_uri())
+    beyond = page.evaluate(WIDE_AS_ITS_FRAME)
+    page.close()
+    assert beyond and max(beyond) <= 0
+
+
 @pytest.mark.parametrize("width", [420, 1300])
 def test_the_front_door_fits_and_shows_both_pictures(site, browser, width):
     """Seen red: two columns of a fixed width."""

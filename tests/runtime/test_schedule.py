@@ -233,7 +233,7 @@ def _on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_the_modulated_input_is_not_even_computed() -> None:
-    """Goes red where `_with_signal` asks in any case."""
+    """Goes red where the hook calls the modulated input in any case."""
     for settings_, expected in (({"budget": 2}, 2), ({}, 4)):
         denoiser, calls = Denoiser.make("flux", **settings_), []
         norm = denoiser.model.transformer_blocks[0].norm1

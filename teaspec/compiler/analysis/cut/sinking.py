@@ -69,10 +69,20 @@ def split_prelude(
     changed = [aliases.changed(one.changes) for one in effects]
     outside = frozenset(parameters)
 
+    def is_seen_outside(index: int) -> bool:
+        return bool(changed[index] & outside) or bool(attributes_in(changed[index]))
+
+    def may_be_held(index: int) -> bool:
+        """Whether what a statement changes may lie outside of the forward by then: an attribute was set to it, say."""
+        return any(
+            changed[index] & effects[earlier].reads
+            and (effects[earlier].external or is_seen_outside(earlier) or attributes_in(effects[earlier].binds))
+            for earlier in range(index)
+        )
+
     def has_to_stay(index: int) -> bool:
         one = effects[index]
-        seen_outside = bool(changed[index] & outside) or bool(attributes_in(changed[index]))
-        return one.external or one.random or one.raises or one.returns or seen_outside
+        return one.external or one.random or one.raises or one.returns or is_seen_outside(index) or may_be_held(index)
 
     kept = {index for index in range(len(effects)) if has_to_stay(index)}
     for name in needed:

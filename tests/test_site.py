@@ -86,13 +86,19 @@ WIDE_AS_ITS_FRAME = """() => [...document.querySelectorAll('.md-typeset__scrollw
     .map(frame => frame.scrollWidth - frame.clientWidth)"""
 
 
+def measured(browser, page_file, width, script):
+    """What a script finds on a page of the site, in a window so wide."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(page_file.as_uri())
+    found = page.evaluate(script)
+    page.close()
+    return found
+
+
 @pytest.mark.parametrize("name", ["index", "models", "serving"])
 def test_no_table_scrolls_sideways_on_a_laptop(site, browser, name):
     """Seen red: the table of models with a column for the spec and one for what is carried, beside its headings."""
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    page.goto((site / f"{name}.html").as_uri())
-    beyond = page.evaluate(WIDE_AS_ITS_FRAME)
-    page.close()
+    beyond = measured(browser, site / f"{name}.html", 1300, WIDE_AS_ITS_FRAME)
     assert beyond and max(beyond) <= 0
 
 
@@ -104,20 +110,14 @@ WIDE_AS_ITS_BLOCK = (
 @pytest.mark.parametrize("name", ["index", "serving"])
 def test_what_is_to_be_copied_is_seen_whole_on_a_laptop(site, browser, name):
     """Seen red: `from_pretrained` of docs/serving.md on one line."""
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    page.goto((site / f"{name}.html").as_uri())
-    beyond = page.evaluate(WIDE_AS_ITS_BLOCK)
-    page.close()
+    beyond = measured(browser, site / f"{name}.html", 1300, WIDE_AS_ITS_BLOCK)
     assert beyond and max(beyond) <= 0
 
 
 @pytest.mark.parametrize("name", ["index", "serving"])
 def test_no_table_scrolls_sideways_on_a_phone(site, browser, name):
     """That of the models does, for names of classes stay whole. Seen red: calls that do not break at their blanks."""
-    page = browser.new_page(viewport={"width": 420, "height": 900})
-    page.goto((site / f"{name}.html").as_uri())
-    beyond = page.evaluate(WIDE_AS_ITS_FRAME)
-    page.close()
+    beyond = measured(browser, site / f"{name}.html", 420, WIDE_AS_ITS_FRAME)
     assert beyond and max(beyond) <= 0
 
 

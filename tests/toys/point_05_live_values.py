@@ -72,6 +72,32 @@ class Recomputed(DualModel):
         return self.proj_out(hidden_states)
 
 
+@TOYS.good(
+    lambda draw: [draw.dual()],
+    spec={"loops": "transformer_blocks, single_transformer_blocks"},
+    reused=("context_embedder", *SINGLE),
+    with_blocks=(),
+    carried={},
+)
+class StreamMadeAnew(DualModel):
+    """The stream is made anew between the loops, of no block's output; what is read of it then is made again."""
+
+    def forward(self, hidden_states, encoder_hidden_states, timestep):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        text = self.context_embedder(encoder_hidden_states)
+        tokens = hidden_states.shape[1]
+        for block in self.transformer_blocks:
+            _, hidden_states = block(hidden_states, text, temb)
+        hidden_states = text.mean(1, keepdim=True).repeat(1, tokens, 1)
+        weight = hidden_states.mean()
+        sizes = [size + 1 for size in hidden_states.shape[:2] if size > 1]
+        for block in self.single_transformer_blocks:
+            hidden_states = block(hidden_states, temb)
+        hidden_states = self.norm_out(hidden_states, temb)
+        return self.proj_out(hidden_states) * weight, sizes
+
+
 @TOYS.good(lambda draw: [draw.single()], reused=SINGLE, with_blocks=(), carried=None)
 class CountedInLoop(SingleModel):
     """A counter of the loop is read behind it."""

@@ -72,8 +72,8 @@ class _Slicer:
         norm = self._norm_functions()
         self.rest, _ = prune(self.rest, self.reader, self._stays, self.aliases)
         crossing = self._crossing()
-        saved = self.reader.knowing(crossing.saves.values())
-        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], saved, self._stays, self.aliases)
+        knowing = self.reader.knowing(crossing.apart)
+        postlude, needed_behind = prune([*crossing.recomputed, *self.rest], knowing, self._stays, self.aliases)
         carried = {value.name for value in crossing.live} - {self.landmarks.hidden, self.landmarks.encoder}
         self.refusals.refuse_changes(self.reader, carried, [*self.prelude, *self.blocks], postlude)
         left = left_behind(self.reader, self.blocks, postlude, self.state, self.bypass, crossing.held)
@@ -81,7 +81,7 @@ class _Slicer:
             raise self.refusals.state(left, self.body)
         wanted = self._wanted(norm, crossing, needed_behind)
         behind = self.reader.effects([*self.blocks, *self.rest]).reads
-        names = self.taken.union(crossing.saves.values())
+        names = self.taken | crossing.apart
         sinking = split_prelude(effects, wanted, behind, self.parameters, names, self.reader.containers)
         self.refusals.refuse_rebound_closures(self.reader, self.body, self._places(sinking))
         kept = [effects[index] for index in sinking.kept]

@@ -49,6 +49,7 @@ class Crossing:
         recomputed: What the postlude runs again of the blocks, for values that do not depend on what they compute.
         blocks: The statements of the blocks, without those that only the postlude needs.
         saves: Names that the recomputed statements read as they were when the blocks began, with a name for that value.
+        apart: The names that only the recomputed statements know, those of `saves` among them.
         held: Attributes that the prelude sets, and statements of the blocks that may change what they hold.
     """
 
@@ -56,6 +57,7 @@ class Crossing:
     recomputed: tuple[ast.stmt, ...]
     blocks: tuple[ast.stmt, ...]
     saves: Mapping[str, str]
+    apart: frozenset[str]
     held: Mapping[Attribute, ast.stmt]
 
 
@@ -138,9 +140,11 @@ class _Crossing:
                 raise self._stale(place, "the blocks may change it in place under another name", statement)
         recomputed, needed = self.again.cut(self.cut.blocks, frozenset(wanted))
         left = self._left(recomputed, live)
-        recomputed, saves = self._apart(recomputed, needed, live, read - wanted - live)
+        names = self._apart(recomputed, live, read - wanted - live)
+        saves = self._saves(names, needed)
+        recomputed = [renamed(statement, names) for statement in recomputed]
         held = {place: one for place, one in changed_elsewhere.items() if isinstance(place, Attribute)}
-        return Crossing(self._live(live), tuple(recomputed), tuple(left), saves, held)
+        return Crossing(self._live(live), tuple(recomputed), tuple(left), saves, frozenset(names.values()), held)
 
     # Where values come from
 
@@ -167,7 +171,6 @@ class _Crossing:
         every = [*self.cut.prelude, *self.cut.blocks]
         tracer = Tracer(world, self.reader.function.self_name, every, dict(self.entry))
         tracer.nested = dict(self.nested)
-        tracer.stream = self.cut.hidden  # whoever runs the blocks, this is what they make
         tracer.run(suite)
         return tracer.state
 
@@ -279,9 +282,7 @@ class _Crossing:
                 left.remove(index)
         return [self.cut.blocks[index] for index in left]
 
-    def _apart(
-        self, recomputed: list[ast.stmt], needed: frozenset[Place], live: set[str], others: set[str]
-    ) -> tuple[list[ast.stmt], dict[str, str]]:
+    def _apart(self, recomputed: list[ast.stmt], live: set[str], others: set[str]) -> dict[str, str]:
         """Names of their own for values that the recomputed statements use and that mean something else behind them."""
         effects = self.reader.effects(recomputed)
         clashing = ((effects.binds | effects.reads) & live) | (effects.binds & others)
@@ -293,11 +294,15 @@ class _Crossing:
                 number += 1
             names[name] = f"{name}_v{number}"
             used.add(names[name])
+        return names
+
+    def _saves(self, names: Mapping[str, str], needed: frozenset[Place]) -> dict[str, str]:
+        """Those of the names whose values are there when the blocks begin."""
         saves = {name: new for name, new in names.items() if name in needed and name in self.entry}
         missing = sorted(set(saves) - self.assigned)
         if missing:
             raise self._stale(missing[0], "it may be unbound when the blocks begin")
-        return [renamed(statement, names) for statement in recomputed], saves
+        return saves
 
     # Messages
 

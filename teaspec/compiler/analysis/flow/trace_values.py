@@ -48,14 +48,12 @@ class ValueTracer:
         self_name: The name of the model in the function.
         state: Where the values of its local names come from.
         control: What it depends on whether the statement at hand is executed.
-        stream: A name that is bound to nothing but what the blocks compute.
     """
 
     def __init__(self, world: World, self_name: str, state: State, depth: int = 0) -> None:
         """A tracer for one function, which may be called by others that are traced."""
         self.world, self.self_name, self.state, self.depth = world, self_name, state, depth
         self.control = Level.FIXED
-        self.stream = ""
 
     def value(self, node: ast.expr) -> Origin:
         """Where the value of an expression comes from."""
@@ -67,7 +65,7 @@ class ValueTracer:
     def store(self, target: ast.expr, origin: Origin) -> None:
         """A value is stored to a target."""
         if isinstance(target, ast.Name):
-            self.state[target.id] = origin.raised(Level.BLOCKS) if target.id == self.stream else origin
+            self.state[target.id] = origin
         elif isinstance(target, (ast.Tuple, ast.List)):
             for element, item in zip(target.elts, unpacked(target.elts, origin), strict=True):
                 self.store(element, item)
@@ -164,7 +162,7 @@ class ValueTracer:
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> Origin:
         own = {name for generator in node.generators for name in target_names(generator.target)}
         hidden = {name: self.state[name] for name in own if name in self.state}
-        level, stream, self.stream = Level.FIXED, self.stream, ""  # a name in here is one of its own
+        level = Level.FIXED
         for generator in node.generators:
             self.store(generator.target, self.item_of(generator.iter))
             level = max(level, *(self.value(condition).level for condition in generator.ifs), level)
@@ -173,7 +171,6 @@ class ValueTracer:
         for name in own:
             self.state.pop(name, None)
         self.state.update(hidden)
-        self.stream = stream
         return made
 
     def _function(self, node: ast.Lambda) -> Origin:

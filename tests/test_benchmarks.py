@@ -63,6 +63,7 @@ def test_the_interval_of_a_median():
     assert Spread.of([3.0, 1.0]).surely == (1.0, 3.0)
 
 
+@pytest.mark.thorough  # `python benchmarks/gpu.py --tiny` does the same
 def test_the_benchmark_of_a_card_runs_at_tiny_sizes(tmp_path):
     """Mutations seen red: REUSING made with NEVER; FirstBlockCache that is not applied."""
     arguments = ["--tiny", "--minutes", "0", "--backend", "eager"]

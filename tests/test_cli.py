@@ -87,6 +87,7 @@ def test_a_spec_that_holds(write):
     assert lines[-1] == f"PASS {path}: 10 properties hold"
     assert result.stderr == ""
     assert "\x1b" not in result.output
+    assert "def run_blocks(" not in result.stdout
 
 
 def test_a_property_that_fails(write, broken_output):
@@ -133,9 +134,7 @@ def test_json_of_a_spec_that_holds(write):
 
 
 def test_source_is_printed_on_demand(write):
-    path = write(SPEC)
-    assert "def run_blocks(" in run("check", path, "--examples", 1, "--source").stdout
-    assert "def run_blocks(" not in run("check", path, "--examples", 1).stdout
+    assert "def run_blocks(" in run("check", write(SPEC), "--examples", 1, "--source").stdout
 
 
 def test_the_seed_repeats_a_run(write):

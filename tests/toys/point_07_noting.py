@@ -121,6 +121,28 @@ class InEightBits(Quantised):
     kind = EightBits
 
 
+class Packing(nn.Linear):
+    """As bitsandbytes' Linear4bit has it in 0.50: the bias is put in another form under a name of its own."""
+
+    def forward(self, x):
+        bias = self.bias
+        if bias is not None:
+            if bias.dtype != x.dtype:
+                bias.data = bias.data.to(x.dtype)
+            bias = bias.to(x.dtype)
+        return multiplied(x, self.weight, bias)
+
+
+@TOYS.good(lambda draw: [draw.single()], reused=SINGLE, replay=False)
+class BiasUnderAnotherName(Quantised):
+    """Layers that put their bias in another form, which it then has.
+
+    Red if `without_conversions` in analysis/effects/settling.py leaves nothing out.
+    """
+
+    kind = Packing
+
+
 class Averaging(nn.Linear):
     """Follows its input."""
 
@@ -195,6 +217,24 @@ class Counting(nn.Linear):
         return nn.functional.linear(x / mine["calls"], self.weight, self.bias)
 
 
+class Halving(nn.Linear):
+    """Halves its bias at each call, under another name."""
+
+    def forward(self, x):
+        bias = self.bias
+        bias.data = bias.data.mul(0.5)
+        return nn.functional.linear(x, self.weight, bias)
+
+
+class Following(nn.Linear):
+    """Takes other data for those of its bias."""
+
+    def forward(self, x):
+        bias = self.bias
+        bias.data = self.weight.data[0].to(x.dtype)
+        return nn.functional.linear(x, self.weight, bias)
+
+
 class OfOneKind(Quantised):
     """The linear layer of the first norm is of a class; the others are torch's."""
 
@@ -231,3 +271,17 @@ class Collects(OfOneKind):
 @TOYS.refused("norm-slice-has-effects")
 class Counts(OfOneKind):
     kind = Counting
+
+
+@TOYS.refused("norm-slice-has-effects")
+class Halves(OfOneKind):
+    """Red if `without_conversions` in analysis/effects/settling.py takes any method for a conversion."""
+
+    kind = Halving
+
+
+@TOYS.refused("norm-slice-has-effects")
+class Follows(OfOneKind):
+    """Red if `_converts` in analysis/effects/settling.py does not ask whose data they are."""
+
+    kind = Following

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -36,6 +37,42 @@ def settles(method: ast.FunctionDef) -> bool:
     return bool(names) and _Method(method, names[0]).settles()
 
 
+@lru_cache(maxsize=1024)
+def without_conversions(method: ast.FunctionDef) -> ast.FunctionDef:
+    """A method without `bias.data = bias.data.to(x.dtype)`: whatever the name holds, one more call changes nothing.
+
+    Args:
+        method: The method. It is left as it is.
+    """
+    names = [a.arg for a in [*method.args.posonlyargs, *method.args.args]]
+    if not names or all(_conversion(node) is None for node in _inside(method.body)):
+        return method
+    made: ast.FunctionDef = _WithoutConversions(_Method(method, names[0])).visit(copy.deepcopy(method))
+    return made
+
+
+def _conversion(node: ast.AST) -> ast.Call | None:
+    """What puts the data of a local name in another form, `bias.data.to(...)`, where a statement does just that."""
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.value, ast.Call):
+        return None
+    (target,), value = node.targets, node.value
+    is_data = isinstance(target, ast.Attribute) and target.attr == "data" and isinstance(target.value, ast.Name)
+    if not is_data or not isinstance(value.func, ast.Attribute) or value.func.attr not in _CONVERSIONS:
+        return None
+    return value if ast.unparse(value.func.value) == ast.unparse(target) else None
+
+
+class _WithoutConversions(ast.NodeTransformer):
+    def __init__(self, method: _Method) -> None:
+        self.method = method
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        converted = _conversion(node)
+        if converted is None or not all(map(self.method.is_form, _given(converted))):
+            return node
+        return ast.copy_location(ast.Pass(), node)
+
+
 class _Method:
     def __init__(self, method: ast.FunctionDef, self_name: str) -> None:
         self.self_name, self.body = self_name, method.body
@@ -49,7 +86,7 @@ class _Method:
         for node in inside:
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 name = node.targets[0].id
-                self.forms |= {name} if bound.count(name) == 1 and self._is_form(node.value) else set()
+                self.forms |= {name} if bound.count(name) == 1 and self.is_form(node.value) else set()
 
     def settles(self) -> bool:
         targets = [
@@ -95,23 +132,23 @@ class _Method:
         """Whether a value that is stored would be the same the next time."""
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _CONVERSIONS:
             converts = self_path(value.func.value, self.self_name) == path
-            return (converts or self._is_form(value.func.value)) and all(map(self._is_form, _given(value)))
-        return self._is_form(value)
+            return (converts or self.is_form(value.func.value)) and all(map(self.is_form, _given(value)))
+        return self.is_form(value)
 
-    def _is_form(self, value: ast.expr) -> bool:
+    def is_form(self, value: ast.expr) -> bool:
         """Whether an expression is made of literals, of the form of what is given, of attributes that stay."""
         path = self_path(value, self.self_name)
         if path is not None:
             return not any(is_within(path, one) or is_within(one, path) for one in self.paths)
         if isinstance(value, ast.Attribute):
-            return value.attr in PLAIN_ATTRIBUTES or self._is_form(value.value)
+            return value.attr in PLAIN_ATTRIBUTES or self.is_form(value.value)
         if isinstance(value, ast.Name):
             return value.id in self.forms or value.id not in self.own
         if isinstance(value, ast.Call):
             random = draws_random(value, self.self_name)
-            return not random and self._is_form(value.func) and all(map(self._is_form, _given(value)))
+            return not random and self.is_form(value.func) and all(map(self.is_form, _given(value)))
         parts = [part for part in children(value) if isinstance(part, ast.expr)]
-        return isinstance(value, _MADE_OF_PARTS) and all(map(self._is_form, parts))
+        return isinstance(value, _MADE_OF_PARTS) and all(map(self.is_form, parts))
 
     # What is read
 

@@ -8,7 +8,7 @@ from functools import lru_cache, reduce
 
 from teaspec.compiler.analysis.effects.calls import Known, Summaries, changed_by_call, draws_random, known_in
 from teaspec.compiler.analysis.effects.effects import Effects
-from teaspec.compiler.analysis.effects.settling import settles
+from teaspec.compiler.analysis.effects.settling import settles, without_conversions
 from teaspec.compiler.analysis.effects.statements import effects_of, unknown_syntax
 from teaspec.compiler.analysis.effects.views import views_of
 from teaspec.compiler.analysis.syntax.names import self_attribute, target_names
@@ -103,7 +103,8 @@ def settles_in(node: ast.FunctionDef) -> bool:
     self_name = arguments[0].arg if arguments else "self"
     if unknown_syntax(node):
         return False
-    return not _changes_in_place(node, effects_of(node.body, {}, self_name), self_name) and settles(node)
+    others = without_conversions(node)
+    return not _changes_in_place(others, effects_of(others.body, {}, self_name), self_name) and settles(node)
 
 
 def _changes_in_place(node: ast.FunctionDef, effects: Effects, self_name: str) -> bool:

@@ -245,3 +245,40 @@ class FilledBetween(SingleModel):
         hidden_states = hidden_states * 2
         hidden_states = self.norm_out(hidden_states, temb)
         return self.proj_out(hidden_states) * options["scale"]
+
+
+@TOYS.good(lambda draw: [draw.single(), draw.single(skip=(1,)), draw.single(skip=(0, 1))], later=True)
+class MadeAnewInSomeTurns(SingleModel):
+    """Made anew twice in a turn, of which the second is left out where a block is skipped.
+
+    Red if a `continue` wants what is wanted behind it (`leaving` in analysis/cut/again.py): the first is left out then.
+    """
+
+    def forward(self, hidden_states, timestep, skip=()):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for index, block in enumerate(self.transformer_blocks):
+            condition = temb * 0.5
+            if index in skip:
+                continue
+            hidden_states = block(hidden_states, temb)
+            condition = temb * 2
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)
+
+
+@TOYS.good(lambda draw: [draw.single(), draw.single(last=1), draw.single(last=0)], later=True)
+class MadeAnewUntilTheLastTurn(SingleModel):
+    """The same with a loop that ends early. Red if a `break` wants what is wanted behind it."""
+
+    def forward(self, hidden_states, timestep, last=5):
+        temb = self.time_embed(timestep)
+        hidden_states = self.x_embedder(hidden_states)
+        for index, block in enumerate(self.transformer_blocks):
+            hidden_states = block(hidden_states, temb)
+            condition = temb * 0.5
+            if index == last:
+                break
+            condition = temb * 2
+        hidden_states = self.norm_out(hidden_states, condition)
+        return self.proj_out(hidden_states)

@@ -50,6 +50,8 @@ class Again:
         self.reader, self.changed, self.state = reader, changed, state
         self.iterators = _iterators(function)
         self.nested = {n.name: n for s in function for n in walk(s) if isinstance(n, ast.FunctionDef)}
+        self.leaving: Places = frozenset()
+        """What is wanted where a `break` or a `continue` leads to: behind the innermost loop, or in a later turn."""
 
     def cut(self, suite: Sequence[ast.stmt], wanted: Places) -> tuple[list[ast.stmt], Places]:
         """What the names need.
@@ -72,7 +74,9 @@ class Again:
         return kept[::-1], wanted
 
     def _statement(self, node: ast.stmt, wanted: Places) -> tuple[ast.stmt | None, Places]:
-        if isinstance(node, (ast.Break, ast.Continue, ast.Raise)):
+        if isinstance(node, (ast.Break, ast.Continue)):
+            return node, self.leaving
+        if isinstance(node, ast.Raise):
             return node, wanted | self.reader.effects(node).reads
         effects = self.reader.effects(node)
         if not effects.binds & wanted and not _leaves_loop(node):
@@ -120,8 +124,11 @@ class Again:
         self, suite: Sequence[ast.stmt], wanted: Places, entered: Callable[[Places], Places]
     ) -> tuple[list[ast.stmt], Places]:
         """What stays of a loop's body: what the names need that are wanted behind it or in a later turn."""
+        around = self.leaving
         while True:
+            self.leaving = wanted
             body, before = self.cut(suite, wanted)
+            self.leaving = around
             more = wanted | entered(before)
             if more == wanted:
                 return body or [ast.copy_location(ast.Pass(), suite[0])], wanted

@@ -54,24 +54,20 @@ def draft_probe(model_class: type[nn.Module], config: dict[str, Any], method: st
         for module, tiny in _small_instances(model_class, config):
             for layout in likely_layouts(model_class, method):
                 inputs = first_inputs(model_class, module, layout)
-                error = Trial(module, inputs).run(call_largest)
+                error = Trial(module, inputs).run(call)
                 if error is None:
                     return _finished(tiny, inputs, None)
                 best = best or _finished(tiny, inputs, f"{type(error).__name__}: {error}")
     return best or ProbeDraft(config, {}, {}, "no small configuration can be built")
 
 
-def call_largest(module: nn.Module, inputs: Inputs) -> None:
-    """Calls the module with the largest dims, and with small ones that differ."""
-    for which in (1, 0):
-        call(module, inputs, {name: limits[which] for name, limits in inputs.dims.items()})
-
-
-def call(module: nn.Module, inputs: Inputs, dims: dict[str, int]) -> None:
-    """Calls the module with inputs of the given dims."""
+def call(module: nn.Module, inputs: Inputs, which: int) -> None:
+    """Calls the module with the largest dims (1) or the smallest (0)."""
+    dims = {name: limits[which] for name, limits in inputs.dims.items()}
     probe = Probe.model_validate({"dims": inputs.dims, "inputs": copy.deepcopy(inputs.values)})
     example = Example(0, torch.float32, dims, frozenset(), None, 0, 0)
     arguments = make_arguments(probe, example, forward_parameters(type(module)))
+    inputs.given = arguments.kwargs
     with torch.no_grad():
         module(*arguments.args, **arguments.kwargs)
 

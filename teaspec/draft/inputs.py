@@ -189,6 +189,8 @@ def _value(inputs: Inputs, name: str, annotation: str) -> Any:
     if "shapes" in name and "list" in annotation.lower():
         grid = {"tuple": [1, {"dim": "rows"}, {"dim": "columns"}]}
         return {"repeat": "batch", "of": {"list": [grid]} if annotation.lower().count("list") > 1 else grid}
+    if re.search(r"segment_ids|indicator|token_types?", name):
+        return {"tensor": ["batch", "image"], "dtype": "int64", "range": [0, 3]}
     if re.search(r"(token|prior|input)_ids?$", name):
         return {"tensor": ["batch", "image"], "dtype": "int64", "range": [0, 8]}
     if re.search(r"(^|_)ids$|coords|positions?", name):
@@ -227,7 +229,8 @@ def _value(inputs: Inputs, name: str, annotation: str) -> Any:
 def described_shape(model_class: type[nn.Module], name: str) -> list[str] | None:
     """The shape that a docstring gives an argument: "x (`torch.Tensor` of shape `(batch, length)`)" or "x: (N, T)"."""
     text = inspect.getdoc(model_class.forward) or ""
-    forms = rf"^\s*`?{name}`? \(.*?(?:shape)?\s*`?\(([^()]*)\)", rf"(?:^|\W){name}`?: `?\(([^()]*)\)"
+    parts = r"\(((?:[^()]|\([^()]*\))*)\)"
+    forms = rf"^\s*`?{name}`? \(.*?(?:shape)?\s*`?{parts}", rf"(?:^|\W){name}`?: `?{parts}"
     found = next((one for form in forms if (one := re.search(form, text, re.MULTILINE))), None)
     return [part.strip() for part in found[1].split(",") if part.strip()] if found else None
 

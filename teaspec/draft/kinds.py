@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from teaspec.draft.failure import Failure
-from teaspec.draft.inputs import Inputs, add_input, config_of, is_text
+from teaspec.draft.inputs import Inputs, add_input, config_of, described_shape, is_text
 
 _MOST_LAYERS = 8
 
@@ -48,6 +48,17 @@ def rank(inputs: Inputs, failure: Failure, module: nn.Module) -> bool:
         shape.insert(place, size if isinstance(size, int) else inputs.new_tag(name))
     del shape[1 : 1 + len(shape) - len(targets)]
     return True
+
+
+def described_rank(inputs: Inputs, model_class: type[nn.Module]) -> bool:
+    """More dims, where the docstring gives an argument a longer shape; asked where the error itself says nothing."""
+    for name in inputs.values:
+        shape, described = inputs.shape(name), described_shape(model_class, name) or []
+        if shape is None or name == inputs.hidden or not 1 < len(shape) < len(described):
+            continue
+        shape[1:1] = [inputs.new_tag(name) for _ in range(len(described) - len(shape))]
+        return True
+    return False
 
 
 def looked_up(inputs: Inputs, failure: Failure) -> bool:

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from teaspec.compiler.forms.probe import Probe
+from teaspec.draft.failure import Failure
 from teaspec.draft.inputs import Inputs, first_inputs, forward_parameters, latents_of, likely_layouts
+from teaspec.draft.options import option_of_what_is_absent
 from teaspec.draft.shrink import shrunk_configs
 from teaspec.draft.trial import Trial
 from teaspec.proof.build import build_module
@@ -58,6 +60,8 @@ def draft_probe(model_class: type[nn.Module], config: dict[str, Any], method: st
                 if error is None:
                     return _finished(tiny, inputs, None)
                 best = best or _finished(tiny, inputs, f"{type(error).__name__}: {error}")
+                if option := option_of_what_is_absent(Failure(error, inputs.given), module):
+                    return draft_probe(model_class, {**config, option: False}, method)
     return best or ProbeDraft(config, {}, {}, "no small configuration can be built")
 
 

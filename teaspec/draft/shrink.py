@@ -15,6 +15,7 @@ _SIZES = ((16, 2, 32), (16, 2, 32), (24, 2, 32), (12, 2, 32), (32, 2, 64), (64, 
 _LAYERS = re.compile(r"(layers|blocks|depth)$")
 _HEADS = re.compile(r"(^|_)heads$")
 _HEAD_DIM = re.compile(r"head_(dim|size)$")
+_AXES = re.compile(r"ax[ei]s_dim|rope_axes")
 _WIDTH = re.compile(r"dim|channels|features|width|hidden|inter|ffn|size$|d_model|d_ff")
 _NO_WIDTH = re.compile(
     r"max|sample|patch|base|theta|len|scale|resolution|factor|vocab|groups|multiple|^(in|out|latent)_"
@@ -63,6 +64,8 @@ def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) 
         )
         hidden = next((numbers[n] for n in named if _WIDTH.search(n) and numbers[n] > old_heads), 0)
         old_dim = hidden // old_heads or None
+    if old_dim is None:  # the axes of rotary embeddings make up a head
+        old_dim = next((sum(v) for n, v in defaults.items() if _AXES.search(n) and _whole(v)), None)
     inner = (old_heads or 0) * (old_dim or 0)
     small: dict[str, Any] = dict(defaults)
     for name, value in numbers.items():
@@ -79,10 +82,15 @@ def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) 
         elif _WIDTH.search(name):
             small[name] = width
     for name, value in defaults.items():
-        if isinstance(value, (list, tuple)) and value and all(isinstance(part, int) for part in value):
+        if _whole(value):
             indices = re.search(r"layer|block", name) is not None
             small[name] = [n for n in value if n < 2] or [0] if indices else _axes(list(value), old_dim, head_dim)
     return small
+
+
+def _whole(value: Any) -> bool:
+    """Whether a value is a list of whole numbers."""
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(part, int) for part in value)
 
 
 def _axes(value: list[int], old_dim: int | None, head_dim: int) -> list[int]:

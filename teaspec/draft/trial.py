@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from torch import nn
@@ -11,6 +12,7 @@ from teaspec.draft.failure import Failure
 from teaspec.draft.inputs import Inputs, forward_parameters
 
 _ATTEMPTS = 24
+_SMALL = 4
 
 Call = Callable[[nn.Module, Inputs, int], None]
 """Makes arguments from inputs, with the largest dims (1) or the smallest (0), and calls the module with them."""
@@ -38,7 +40,10 @@ class Trial:
         error: Exception | None = None
         for _ in range(_ATTEMPTS):
             error = self._try(call, 1) or self._try_smallest(call)
-            if error is None or not self._learn(Failure(error, self.inputs.given)):
+            if error is None:
+                self._shrink(call)
+                return None
+            if not self._learn(Failure(error, self.inputs.given)):
                 return error
         return error
 
@@ -65,6 +70,13 @@ class Trial:
         self.inputs.dims = before
         return self._try(call, 0)
 
+    def _shrink(self, call: Call) -> None:
+        """Makes small what nobody asked for the size of."""
+        for tag, name in self.inputs.tags.items():
+            before = copy.deepcopy(self.inputs.values)
+            if self.inputs.settle(name, tag, _SMALL) and (self._try(call, 1) or self._try(call, 0)):
+                self.inputs.values = before
+
     def _learn(self, failure: Failure) -> bool:
         inputs = self.inputs
         return (
@@ -82,4 +94,5 @@ class Trial:
             or sizes.as_long_as_the_latents(inputs, failure)
             or kinds.longer_list(inputs, failure)
             or sizes.square(inputs, failure)
+            or kinds.described_rank(inputs, type(self.module))
         )

@@ -14,6 +14,8 @@ from teaspec.draft.failure import Failure
 from teaspec.draft.inputs import Inputs, add_input, config_of, described_shape, is_text
 
 _MOST_LAYERS = 8
+_NAMED = {"f": "frames", "n": "image", "l": "image"}
+"""What a docstring calls the second dim of an argument, by its first letter."""
 
 
 def missing(inputs: Inputs, failure: Failure, parameters: Mapping[str, inspect.Parameter]) -> bool:
@@ -54,10 +56,38 @@ def described_rank(inputs: Inputs, model_class: type[nn.Module]) -> bool:
     """More dims, where the docstring gives an argument a longer shape; asked where the error itself says nothing."""
     for name in inputs.values:
         shape, described = inputs.shape(name), described_shape(model_class, name) or []
+        if shape == ["batch"] and len(described) == 2 and (dim := _NAMED.get(described[1][:1].lower())):
+            shape.append(dim)
+            return True
         if shape is None or name == inputs.hidden or not 1 < len(shape) < len(described):
             continue
         shape[1:1] = [inputs.new_tag(name) for _ in range(len(described) - len(shape))]
         return True
+    return False
+
+
+def batched(inputs: Inputs, failure: Failure) -> bool:
+    """Positions for each sample, where those of two sequences are joined along the second dim."""
+    if "must match except in dimension 1" not in failure.text:
+        return False
+    frame, text = failure.places[0]
+    shapes = [inputs.shape(name) or [] for name in dict(failure.inputs_in(frame, text)).values()]
+    if len(shapes) < 2 or any(len(shape) != 2 or shape[0] == "batch" for shape in shapes):
+        return False
+    for shape in shapes:
+        shape.insert(0, "batch")
+    return True
+
+
+def smaller_numbers(inputs: Inputs, failure: Failure) -> bool:
+    """Smaller numbers of rows, where a model adds to them before it looks them up."""
+    if "index out of range" not in failure.text:
+        return False
+    for value in inputs.values.values():
+        limits = value.get("range") if isinstance(value, dict) and value.get("dtype") == "int64" else None
+        if limits and limits[1] > 1 and limits != [0, 1000]:
+            value["range"] = [limits[0], limits[1] // 2]
+            return True
     return False
 
 

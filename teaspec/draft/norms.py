@@ -46,7 +46,7 @@ def rank_norms(model: str, module: nn.Module, reading: Reading, streams: StreamG
     Last comes the first attention: its input is a norm's result, too, where the norm is a mere function.
     """
     loop = streams.loop
-    index, block = first_block(module, loop)
+    index, block = first_block(module, loop, backwards=_backwards(reading, loop))
     seen: set[str] = set()
     place = _place(reading, streams)
     found = list(_norms(model, block, place, 0))
@@ -57,6 +57,12 @@ def rank_norms(model: str, module: nn.Module, reading: Reading, streams: StreamG
                 yield NormGuess(f"{loop}.{index}.{path}")
     for path in islice(_attentions(model, block, place), 1):
         yield NormGuess(f"{loop}.{index}.{path}", "attention")
+
+
+def _backwards(reading: Reading, loop: str) -> bool:
+    """Whether a forward begins with the last block of a list."""
+    iterables = (site.node.iter for site in reading.sites(loop))
+    return any(re.search(r"^reversed\(|\[::-1\]$", ast.unparse(iterable)) for iterable in iterables)
 
 
 def _place(reading: Reading, streams: StreamGuess) -> str | int:

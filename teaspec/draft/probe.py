@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from teaspec.compiler.forms.probe import Probe
+from teaspec.draft.construct import build_on_meta
 from teaspec.draft.failure import Failure
 from teaspec.draft.inputs import Inputs, first_inputs, forward_parameters, latents_of, likely_layouts
 from teaspec.draft.options import option_of_what_is_absent
@@ -22,6 +23,8 @@ from teaspec.proof.limits import little_memory
 from teaspec.proof.run import surroundings
 
 _TOO_LARGE = 30_000_000
+_LAYERS = (2, 3, 4, 6, 8)
+"""How many layers are tried, until the landmarks are in the small instance what they are in a large one."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,22 @@ class ProbeDraft:
     error: str | None
 
 
-def draft_probe(model_class: type[nn.Module], config: dict[str, Any], method: str) -> ProbeDraft:
+def draft_probe(
+    model_class: type[nn.Module], config: dict[str, Any], method: str, accepts: Callable[[nn.Module], bool]
+) -> ProbeDraft:
     """Finds a tiny configuration, and inputs with which it runs.
 
     Args:
         model_class: An instance of it is run.
         config: Arguments without which it cannot be built.
         method: The method that holds the block loops.
+        accepts: Whether the landmarks mean in a small instance what they mean in a large one.
     """
     if not latents_of(model_class):
         return ProbeDraft(config, {}, {}, "the forward takes no argument that could be drawn")
     best: ProbeDraft | None = None
     with surroundings(), little_memory():
-        for module, tiny in _small_instances(model_class, config):
+        for module, tiny in _small_instances(model_class, config, accepts):
             for layout in likely_layouts(model_class, method):
                 inputs = first_inputs(model_class, module, layout)
                 error = Trial(module, inputs).run(call)
@@ -61,7 +67,7 @@ def draft_probe(model_class: type[nn.Module], config: dict[str, Any], method: st
                     return _finished(tiny, inputs, None)
                 best = best or _finished(tiny, inputs, f"{type(error).__name__}: {error}")
                 if option := option_of_what_is_absent(Failure(error, inputs.given), module):
-                    return draft_probe(model_class, {**config, option: False}, method)
+                    return draft_probe(model_class, {**config, option: False}, method, accepts)
     return best or ProbeDraft(config, {}, {}, "no small configuration can be built")
 
 
@@ -77,9 +83,10 @@ def call(module: nn.Module, inputs: Inputs, which: int) -> None:
 
 
 def _small_instances(
-    model_class: type[nn.Module], config: dict[str, Any]
+    model_class: type[nn.Module], config: dict[str, Any], accepts: Callable[[nn.Module], bool]
 ) -> Iterator[tuple[nn.Module, dict[str, Any]]]:
-    for tiny in shrunk_configs(model_class, config):
+    layers = next((n for n in _LAYERS if _fits(model_class, config, n, accepts)), _LAYERS[0])
+    for tiny in shrunk_configs(model_class, config, layers):
         try:
             with torch.device("meta"):
                 size = sum(parameter.numel() for parameter in model_class(**copy.deepcopy(tiny)).parameters())
@@ -87,6 +94,13 @@ def _small_instances(
                 yield build_module(model_class, copy.deepcopy(tiny), torch.float32, 0), tiny
         except Exception:  # the constructor does on a device what it does not on the meta device
             continue
+
+
+def _fits(
+    model_class: type[nn.Module], config: dict[str, Any], layers: int, accepts: Callable[[nn.Module], bool]
+) -> bool:
+    tiny = next(shrunk_configs(model_class, config, layers), None)
+    return tiny is not None and accepts(build_on_meta(model_class, copy.deepcopy(tiny)))
 
 
 def _finished(config: dict[str, Any], inputs: Inputs, error: str | None) -> ProbeDraft:

@@ -23,7 +23,9 @@ _NO_WIDTH = re.compile(
 _SMALL = 8
 
 
-def shrunk_configs(model_class: type[nn.Module], config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def shrunk_configs(
+    model_class: type[nn.Module], config: Mapping[str, Any], layers: int = 2
+) -> Iterator[dict[str, Any]]:
     """Configurations of a small instance that can be built, the smallest first.
 
     Numbers that are equal, or a product of others, by default (`cross_attention_dim` and heads times their width) stay
@@ -32,11 +34,12 @@ def shrunk_configs(model_class: type[nn.Module], config: Mapping[str, Any]) -> I
     Args:
         model_class: Tells what can be built.
         config: Arguments without which it cannot be built.
+        layers: How many layers it has at most, where the constructor counts them.
     """
     defaults = {name: p.default for name, p in constructor_parameters(model_class).items()} | dict(config)
     seen: list[dict[str, Any]] = []
     for number, (head_dim, heads, width) in enumerate(_SIZES):
-        small = _shrunk(defaults, head_dim, heads, width)
+        small = _shrunk(defaults, (head_dim, heads, width), layers)
         if number % 2 and isinstance(small.get("sample_size"), int):
             small["sample_size"] = 8  # more than a number: some models have other inputs where it is large
         tiny = {name: value for name, value in small.items() if name in config or not _same(value, defaults[name])}
@@ -54,7 +57,8 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == (list(default) if isinstance(default, tuple) else default))
 
 
-def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) -> dict[str, Any]:
+def _shrunk(defaults: Mapping[str, Any], sizes: tuple[int, int, int], layers: int) -> dict[str, Any]:
+    head_dim, heads, width = sizes
     numbers = {n: v for n, v in defaults.items() if isinstance(v, int) and not isinstance(v, bool)}
     old_heads = next((v for n, v in numbers.items() if _HEADS.search(n) and "kv" not in n), None)
     old_dim = next((v for n, v in numbers.items() if _HEAD_DIM.search(n)), None)
@@ -70,7 +74,7 @@ def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) 
     small: dict[str, Any] = dict(defaults)
     for name, value in numbers.items():
         if _LAYERS.search(name):
-            small[name] = min(value, 2)
+            small[name] = min(value, layers)
         elif _HEADS.search(name):
             small[name] = heads if value == old_heads or not old_heads else max(1, heads * value // old_heads)
         elif _NO_WIDTH.search(name) or value <= _SMALL:
@@ -84,7 +88,7 @@ def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) 
     for name, value in defaults.items():
         if _whole(value):
             indices = re.search(r"layer|block", name) is not None
-            small[name] = [n for n in value if n < 2] or [0] if indices else _axes(list(value), old_dim, head_dim)
+            small[name] = [n for n in value if n < layers] or [0] if indices else _axes(list(value), old_dim, head_dim)
     return small
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 from torch import nn
@@ -33,6 +34,34 @@ def width(inputs: Inputs, failure: Failure) -> bool:
         ids = [n for n in inputs.values if (s := inputs.shape(n)) and s[-1] == found and found < _NARROW]
         if ids and wanted < _NARROW and "size of tensor" not in failure.text:
             inputs.shape(ids[0])[-1] = wanted  # type: ignore[index]
+            return True
+    return False
+
+
+def joined(inputs: Inputs, failure: Failure) -> bool:
+    """Several widths that are not known, joined: what is wanted in sum is shared among them."""
+    unknown = [tag for tag, name in inputs.tags.items() if str(tag) in str(inputs.values[name])]
+    for found, wanted in failure.mismatches:
+        for tags in (tags for count in (2, 3) for tags in combinations(unknown, count)):
+            rest = found - sum(tags)
+            if not 0 <= rest <= wanted - len(tags):
+                continue
+            share, more = divmod(wanted - rest, len(tags))
+            for number, tag in enumerate(tags):
+                inputs.settle(inputs.tags[tag], tag, share + (number < more))
+            return True
+    return False
+
+
+def pooled(inputs: Inputs, failure: Failure) -> bool:
+    """A vector for each sample, and not for each token, where it meets others of its kind."""
+    sizes = {inputs.dims["batch"][1], inputs.dims["image"][1]}
+    if not any({found, wanted} == sizes for found, wanted in failure.mismatches) or not failure.places:
+        return False
+    for name in re.findall(r"\w+", failure.places[0][1]):
+        shape = inputs.shape(name) or []
+        if name != inputs.hidden and shape[:2] == ["batch", "image"] and len(shape) == 3:
+            del shape[1]
             return True
     return False
 

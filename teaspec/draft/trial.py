@@ -81,6 +81,7 @@ class Trial:
         inputs = self.inputs
         return (
             sizes.width(inputs, failure)
+            or sizes.joined(inputs, failure)
             or kinds.keys(inputs, failure)
             or kinds.missing(inputs, failure, self.parameters)
             or kinds.rank(inputs, failure, self.module)
@@ -91,6 +92,9 @@ class Trial:
             or sizes.both_sequences(inputs, failure)
             or sizes.seen_as(inputs, failure)
             or sizes.divisible(inputs, failure)
+            or sizes.pooled(inputs, failure)
+            or kinds.batched(inputs, failure)
+            or kinds.smaller_numbers(inputs, failure)
             or sizes.as_long_as_the_latents(inputs, failure)
             or kinds.longer_list(inputs, failure)
             or sizes.square(inputs, failure)

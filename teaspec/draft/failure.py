@@ -122,4 +122,5 @@ _FORMS = (
     r"expected input with shape \[\*,? ?(?P<wanted>\d+)\], but got input of size\[.*?(?P<found>\d+)\]",
     r"[Ee]xpected size (?P<wanted>\d+) but got size (?P<found>\d+)",
     r"[Ee]xpected size (?P<found>\d+) but got size (?P<wanted>\d+)",
+    r"tensor to be: \[\d+, (?P<found>\d+)\] but got: \[\d+, (?P<wanted>\d+)\]",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -36,12 +36,14 @@ class ProbeDraft:
         dims: Ranges that sizes of the inputs are drawn from, by name.
         inputs: How each argument of the forward is drawn, as a spec writes it.
         error: Why the model's own forward fails; None where it runs.
+        remarks: What was left out of the configuration, and why.
     """
 
     config: dict[str, Any]
     dims: dict[str, Any]
     inputs: dict[str, Any]
     error: str | None
+    remarks: tuple[str, ...] = ()
 
 
 def draft_probe(
@@ -67,7 +69,9 @@ def draft_probe(
                     return _finished(tiny, inputs, None)
                 best = best or _finished(tiny, inputs, f"{type(error).__name__}: {error}")
                 if option := option_of_what_is_absent(Failure(error, inputs.given), module):
-                    return draft_probe(model_class, {**config, option: False}, method, accepts)
+                    without = draft_probe(model_class, {**config, option: False}, method, accepts)
+                    remark = f"`{option}` is off, as it asks for what is not installed here: {error}"
+                    return replace(without, remarks=(remark, *without.remarks))
     return best or ProbeDraft(config, {}, {}, "no small configuration can be built")
 
 

@@ -69,7 +69,12 @@ def pooled(inputs: Inputs, failure: Failure) -> bool:
 def _share(inputs: Inputs, name: str, tag: int, rest: int, wanted: int) -> bool:
     """Latents that are joined with another input have but a part of the channels that the config tells."""
     shape = inputs.shape(inputs.hidden) or []
-    if name == inputs.hidden or rest not in shape or not inputs.settle(name, tag, wanted - wanted // 2):
+    if (
+        name == inputs.hidden
+        or rest not in shape
+        or rest in inputs.tags
+        or not inputs.settle(name, tag, wanted - wanted // 2)
+    ):
         return False
     shape[shape.index(rest)] = wanted // 2
     inputs.width = wanted // 2
@@ -94,10 +99,10 @@ def part_width(inputs: Inputs, failure: Failure) -> bool:
 def seen_as(inputs: Inputs, failure: Failure) -> bool:
     """A few numbers for each sample, whose embeddings are seen as rows of another length."""
     found = re.search(r"shape '\[-1, (\d+)\]' is invalid for input of size (\d+)", failure.text)
-    if not found or not failure.places:
+    if not found:
         return False
     row, size = int(found[1]), int(found[2])
-    for name in re.findall(r"\w+", failure.places[0][1]):
+    for name in inputs.values:
         shape = inputs.shape(name)
         if shape and len(shape) == 2 and isinstance(shape[1], int) and shape[1] < _NARROW:
             total = shape[1] * row * inputs.dims["batch"][1]

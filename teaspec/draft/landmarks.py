@@ -176,4 +176,8 @@ def _blamed(error: SpecError, left: Mapping[str, Sequence[Any]]) -> str | None:
 
 
 def _rest(options: Options, guess: Guess) -> dict[str, tuple[str, ...]]:
-    return {key: tuple(str(v) for v in values if v != getattr(guess, key)) for key, values in options.items()}
+    """What else was likely, of that which may stand in the same place with nothing else changed."""
+    return {
+        key: tuple(str(v) for v in values if v != getattr(guess, key) and getattr(v, "signal", "norm") == "norm")
+        for key, values in options.items()
+    }

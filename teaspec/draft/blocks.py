@@ -42,7 +42,8 @@ def are_enough(module: nn.Module, larger: nn.Module, loops: tuple[str, ...]) -> 
     """Whether each list has two blocks, where it has as many in a larger instance: one hands nothing on to another."""
 
     def count(one: nn.Module, loop: str) -> int:
-        return sum(1 for _ in one.get_submodule(loop).children())
+        found = dict(one.named_modules()).get(loop)
+        return 0 if found is None else sum(1 for _ in found.children())
 
     return all(count(module, loop) >= min(2, count(larger, loop)) for loop in loops)
 

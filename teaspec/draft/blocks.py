@@ -39,7 +39,7 @@ def first_block(module: nn.Module, loop: str, *, backwards: bool = False) -> tup
 
 
 def are_enough(module: nn.Module, larger: nn.Module, loops: tuple[str, ...]) -> bool:
-    """Whether each list has two blocks, where it has as many in a larger instance: one hands nothing on to another."""
+    """Whether each list has two blocks, where it has as many in a larger one: one alone hands nothing on."""
 
     def count(one: nn.Module, loop: str) -> int:
         found = dict(one.named_modules()).get(loop)

@@ -32,9 +32,20 @@ def rank_loops(module: nn.Module, iterated: list[str]) -> Iterator[tuple[str, ..
             yield choice
 
 
-def first_block(module: nn.Module, loop: str) -> tuple[str, nn.Module]:
-    """The first block of a list, with its index or key."""
-    return next(iter(module.get_submodule(loop).named_children()))
+def first_block(module: nn.Module, loop: str, *, backwards: bool = False) -> tuple[str, nn.Module]:
+    """The block of a list that runs first, with its index or key: the last of it where it is run backwards."""
+    blocks = list(module.get_submodule(loop).named_children())
+    return blocks[-1 if backwards else 0]
+
+
+def are_enough(module: nn.Module, larger: nn.Module, loops: tuple[str, ...]) -> bool:
+    """Whether each list has two blocks, where it has as many in a larger one: one alone hands nothing on."""
+
+    def count(one: nn.Module, loop: str) -> int:
+        found = dict(one.named_modules()).get(loop)
+        return 0 if found is None else sum(1 for _ in found.children())
+
+    return all(count(module, loop) >= min(2, count(larger, loop)) for loop in loops)
 
 
 def _weight(module: nn.Module, path: str) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from teaspec.compiler.report import did_you_mean
+from teaspec.draft.blocks import are_enough
 from teaspec.draft.construct import ConstructionError, build_on_meta, guess_config
-from teaspec.draft.landmarks import Found, find_landmarks
+from teaspec.draft.landmarks import Found, find_landmarks, refusal
 from teaspec.draft.probe import ProbeDraft, draft_probe
 from teaspec.draft.writing import write_spec
 
@@ -47,8 +48,15 @@ def draft_spec(model: str) -> Draft:
     """
     model_class = import_class(model)
     config = guess_config(model_class)
-    found = find_landmarks(model, build_on_meta(model_class, config))
-    probe = draft_probe(model_class, config, found.guess.forward)
+    module = build_on_meta(model_class, config)
+    found = find_landmarks(model, module)
+
+    def accepts(small: nn.Module) -> bool:
+        if found.error is None and refusal(model, small, found.guess) is not None:
+            return False
+        return are_enough(small, module, found.guess.loops)
+
+    probe = draft_probe(model_class, config, found.guess.forward, accepts)
     return Draft(write_spec(model, model_class, found, probe), found, probe)
 
 

@@ -36,6 +36,8 @@ class Inputs:
         width: The channels of the latents, or a tag.
         tags: The widths that are not known yet, each with its input.
         square: Whether pictures are as high as they are wide.
+        moved: The inputs that were found to be as long as the latents.
+        given: The arguments of the last call.
     """
 
     values: dict[str, Any]
@@ -47,6 +49,8 @@ class Inputs:
     width: int
     tags: dict[int, str] = field(default_factory=dict)
     square: bool = False
+    moved: set[str] = field(default_factory=set)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, name: str) -> list[Any] | None:
         """The shape of an input, where it is a tensor."""
@@ -66,6 +70,14 @@ class Inputs:
                 return True
             places += place.values() if isinstance(place, dict) else place if isinstance(place, list) else ()
         return False
+
+    def new_tag(self, name: str) -> int:
+        """A width that nobody asks for, for a dim of an input; an ordinary one where none is left."""
+        left = [tag for tag in TAGS if tag not in self.tags]
+        if not left:
+            return 1
+        self.tags[left[0]] = name
+        return left[0]
 
     def arrange(self) -> None:
         """Gives the latents their layout, with the width that is known by now."""
@@ -157,6 +169,8 @@ def add_input(inputs: Inputs, name: str, parameter: inspect.Parameter) -> None:
 def _value(inputs: Inputs, name: str, annotation: str) -> Any:
     if name in _SIZES and "Tensor" not in annotation:
         return {"dim": _SIZES[name]}
+    if (own := re.match(r"(\w+)_num_frames$", name)) and "image" in (inputs.shape(f"{own[1]}_{inputs.hidden}") or ()):
+        return {"dim": "image"}
     if "bool" in annotation and "Tensor" not in annotation:
         return {"choice": [False, True]}
     if "kwargs" in name:
@@ -175,11 +189,17 @@ def _value(inputs: Inputs, name: str, annotation: str) -> Any:
     if "shapes" in name and "list" in annotation.lower():
         grid = {"tuple": [1, {"dim": "rows"}, {"dim": "columns"}]}
         return {"repeat": "batch", "of": {"list": [grid]} if annotation.lower().count("list") > 1 else grid}
+    if re.search(r"segment_ids|indicator|token_types?", name):
+        return {"tensor": ["batch", "image"], "dtype": "int64", "range": [0, 3]}
     if re.search(r"(token|prior|input)_ids?$", name):
         return {"tensor": ["batch", "image"], "dtype": "int64", "range": [0, 8]}
     if re.search(r"(^|_)ids$|coords|positions?", name):
         rows = "text" if re.search(r"txt|text", name) else "image"
         return {"tensor": [rows, inputs.axes], "range": [0, 8], "integer": True}
+    if re.search(r"(^|_)pos$", name):  # rows of tables: one for the text, one along each axis of the latents
+        of = ("text",) if is_text(name) else _GRID
+        tables = [{"tensor": [dim], "dtype": "int64", "range": [0, 8]} for dim in of]
+        return {"tuple": tables} if len(tables) > 1 else tables[0]
     if "drop" in name:
         return {"tensor": ["batch", "image"], "dtype": "bool"}
     if "labels" in name:
@@ -209,7 +229,8 @@ def _value(inputs: Inputs, name: str, annotation: str) -> Any:
 def described_shape(model_class: type[nn.Module], name: str) -> list[str] | None:
     """The shape that a docstring gives an argument: "x (`torch.Tensor` of shape `(batch, length)`)" or "x: (N, T)"."""
     text = inspect.getdoc(model_class.forward) or ""
-    forms = rf"^\s*`?{name}`? \(.*?(?:shape)?\s*`?\(([^()]*)\)", rf"(?:^|\W){name}`?: `?\(([^()]*)\)"
+    parts = r"\(((?:[^()]|\([^()]*\))*)\)"
+    forms = rf"^\s*`?{name}`? \(.*?(?:shape)?\s*`?{parts}", rf"(?:^|\W){name}`?: `?{parts}"
     found = next((one for form in forms if (one := re.search(form, text, re.MULTILINE))), None)
     return [part.strip() for part in found[1].split(",") if part.strip()] if found else None
 

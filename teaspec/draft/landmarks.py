@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -13,9 +13,12 @@ from teaspec.compiler import SpecError, compile_anew, load_spec
 from teaspec.draft.blocks import rank_loops
 from teaspec.draft.embedding import rank_embeddings
 from teaspec.draft.heads import rank_heads
-from teaspec.draft.norms import rank_norms
+from teaspec.draft.norms import NormGuess, rank_norms
 from teaspec.draft.reading import Reading, iterated, methods_with_loops, read_forward, source_of
 from teaspec.draft.streams import ENCODER, HIDDEN, StreamGuess, rank_streams
+
+Options = dict[str, list[Any]]
+"""The alternatives of each landmark, by key, the likeliest first."""
 
 _CHOICES = 4
 """How many choices of loops and streams are tried."""
@@ -33,7 +36,7 @@ class Guess:
         loops: The lists of blocks.
         streams: What the forward calls them, by role.
         embed: The embedding call, as a spec writes it.
-        norm: The norm, as a spec writes it.
+        norm: The norm, and the signal.
         head: First submodule of the output head, as a spec writes it.
     """
 
@@ -41,7 +44,7 @@ class Guess:
     loops: tuple[str, ...]
     streams: StreamGuess
     embed: str
-    norm: str
+    norm: NormGuess
     head: str
 
     @property
@@ -56,9 +59,11 @@ class Guess:
         lines = {"teaspec": "1", "model": model}
         if self.forward != "forward":
             lines["forward"] = self.forward
-        lines |= {"embed": self.embed, "norm": self.norm}
+        lines |= {"embed": self.embed, "norm": str(self.norm)}
         lines["blocks"] = f"{{style: {self.style}, loops: [{', '.join(self.loops)}]}}"
         lines["head"] = self.head
+        if self.norm.signal != "norm":
+            lines["signal"] = self.norm.signal
         if named:
             lines["streams"] = f"{{{', '.join(f'{role}: {name}' for role, name in named.items())}}}"
         return lines
@@ -107,7 +112,7 @@ def find_landmarks(model: str, module: nn.Module) -> Found:
     return first
 
 
-def _choices(model: str, module: nn.Module) -> Iterator[tuple[Guess, dict[str, list[str]]]]:
+def _choices(model: str, module: nn.Module) -> Iterator[tuple[Guess, Options]]:
     for method in methods_with_loops(source_of(model, module)):
         source = source_of(model, module, method)
         for loops in rank_loops(module, iterated(source)):
@@ -120,19 +125,19 @@ def _choices(model: str, module: nn.Module) -> Iterator[tuple[Guess, dict[str, l
 
 def _for_streams(
     model: str, module: nn.Module, reading: Reading, method: str, streams: list[StreamGuess]
-) -> Iterator[tuple[Guess, dict[str, list[str]]]]:
+) -> Iterator[tuple[Guess, Options]]:
     for guess in streams:
-        options = {
+        options: Options = {
             "embed": list(rank_embeddings(module, reading, guess.hidden)),
             "norm": list(rank_norms(model, module, reading, guess)),
             "head": list(rank_heads(module, reading, guess.hidden)),
         }
         if all(options.values()):
-            best = {key: values[0] for key, values in options.items()}
+            best: dict[str, Any] = {key: values[0] for key, values in options.items()}
             yield Guess(method, reading.loops, guess, **best), options
 
 
-def _settle(model: str, module: nn.Module, guess: Guess, options: dict[str, list[str]]) -> Found:
+def _settle(model: str, module: nn.Module, guess: Guess, options: Options) -> Found:
     """Exchanges the landmark that the compiler names for its next alternative, until it accepts all of them."""
     left = {key: values[1:] for key, values in options.items()}
     first: SpecError | None = None
@@ -160,7 +165,7 @@ def refusal(model: str, module: nn.Module, guess: Guess) -> SpecError | None:
     return None
 
 
-def _blamed(error: SpecError, left: dict[str, list[str]]) -> str | None:
+def _blamed(error: SpecError, left: Mapping[str, Sequence[Any]]) -> str | None:
     """The landmark at whose place in the spec the first diagnostic points, as long as it has alternatives."""
     for diagnostic in error.diagnostics:
         text = diagnostic.labels[0].line_text
@@ -170,5 +175,9 @@ def _blamed(error: SpecError, left: dict[str, list[str]]) -> str | None:
     return None
 
 
-def _rest(options: dict[str, list[str]], guess: Guess) -> dict[str, tuple[str, ...]]:
-    return {key: tuple(v for v in values if v != getattr(guess, key)) for key, values in options.items()}
+def _rest(options: Options, guess: Guess) -> dict[str, tuple[str, ...]]:
+    """What else was likely, of that which may stand in the same place with nothing else changed."""
+    return {
+        key: tuple(str(v) for v in values if v != getattr(guess, key) and getattr(v, "signal", "norm") == "norm")
+        for key, values in options.items()
+    }

@@ -74,8 +74,14 @@ class Reading:
         return {*self.parameters, *local_names(bound)}
 
     def read_behind(self) -> set[str]:
-        """The names whose value the statements behind the blocks read."""
-        return local_names(effects_of(self.behind, self_name=self.forward.self_name).reads)
+        """The names whose value behind the blocks gets into what the forward returns."""
+        wanted: set[str] = set()
+        for statement in reversed(list(simple_statements(self.behind))):
+            effects = effects_of(statement, self_name=self.forward.self_name)
+            made = local_names((*effects.binds, *effects.changes))
+            if isinstance(statement, ast.Return) or made & wanted:
+                wanted |= local_names(effects.reads)
+        return wanted
 
 
 def source_of(model: str, module: nn.Module, method: str = "forward") -> ModuleSource:

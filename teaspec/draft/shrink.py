@@ -15,6 +15,7 @@ _SIZES = ((16, 2, 32), (16, 2, 32), (24, 2, 32), (12, 2, 32), (32, 2, 64), (64, 
 _LAYERS = re.compile(r"(layers|blocks|depth)$")
 _HEADS = re.compile(r"(^|_)heads$")
 _HEAD_DIM = re.compile(r"head_(dim|size)$")
+_AXES = re.compile(r"ax[ei]s_dim|rope_axes")
 _WIDTH = re.compile(r"dim|channels|features|width|hidden|inter|ffn|size$|d_model|d_ff")
 _NO_WIDTH = re.compile(
     r"max|sample|patch|base|theta|len|scale|resolution|factor|vocab|groups|multiple|^(in|out|latent)_"
@@ -22,7 +23,9 @@ _NO_WIDTH = re.compile(
 _SMALL = 8
 
 
-def shrunk_configs(model_class: type[nn.Module], config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def shrunk_configs(
+    model_class: type[nn.Module], config: Mapping[str, Any], layers: int = 2
+) -> Iterator[dict[str, Any]]:
     """Configurations of a small instance that can be built, the smallest first.
 
     Numbers that are equal, or a product of others, by default (`cross_attention_dim` and heads times their width) stay
@@ -31,11 +34,12 @@ def shrunk_configs(model_class: type[nn.Module], config: Mapping[str, Any]) -> I
     Args:
         model_class: Tells what can be built.
         config: Arguments without which it cannot be built.
+        layers: How many layers it has at most, where the constructor counts them.
     """
     defaults = {name: p.default for name, p in constructor_parameters(model_class).items()} | dict(config)
     seen: list[dict[str, Any]] = []
     for number, (head_dim, heads, width) in enumerate(_SIZES):
-        small = _shrunk(defaults, head_dim, heads, width)
+        small = _shrunk(defaults, (head_dim, heads, width), layers)
         if number % 2 and isinstance(small.get("sample_size"), int):
             small["sample_size"] = 8  # more than a number: some models have other inputs where it is large
         tiny = {name: value for name, value in small.items() if name in config or not _same(value, defaults[name])}
@@ -53,7 +57,8 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == (list(default) if isinstance(default, tuple) else default))
 
 
-def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) -> dict[str, Any]:
+def _shrunk(defaults: Mapping[str, Any], sizes: tuple[int, int, int], layers: int) -> dict[str, Any]:
+    head_dim, heads, width = sizes
     numbers = {n: v for n, v in defaults.items() if isinstance(v, int) and not isinstance(v, bool)}
     old_heads = next((v for n, v in numbers.items() if _HEADS.search(n) and "kv" not in n), None)
     old_dim = next((v for n, v in numbers.items() if _HEAD_DIM.search(n)), None)
@@ -63,11 +68,13 @@ def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) 
         )
         hidden = next((numbers[n] for n in named if _WIDTH.search(n) and numbers[n] > old_heads), 0)
         old_dim = hidden // old_heads or None
+    if old_dim is None:  # the axes of rotary embeddings make up a head
+        old_dim = next((sum(v) for n, v in defaults.items() if _AXES.search(n) and _whole(v)), None)
     inner = (old_heads or 0) * (old_dim or 0)
     small: dict[str, Any] = dict(defaults)
     for name, value in numbers.items():
         if _LAYERS.search(name):
-            small[name] = min(value, 2)
+            small[name] = min(value, layers)
         elif _HEADS.search(name):
             small[name] = heads if value == old_heads or not old_heads else max(1, heads * value // old_heads)
         elif _NO_WIDTH.search(name) or value <= _SMALL:
@@ -79,10 +86,15 @@ def _shrunk(defaults: Mapping[str, Any], head_dim: int, heads: int, width: int) 
         elif _WIDTH.search(name):
             small[name] = width
     for name, value in defaults.items():
-        if isinstance(value, (list, tuple)) and value and all(isinstance(part, int) for part in value):
+        if _whole(value):
             indices = re.search(r"layer|block", name) is not None
-            small[name] = [n for n in value if n < 2] or [0] if indices else _axes(list(value), old_dim, head_dim)
+            small[name] = [n for n in value if n < layers] or [0] if indices else _axes(list(value), old_dim, head_dim)
     return small
+
+
+def _whole(value: Any) -> bool:
+    """Whether a value is a list of whole numbers."""
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(part, int) for part in value)
 
 
 def _axes(value: list[int], old_dim: int | None, head_dim: int) -> list[int]:

@@ -34,10 +34,13 @@ def rank_streams(reading: Reading) -> Iterator[StreamGuess]:
     returned = list(_returned(reading)) or [(reading.loops[0], [name]) for name in _made(reading, live)]
     rebound = list(dict.fromkeys(name for _, names in returned for name in names))
     timed = follows_from(reading.times, reading.before, reading.forward.self_name)
-    # what the head reads, under its usual name, then what the time goes into, then as the blocks return it
+    latents = next((name for name in reading.parameters if name not in reading.times), "")
+    noisy = follows_from([latents], reading.before, reading.forward.self_name)
+    # what the head reads, under its usual name, then what is made of the latents, then what the time goes into
     hidden = sorted(
-        rebound, key=lambda n: (n not in live, n != HIDDEN, n == ENCODER, n not in timed, rebound.index(n))
-    )  # fmt: skip
+        rebound,
+        key=lambda n: (n not in live, n != HIDDEN, n == ENCODER, n not in noisy, n not in timed, rebound.index(n)),
+    )
     for name in hidden:
         loop = next(loop for loop, names in returned if name in names)
         together = [n for _, names in returned if name in names for n in names if n != name]

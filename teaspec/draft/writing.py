@@ -48,6 +48,7 @@ def _probe(model_class: type[nn.Module], probe: ProbeDraft) -> Iterator[str]:
     if not probe.inputs:
         yield f"# probe: no inputs found; the smallest config tried was {flow(probe.config)}"
         return
+    yield from (f"# {' '.join(remark.split())[:300]}" for remark in probe.remarks)
     yield "probe:"
     yield f"  config: {flow(probe.config)}"
     yield f"  dims: {flow(probe.dims)}"

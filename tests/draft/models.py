@@ -65,3 +65,30 @@ class NoBlocks(nn.Module):
 
     def forward(self, x):
         return self.linear(x)
+
+
+class JointBlock(Block):
+    """Both streams in, both out."""
+
+    def forward(self, watched, x, emb):
+        scale, shift = self.modulation(emb)[:, None].chunk(2, dim=-1)
+        normed = self.norm(x) * (1 + scale) + shift
+        return watched + x.mean(1, keepdim=True), x + self.attn(normed) + self.ff(normed)
+
+
+class WatchedDiT(nn.Module):
+    """The first of two streams is looked at behind the blocks, and only the second gets into the result."""
+
+    def __init__(self, dim: int = 32, depth: int = 2):
+        super().__init__()
+        self.first, self.second, self.time_in = nn.Linear(6, dim), nn.Linear(6, dim), nn.Linear(1, dim)
+        self.layers = nn.ModuleList([JointBlock(dim, 2) for _ in range(depth)])
+        self.norm_out, self.proj_out = nn.LayerNorm(dim), nn.Linear(dim, 6)
+
+    def forward(self, x, t):
+        emb = self.time_in(t[:, None].to(x.dtype))
+        watched, tokens = self.first(x), self.second(x)
+        for layer in self.layers:
+            watched, tokens = layer(watched, tokens, emb)
+        assert watched.isfinite().all()
+        return self.proj_out(self.norm_out(tokens))

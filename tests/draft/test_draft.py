@@ -46,6 +46,12 @@ def test_the_draft_passes_the_check_untouched(small):
     assert all(result.passed for result in report.properties)
 
 
+def test_the_hidden_stream_is_the_one_that_gets_into_the_result():
+    """Mutation: `read_behind` takes every name that is read."""
+    found = draft_spec("tests.draft.models:WatchedDiT").landmarks
+    assert (found.guess.streams.hidden, found.error) == ("tokens", None)
+
+
 def test_alternatives_stand_in_comments(small):
     assert "embed: time_in -> emb\n" in small.text
     assert "head: norm_out # or `proj_out`" in small.text

@@ -18,13 +18,9 @@ SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 DOCS = " ".join((ROOT / "docs" / "drafting.md").read_text(encoding="utf-8").split())
 
 OTHER_LANDMARKS = {
-    "ace_step",
-    "cosmos3_omni",
-    "longcat_audio_dit",
-    "omnigen",
+    "cosmos3_omni",  # the two streams the other way round
+    "omnigen",  # its constructor wants a dict that nobody can guess
     "rfd4_proteina",
-    "t5_film_decoder",
-    "z_image",  # names what another version of the class binds, too
 }
 
 
@@ -35,12 +31,17 @@ def documented(what):
 
 
 def landmarks(spec):
-    """Everything that a spec says of the forward, streams as far as the style has them."""
+    """Everything that a spec says of the forward, streams as far as the style has them.
+
+    Of the embedding it is the call: a spec may name what other versions of the class bind its result to, and which of
+    several results is named makes no difference to a cut.
+    """
     encoder = spec.streams.encoder if spec.blocks.style == "dual" else None
     return (
         spec.forward,
-        spec.embed,
+        spec.embed and spec.embed.call,
         spec.norm,
+        spec.signal == "attention",
         spec.blocks.style,
         spec.blocks.loops,
         spec.head,
@@ -75,17 +76,23 @@ def test_some_landmarks_are_drafted_as_they_were(path):
     assert drafts_the_same(load_spec(path)) == (path.stem not in OTHER_LANDMARKS)
 
 
+@pytest.mark.parametrize("name", ["longcat_audio_dit", "t5_film_decoder"])
+def test_a_norm_that_is_a_function_or_scaled_by_another_module_is_found(name):
+    """Mutations: `_attentions` finds none (longcat_audio_dit), `_modulators` finds none (t5_film_decoder)."""
+    assert drafts_the_same(load_spec(ROOT / "specs" / f"{name}.yaml"))
+
+
 @pytest.mark.parametrize("name", ["dit", pytest.param("flux", marks=pytest.mark.thorough)])
 def test_some_drafts_pass_the_check_untouched(name):
     with FreshInterpreter(0) as interpreter:
         assert passes_the_check(load_spec(ROOT / "specs" / f"{name}.yaml"), interpreter)
 
 
-def test_the_docs_say_nine_in_ten_and_six_in_ten():
+def test_the_docs_say_nineteen_in_twenty_and_three_in_four():
     """They say what was measured: the two tests below see to that."""
     same, passing = documented("shipped specs"), documented("drafts")
-    assert same == (len(SPECS) - len(OTHER_LANDMARKS), len(SPECS)) and same[0] >= 0.9 * len(SPECS)
-    assert passing[1] == len(SPECS) and passing[0] >= 0.6 * len(SPECS)
+    assert same == (len(SPECS) - len(OTHER_LANDMARKS), len(SPECS)) and same[0] >= 0.95 * len(SPECS)
+    assert passing[1] == len(SPECS) and passing[0] >= 0.75 * len(SPECS)
 
 
 @pytest.mark.thorough

@@ -39,7 +39,9 @@ def test_parts_are_the_work_of_a_reused_step(model):
     assert torch.equal(subject.parts(**subject.calls[2])[0], reused[0])
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", ["flux", *(pytest.param(n, marks=pytest.mark.thorough) for n in MODELS if n != "flux")]
+)
 def test_hooked_copies_compute_and_reuse(model):
     subject = Subject(model, SMALL)
     cost = measure({model: subject}, rounds=2)[model]

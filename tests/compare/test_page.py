@@ -40,7 +40,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page.close()
 
 
-@pytest.mark.parametrize("loader", ["sd3", "wan_video"])
+@pytest.mark.parametrize("loader", ["sd3", pytest.param("wan_video", marks=pytest.mark.thorough)])
 def test_nothing_sticks_out_and_all_can_be_read(made: Any, open_page: Any, loader: str) -> None:
     """Mutations: a table of a fixed width; soft text of the light scheme in the dark one."""
     painted = {}

@@ -38,9 +38,13 @@ def write(named: list[str]) -> list[str]:
     # what was stored stays until it is counted anew, so that a run that is cut short loses nothing
     models = {path.name: stored[path.name] for path in paths if path.name in stored}
     failures: list[str] = []
-    # a process for each class: what one of them has mapped is of no use to the next
+    # a process for each class that is counted: what one of them has mapped is of no use to the next
     with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        for path, found in zip(paths, pool.map(facts_of, paths, kept), strict=True):
+        counted = {
+            path: pool.submit(facts_of, path, None) for path, known in zip(paths, kept, strict=True) if not known
+        }
+        for path, known in zip(paths, kept, strict=True):
+            found = facts_of(path, known) if known else counted[path].result()
             if isinstance(found, str):
                 failures.append(f"{path.stem}: {found}")
                 models.pop(path.name, None)
@@ -53,7 +57,7 @@ def write(named: list[str]) -> list[str]:
 
 
 def facts_of(path: Path, known: ModelFacts | None) -> ModelFacts | str:
-    """The facts about one class, or why there are none. Runs in a process of its own.
+    """The facts about one class, or why there are none. Runs in a process of its own where it counts.
 
     Args:
         path: Its spec.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ class CutShortError(Exception):
     pass
 
 
-class OneByOne:
-    """In place of the processes: counts in this one, and is cut short behind the first result."""
+class Killed:
+    """In place of the processes: none of them comes to an end."""
 
     def __init__(self, **_settings: object) -> None: ...
 
@@ -26,9 +27,10 @@ class OneByOne:
 
     def __exit__(self, *_error: object) -> None: ...
 
-    def map(self, function, paths, kept):
-        yield function(paths[0], kept[0])
-        raise CutShortError
+    def submit(self, _function, _path, _known):
+        future = Future()
+        future.set_exception(CutShortError())
+        return future
 
 
 def test_a_run_that_is_cut_short_keeps_what_was_stored(tmp_path, monkeypatch):
@@ -38,9 +40,10 @@ def test_a_run_that_is_cut_short_keeps_what_was_stored(tmp_path, monkeypatch):
     file.write_bytes(writing.FILE.read_bytes())
     monkeypatch.setattr(writing, "FILE", file)
     monkeypatch.setattr(writing, "PAGE", page)
-    monkeypatch.setattr(writing, "ProcessPoolExecutor", OneByOne)
-    monkeypatch.setattr(writing, "shipped_specs", lambda: sorted(SPECS.glob("*.yaml")))
+    monkeypatch.setattr(writing, "ProcessPoolExecutor", Killed)
+    paths = sorted(SPECS.glob("*.yaml"))
+    monkeypatch.setattr(writing, "shipped_specs", lambda: paths)
     with pytest.raises(CutShortError):
-        writing.write(["flux"])
+        writing.write([paths[1].stem])  # behind the first, which is not counted
     assert load_table(file.read_text(encoding="utf-8")) == stored
     assert page.read_text(encoding="utf-8").count("](../specs/") == len(stored.models)

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from teaspec.runtime.contract.arguments import tensors_in
+
 _LONGEST = 14
 """How many lines a statement may have."""
 
@@ -68,7 +70,7 @@ class Failure:
         for local in dict.fromkeys(re.findall(r"\w+", text)):
             held = frame.f_locals.get(local)
             for name, value in self.given.items():
-                if isinstance(held, torch.Tensor) and any(_same(held, part) for part in tensors_of(value)):
+                if isinstance(held, torch.Tensor) and any(_same(held, part) for part in tensors_in((value,), {})):
                     yield local, name
 
     def unpacked(self) -> tuple[str, list[str]] | None:
@@ -81,18 +83,6 @@ class Failure:
         if found is None or found[2] not in names:
             return None
         return names[found[2]], [part.strip() for part in found[1].split(",")]
-
-
-def tensors_of(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in an argument, at whatever depth."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from tensors_of(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from tensors_of(part)
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:

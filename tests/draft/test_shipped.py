@@ -1,6 +1,9 @@
 """How many of the shipped specs `teaspec init` drafts from the class alone. docs/drafting.md shows both numbers."""
 
+import ast
+import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -31,15 +34,11 @@ def documented(what):
 
 
 def landmarks(spec):
-    """Everything that a spec says of the forward, streams as far as the style has them.
-
-    Of the embedding it is the call: a spec may name what other versions of the class bind its result to, and which of
-    several results is named makes no difference to a cut.
-    """
+    """Everything that a spec says of the forward, streams as far as the style has them."""
     encoder = spec.streams.encoder if spec.blocks.style == "dual" else None
     return (
         spec.forward,
-        spec.embed and spec.embed.call,
+        spec.embed and (spec.embed.call, bound_here(spec)),
         spec.norm,
         spec.signal == "attention",
         spec.blocks.style,
@@ -48,6 +47,13 @@ def landmarks(spec):
         spec.streams.hidden,
         encoder,
     )
+
+
+def bound_here(spec):
+    """The embedding's names that the class at hand binds; a spec names what it binds in other versions, too."""
+    forward = ast.parse(textwrap.dedent(inspect.getsource(getattr(import_class(spec.model), spec.forward))))
+    bound = {node.id for node in ast.walk(forward) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return [name for name in spec.embed.names if name in bound]
 
 
 def drafts_the_same(spec):

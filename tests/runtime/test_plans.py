@@ -117,14 +117,14 @@ def test_without_a_plan_for_its_share_a_budget_is_even() -> None:
 
 
 def test_a_step_that_is_forced_is_paid_for_and_the_plan_is_thinned_out() -> None:
-    """Goes red where steps that the plan has behind are computed as they stand: then there is one too many."""
-    module, hook = hooked(rule=Planned(4, (PLAN,)))
+    """Step 4 is forced; of 5 and 8, one is left. Goes red where the next of the plan is always taken, which is 5."""
+    module, hook = hooked(rule=Planned(5, (Plan(10, (0, 1, 2, 5, 8)),)))
     prompts = torch.ones(1), torch.zeros(1)
     with torch.no_grad():
         for index in range(10):
             with cache_context(module, "cond", step_index=index, num_inference_steps=10):
                 module(latents(), signal(1.0), 10.0 - index, prompt=prompts[index >= 4])
-    assert [number for number, choice in enumerate(choices(hook)) if choice == "compute"] == [0, 1, 2, 4]
+    assert [number for number, choice in enumerate(choices(hook)) if choice == "compute"] == [0, 1, 2, 4, 8]
 
 
 def test_a_branch_that_begins_late_gets_its_share() -> None:

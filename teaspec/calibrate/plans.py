@@ -103,6 +103,9 @@ def find_plans(trials: Trials, search: Search) -> Planning:
         trials: Runs generations.
         search: What is looked for.
 
+    Returns:
+        A plan for each budget and forecast, and the ranking.
+
     Raises:
         ValueError: If a budget has more steps than a generation, or nothing can be recorded.
     """

@@ -72,6 +72,9 @@ class Trials:
 
         Args:
             numbers: Which.
+
+        Returns:
+            The residuals of each branch that was recorded as a whole.
         """
         found: list[Residuals] = []
         recording = Recording()
@@ -86,6 +89,9 @@ class Trials:
         Args:
             settings: Those of `teaspec.enable`.
             numbers: Which generations.
+
+        Returns:
+            The errors of their results, and what they took.
         """
         key = repr(sorted(settings.items())), tuple(numbers)
         if key not in self._outcomes:

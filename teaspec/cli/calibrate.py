@@ -172,9 +172,9 @@ def _write(findings: Findings, path: Path, variant: str | None, source: str) -> 
 
 def _planned_from(pipeline: str | None, job: Job, search: Search) -> str:
     """What was run for plans: the sampler and its settings are part of what they are about."""
-    sampler = type(getattr(job.source.pipeline, "scheduler", None)).__name__
+    scheduler = getattr(job.source.pipeline, "scheduler", None)
     settings = ", ".join(f"{name}={value!r}" for name, value in job.arguments.items() if name != "num_inference_steps")
-    told = "" if sampler == "NoneType" else f", {sampler}"
+    told = "" if scheduler is None else f", {type(scheduler).__name__}"
     return (
         f"teaspec calibrate, {pipeline}{told}{f', {settings}' if settings else ''}, {len(search.seen)} prompts, "
         f"judged by {len(search.held_out)} others, {date.today().isoformat()}"

@@ -80,6 +80,7 @@ UNSEEN = {
     *("non-finite-number", "probe-too-large", "reserved-name", "status-mismatch", "tried-after-all", "unknown-dim"),
     *("bad-dim--order", "bad-range--beyond-dtype", "bad-range--bool", "bad-range--complex", "bad-range--fraction"),
     *("bad-range--order", "bad-size--call", "bad-size--incomplete", "bad-size--parenthesis", "not-a-name--keyword"),
+    "bad-plan",
     *("misplaced-absent--nothing-to-leave-out", "repeated-name--alias", "repeated-name--streams"),
     *("wrong-value--concat", "wrong-value--key-is-no-number"),
 }
@@ -123,6 +124,7 @@ TABLES = {
     "streams": "Streams",
     "teacache": "TeaCacheFacts",
     "A threshold of `thresholds": "Threshold",
+    "A plan of `plans": "Plan",
     "The probe": "Probe",
 }
 

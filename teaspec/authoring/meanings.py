@@ -10,6 +10,7 @@ _CALIBRATION = {
     "source": "where they were published",
     "accumulate": "whether rescaled distances are summed as they are, or by their absolute values",
     "thresholds": "published settings",
+    "plans": "which steps a budget computes, where it was found out",
     "warmup_steps": "steps at the beginning of a generation that are always computed",
     "match": "what the model's config says where this calibration is the right one: a value, a pattern or a "
     "list of them for each key",
@@ -74,6 +75,16 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "thresh": "the threshold of the accumulated distance, above 0",
         "speedup": "how many times faster a generation was, as its source says",
         "note": "what the source adds",
+    },
+    "Plan": {
+        "steps": "steps of the generations that it was found on",
+        "computed": "numbers of the computed steps, from 0 on, rising, the first among them",
+        "forecast": "what the reused steps added there; `last` if left out. The plan is taken beside the same setting "
+        "alone",
+        "limit": "the `residual_limit` of that; 1 if left out",
+        "error": "relative error of the result on prompts that were held out",
+        "even": "the same of as many steps evenly placed",
+        "source": "what was run",
     },
     "Probe": {
         "config": _CONFIG,

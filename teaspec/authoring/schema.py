@@ -13,7 +13,7 @@ from typing import Any
 from teaspec.authoring.meanings import MEANINGS
 from teaspec.compiler.forms.names import NAME
 from teaspec.compiler.forms.probe import MAX_CASES, MAX_DIMS, MAX_INPUTS
-from teaspec.compiler.forms.spec import MAX_VARIANTS, Spec
+from teaspec.compiler.forms.spec import MAX_PLANS, MAX_VARIANTS, Spec
 from teaspec.compiler.forms.values import KINDS, Absent
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +37,8 @@ _BOUNDS: dict[tuple[str, str], Schema] = {
     ("TeaCacheFacts", "match"): {"minProperties": 1},
     ("Variant", "match"): {"minProperties": 1},
     ("TeaCacheFacts", "variants"): {"maxProperties": MAX_VARIANTS},
+    **{(form, "plans"): {"maxItems": MAX_PLANS} for form in ("TeaCacheFacts", "Variant")},
+    ("Plan", "computed"): {"minItems": 1, "uniqueItems": True},
     ("Probe", "cases"): {"maxItems": MAX_CASES},
     **{(form, "dims"): {"maxProperties": MAX_DIMS} for form in ("Probe", "Case")},
     **{(form, "inputs"): {"maxProperties": MAX_INPUTS} for form in ("Probe", "Case")},

@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from teaspec.calibrate.fit import Fit, Interval
+from teaspec.calibrate.plans import Ranked
 from teaspec.calibrate.run import Findings
 from teaspec.calibrate.thresholds import Threshold
+from teaspec.runtime.calibrations.plans import Plan
 
 _LEAST_R2 = 0.5
 
@@ -25,6 +27,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "accumulate": findings.accumulate,
         **asdict(findings.fit),
         "thresholds": [asdict(threshold) for threshold in findings.thresholds],
+        **({} if findings.planning is None else asdict(findings.planning)),
     }
 
 
@@ -34,7 +37,11 @@ def render(findings: Findings) -> RenderableType:
     for name, value in _facts(findings.pairs.transformer_type, findings.fit):
         facts.add_row(name, value)
     parts: list[RenderableType] = [facts, *(Text(f"note: {note}") for note in _notes(findings.fit))]
-    return Group(*parts, _table(findings.thresholds)) if findings.thresholds else Group(*parts)
+    if findings.thresholds:
+        parts.append(_table(findings.thresholds))
+    if findings.planning is not None:
+        parts += [_ranking(findings.planning.ranking), *map(Text, _plans(findings.planning.plans))]
+    return Group(*parts)
 
 
 def _facts(transformer: str, fit: Fit) -> list[tuple[str, str]]:
@@ -55,7 +62,10 @@ def _notes(fit: Fit) -> list[str]:
     notes = []
     judged = fit.r2 if fit.cross_validated_r2 is None else fit.cross_validated_r2
     if judged < _LEAST_R2:
-        notes.append("the distance says little about the change; the identity may do as well")
+        notes.append(
+            f"the threshold rule's signal says little about the change (R² {judged:.2f}): a threshold decides by "
+            f"little more than chance, and the identity may do as well; a budget needs no signal"
+        )
     if fit.negative:
         notes.append("where the polynomial is below 0, signed and absolute accumulation decide differently")
     return notes
@@ -72,6 +82,30 @@ def _table(thresholds: Sequence[Threshold]) -> Table:
         errors = ["" if error is None else f"{error:.4f}" for error in (one.error, *map(one.forecast.get, limits))]
         table.add_row(f"{one.value:g}", f"{one.reused:.0%}", measured, *errors)
     return table
+
+
+def _ranking(ranking: Sequence[Ranked]) -> Table:
+    """Rules and forecasts at about as many computed steps, on prompts that were held out."""
+    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    for name in ("budget", "computed"):
+        table.add_column(name, justify="right")
+    for name in ("rule", "forecast"):
+        table.add_column(name)
+    table.add_column("relative\nerror", justify="right")
+    for one in ranking:
+        forecast = one.forecast if one.forecast == "last" else f"{one.forecast}, limit {one.limit:g}"
+        table.add_row(str(one.budget), f"{one.computed:.3g}", one.rule, forecast, f"{one.error:.4f}")
+    return table
+
+
+def _plans(plans: Sequence[Plan]) -> list[str]:
+    """Each plan in a line; one that is no better than even steps says so."""
+    lines = []
+    for plan in plans:
+        worth = "evenly" if plan.is_better_than_even else "no better than evenly placed steps:"
+        steps = ", ".join(map(str, plan.computed))
+        lines.append(f"plan {plan}, {plan.forecast}: {steps} (error {plan.error:.4f}, {worth} {plan.even:.4f})")
+    return lines
 
 
 def _span(interval: Interval) -> str:

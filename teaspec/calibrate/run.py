@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -11,11 +12,14 @@ from torch import nn
 from teaspec.calibrate.collect import collecting
 from teaspec.calibrate.fit import Fit, fit_pairs
 from teaspec.calibrate.pairs import Pairs
+from teaspec.calibrate.plans import Planning, Search, find_plans, sourced
 from teaspec.calibrate.thresholds import Threshold, find_thresholds
+from teaspec.calibrate.trials import Settings, Trials
 from teaspec.calibrate.verify import verify
 from teaspec.pipelines.load import Source
 from teaspec.runtime.calibrations.calibration import Accumulate
-from teaspec.runtime.calibrations.registry import find_defaults
+from teaspec.runtime.calibrations.registry import find_defaults, find_type
+from teaspec.runtime.pipeline.pipelines import modules_of
 
 Done = Callable[[], None]
 
@@ -61,12 +65,14 @@ class Findings:
         fit: The polynomial.
         accumulate: How rescaled distances are summed, as the transformer's spec says.
         thresholds: Settings worth trying.
+        planning: Plans and a ranking, None where nobody asked for them.
     """
 
     pairs: Pairs
     fit: Fit
     accumulate: Accumulate
     thresholds: tuple[Threshold, ...]
+    planning: Planning | None = None
 
 
 def collect(job: Job, done: Done = lambda: None) -> Pairs:
@@ -114,4 +120,53 @@ def verified(findings: Findings, job: Job, count: int, done: Done = lambda: None
     count = min(count, len(job.prompts))
     coefficients, accumulate = findings.fit.coefficients, findings.accumulate
     measured = verify(job.generate, job.transformer, findings.thresholds, coefficients, accumulate, count, done)
-    return Findings(findings.pairs, findings.fit, accumulate, measured)
+    return replace(findings, thresholds=measured)
+
+
+def parted(count: int, held_out: int | None) -> tuple[range, range]:
+    """Returns the numbers of the prompts that plans are chosen by, and of those that they are judged by.
+
+    Args:
+        count: How many prompts there are.
+        held_out: So many of the last are held out; None is a quarter of them.
+
+    Raises:
+        ValueError: If nothing is left on one side.
+    """
+    last = max(1, count // 4) if held_out is None else held_out
+    if not 0 < last < count:
+        raise ValueError(
+            f"plans are chosen by some prompts and judged by others: of {count}, {last} cannot be held out; "
+            + ("give more prompts" if count < 2 else f"hold out 1 to {count - 1}")
+        )
+    return range(count - last), range(count - last, count)
+
+
+def planned(findings: Findings, job: Job, search: Search, source: str, done: Done = lambda: None) -> Findings:
+    """Searches plans, and ranks rules and forecasts by the error on prompts that were held out.
+
+    Args:
+        findings: What was found.
+        job: What is generated.
+        search: What is looked for.
+        source: What is run, as a spec has it.
+        done: Called after each generation.
+
+    Raises:
+        ValueError: If the pipeline has several transformers, or a budget is more than it has steps.
+    """
+    transformers = [one for one in modules_of(job.source.pipeline).values() if find_type(type(one)) is not None]
+    if len(transformers) != 1:
+        raise ValueError(f"plans are found for pipelines with one transformer, and this one has {len(transformers)}")
+    trials = Trials(job.source.pipeline, job.generate, done=done, steps=job.arguments["num_inference_steps"])
+    thresholds = partial(_threshold_for, findings)
+    return replace(findings, planning=sourced(find_plans(trials, replace(search, thresholds=thresholds)), source))
+
+
+def _threshold_for(findings: Findings, reused: float) -> Settings | None:
+    """The threshold that reuses a share of the steps on the collected distances."""
+    coefficients, accumulate = findings.fit.coefficients, findings.accumulate
+    found = find_thresholds(findings.pairs, coefficients, accumulate, [reused])
+    if not found:
+        return None
+    return {"rel_l1_thresh": found[0].value, "coefficients": list(coefficients), "accumulate": accumulate}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import StringIO
@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from teaspec.calibrate.fit import Fit
 from teaspec.calibrate.thresholds import Threshold
+from teaspec.runtime.calibrations.plans import Plan
 
 _KEY = "teacache"
 _WIDTH = 10_000
@@ -34,9 +35,14 @@ class Origin:
 
 
 def write_fit(
-    path: Path, fit: Fit, origin: Origin, thresholds: Sequence[Threshold] = (), variant: str | None = None
+    path: Path,
+    fit: Fit,
+    origin: Origin,
+    thresholds: Sequence[Threshold] = (),
+    variant: str | None = None,
+    plans: Sequence[Plan] = (),
 ) -> None:
-    """Writes coefficients and their source into a spec's `teacache`.
+    """Writes coefficients and their source into a spec's `teacache`, and plans where there are any.
 
     Args:
         path: The spec.
@@ -44,16 +50,22 @@ def write_fit(
         origin: Where it comes from.
         thresholds: What was measured with it; it replaces thresholds that were published for other coefficients.
         variant: The variant that they are for, which is added if it is not there; None writes the spec's own.
+        plans: Which steps budgets compute; each replaces one for as many steps of as many, beside the same forecast.
 
     Raises:
         OSError: If the file cannot be read or written.
     """
     text = path.read_text(encoding="utf-8")
-    path.write_text(with_fit(text, fit, origin, thresholds, variant), encoding="utf-8")
+    path.write_text(with_fit(text, fit, origin, thresholds, variant, plans), encoding="utf-8")
 
 
 def with_fit(
-    text: str, fit: Fit, origin: Origin, thresholds: Sequence[Threshold] = (), variant: str | None = None
+    text: str,
+    fit: Fit,
+    origin: Origin,
+    thresholds: Sequence[Threshold] = (),
+    variant: str | None = None,
+    plans: Sequence[Plan] = (),
 ) -> str:
     """Returns the text of a spec with a fit in it; outside of `teacache` not a character changes. See `write_fit`."""
     yaml = _yaml()
@@ -71,6 +83,11 @@ def with_fit(
         facts["thresholds"] = _flow([_flow(_setting(one)) for one in thresholds])
     else:
         facts.pop("thresholds", None)
+    if plans:
+        new = [_plan(one) for one in plans]
+        taken = {_about(one) for one in new}
+        kept = [one for one in facts.get("plans") or () if _about(one) not in taken]
+        facts["plans"] = CommentedSeq([*kept, *map(_flow, new)])
     out = StringIO()
     yaml.dump(document, out)
     return _spliced(text, out.getvalue())
@@ -125,6 +142,23 @@ def _note(threshold: Threshold) -> str:
     if threshold.measured is None or threshold.error is None:
         return f"reuses {threshold.reused:.0%} of the steps, as replayed"
     return f"reuses {threshold.measured:.0%} of the steps, relative L1 {threshold.error:.3g}"
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    """A plan as a spec has it; what is as it is left out is."""
+    written: dict[str, Any] = {"steps": plan.steps, "computed": _flow(list(plan.computed))}
+    if plan.forecast != "last":
+        written |= {"forecast": plan.forecast, "limit": plan.limit}
+    errors = {"error": plan.error, "even": plan.even}
+    written |= {name: float(f"{value:.3g}") for name, value in errors.items() if value is not None}
+    return {**written, "source": plan.source} if plan.source else written
+
+
+def _about(written: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What two plans of a spec must not share."""
+    forecast = written.get("forecast", "last")
+    limit = None if forecast == "last" else float(written.get("limit", 1.0))
+    return written["steps"], len(written["computed"]), forecast, limit
 
 
 def _flow(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.calibrations.calibration import Calibration, Defaults
+from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.calibrations.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -111,4 +112,5 @@ def _plain(facts: CheckpointFacts) -> dict[str, Any]:
         "thresholds": tuple(
             Threshold(one.thresh, one.speedup, one.note, source=facts.source) for one in facts.thresholds
         ),
+        "plans": tuple(Plan(**{**dict(one), "computed": tuple(one.computed)}) for one in facts.plans),
     }

@@ -17,6 +17,7 @@ from teaspec.cli.running import Device, Dtype, Set, find_dtype, named_values, pr
 
 if TYPE_CHECKING:
     from teaspec.calibrate.pairs import Pairs
+    from teaspec.calibrate.plans import Search
     from teaspec.calibrate.run import Findings, Job
 
 
@@ -36,6 +37,18 @@ def calibrate(
     dtype: Dtype = None,
     order: Annotated[int, typer.Option(min=1, max=4, help="Degree of the polynomial.")] = 4,
     verify: Annotated[int, typer.Option(min=0, help="So many prompts are generated at each threshold, too.")] = 1,
+    budget: Annotated[
+        str | None, typer.Option(show_default=False, help="Find plans for these numbers of computed steps: 8,12,16.")
+    ] = None,
+    forecast: Annotated[
+        str, typer.Option(help="What reused steps may add there: last, line, parabola, blend.")
+    ] = "last,line",
+    limit: Annotated[float, typer.Option(min=0, help="residual_limit of all but last.")] = 0.5,
+    held_out: Annotated[
+        int | None,
+        typer.Option(min=1, show_default="a quarter", help="So many of the last prompts judge the plans."),
+    ] = None,
+    moves: Annotated[int, typer.Option(min=0, help="So many neighbours of the best steps are generated.")] = 4,
     save: Annotated[Path | None, typer.Option(show_default=False, help="Write the pairs to this file.")] = None,
     shards: Annotated[
         list[Path] | None,
@@ -57,17 +70,21 @@ def calibrate(
         raise typer.BadParameter("several processes collect with --save; fit their files in one", param_hint="--save")
     if write is not None:
         require_readable(write)
+    budgets, forecasts = _wanted(budget, forecast, limit, pipeline)
     from teaspec.calibrate.pairs import Pairs
-    from teaspec.calibrate.run import Job, collect, conclude, verified
+    from teaspec.calibrate.plans import Search
+    from teaspec.calibrate.run import Job, collect, conclude, parted, planned, verified
     from teaspec.calibrate.verify import generations
 
     with refused(ValueError, OSError, code=EXIT_FAILED):
         collected = [Pairs.load(shard) for shard in shards or ()]
-        job = None
+        job = search = None
         if pipeline is not None and prompts is not None:
             source, module = _opened(pipeline, transformer, device, dtype)
             arguments = {"num_inference_steps": steps, **named_values(settings, "--set")}
             job = Job(source, module, prompts_of(prompts), seed, arguments, rank, ranks)
+            if budgets:
+                search = Search(budgets, forecasts, *parted(len(job.prompts), held_out), moves)
             with progress("collecting", len(job.numbers)) as done:
                 collected.append(collect(job, done))
         pairs = Pairs.merge(collected)
@@ -79,9 +96,33 @@ def calibrate(
         if job is not None and verify:
             with progress("verifying", min(verify, len(job.prompts)) * generations(findings.thresholds)) as done:
                 findings = verified(findings, job, verify, done)
+        if job is not None and search is not None:
+            with progress("planning", search.generations) as done:
+                findings = planned(findings, job, search, _planned_from(pipeline, job, search), done)
     _show(findings, output_format, plot)
     if write is not None:
         _write(findings, write, variant, _origin(pipeline, job, shards or []))
+
+
+def _wanted(
+    budget: str | None, forecast: str, limit: float, pipeline: str | None
+) -> tuple[list[int], list[tuple[Any, float]]]:
+    """The budgets that plans are found for, and the forecasts with their limits."""
+    if budget is None:
+        return [], []
+    if pipeline is None:
+        raise typer.BadParameter("plans are found by generations: give a pipeline", param_hint="--budget")
+    texts = [one.strip() for one in budget.split(",")]
+    if not all(one.isdecimal() and int(one) > 0 for one in texts):
+        raise typer.BadParameter(f"expected numbers of steps, as in 8,12,16, found {budget}", param_hint="--budget")
+    known = ("last", "line", "parabola", "blend")
+    kinds = [one.strip() for one in forecast.split(",")]
+    unknown = [one for one in kinds if one not in known]
+    if unknown:
+        message = f"expected some of {','.join(known)}, found {unknown[0]!r}"
+        raise typer.BadParameter(message, param_hint="--forecast")
+    found = [(kind, 1.0 if kind == "last" else limit) for kind in dict.fromkeys(kinds)]
+    return sorted({int(one) for one in texts}), found
 
 
 def _opened(pipeline: str, transformer: str | None, device: str, dtype: str | None) -> tuple[Any, Any]:
@@ -124,8 +165,20 @@ def _write(findings: Findings, path: Path, variant: str | None, source: str) -> 
         spec = load_spec(path)
     if findings.pairs.transformer_type not in (spec.class_name, *spec.aliases):
         refuse(f"{path} is about {spec.class_name}, the pairs are of {findings.pairs.transformer_type}")
-    write_fit(path, findings.fit, Origin(source, date.today()), findings.thresholds, variant)
+    plans = () if findings.planning is None else findings.planning.worth_writing
+    write_fit(path, findings.fit, Origin(source, date.today()), findings.thresholds, variant, plans)
     typer.echo(f"{path}: written", err=True)
+
+
+def _planned_from(pipeline: str | None, job: Job, search: Search) -> str:
+    """What was run for plans: the sampler and its settings are part of what they are about."""
+    scheduler = getattr(job.source.pipeline, "scheduler", None)
+    settings = ", ".join(f"{name}={value!r}" for name, value in job.arguments.items() if name != "num_inference_steps")
+    told = "" if scheduler is None else f", {type(scheduler).__name__}"
+    return (
+        f"teaspec calibrate, {pipeline}{told}{f', {settings}' if settings else ''}, {len(search.seen)} prompts, "
+        f"judged by {len(search.held_out)} others, {date.today().isoformat()}"
+    )
 
 
 def _origin(pipeline: str | None, job: Job | None, shards: list[Path]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from teaspec.catalog import SpecExtractor
 from teaspec.models.facts import ModelFacts
 from teaspec.runtime.calibrations.calibration import BASE, Calibration
+from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.calibrations.thresholds import SPEEDUPS, Threshold, pick
 from teaspec.runtime.calibrations.variants import wording
 
@@ -65,6 +66,7 @@ def _set(one: Calibration, signal: str) -> dict[str, Any]:
         "warmup_steps": one.warmup_steps,
         "source": one.source,
         "thresholds": [{"thresh": t.thresh, "speedup": t.speedup, "note": t.note} for t in one.thresholds],
+        "plans": [{**vars(plan), "computed": list(plan.computed)} for plan in one.plans],
         "presets": {preset: None if found is None else found.thresh for preset, found in picked.items()},
     }
 
@@ -114,7 +116,20 @@ def _sets(details: Mapping[str, Any]) -> Iterator[str]:
             yield _line("  threshold", _threshold(Threshold(**threshold)))
         if one["thresholds"]:
             yield _line("  presets", ", ".join(f"{preset} {value:g}" for preset, value in one["presets"].items()))
+        for plan in one["plans"]:
+            yield _line("  plan", _plan(Plan(**{**plan, "computed": tuple(plan["computed"])})))
         yield ""
+
+
+def _plan(one: Plan) -> str:
+    """A plan in one line: the call that takes it, which steps it computes, and what it was worth."""
+    found = f"budget={len(one.computed)} of {one.steps} steps: {', '.join(map(str, one.computed))}"
+    if one.forecast != "last":
+        found += f"; with forecast={one.forecast!r}, residual_limit={one.limit:g}"
+    if one.error is not None:
+        found += f"; relative error {one.error:.3g}"
+        found += "" if one.even is None else f", evenly {one.even:.3g}"
+    return found + (f" ({one.source})" if one.source else "")
 
 
 def _threshold(one: Threshold) -> str:

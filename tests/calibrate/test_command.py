@@ -61,6 +61,29 @@ def test_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> None:
     assert [one.thresh for one in facts.thresholds] == [one["value"] for one in found["thresholds"]]
 
 
+def test_plans_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> None:
+    """Goes red where plans are found and not written, or those written that are no better than even steps."""
+    spec = tmp_path / "flux.yaml"
+    shutil.copy(SPECS / "flux.yaml", spec)
+    asked = (MADE, prompts, "--steps", 7, "--verify", 0, "--budget", "3,4", "--forecast", "last", "--moves", 0)
+    done = calibrate(*asked, "--write", spec, "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [(one["steps"], len(one["computed"])) for one in found["plans"]] == [(7, 3), (7, 4)]
+    assert {one["rule"].split()[0] for one in found["ranking"]} == {"plan", "even", "threshold", "tolerance"}
+    better = [tuple(one["computed"]) for one in found["plans"] if one["error"] < one["even"]]
+    written = load_spec(spec).teacache.plans
+    assert [one.computed for one in written] == better
+    told = f"teaspec calibrate, {MADE}, 2 prompts, judged by 1 others, {date.today().isoformat()}"
+    assert all(one.source == told for one in written)
+    assert found["plans"][0]["source"] == told
+    text = calibrate(*asked).stdout
+    for one in found["plans"]:
+        steps = ", ".join(map(str, one["computed"]))
+        assert f"plan {len(one['computed'])} of 7 steps, last: {steps} (error {one['error']:.4f}" in text
+        assert ("no better than evenly" in text) is (len(better) < 2)
+
+
 def test_processes_share_the_prompts_and_fit_in_the_end(prompts: Path, tmp_path: Path) -> None:
     common = (MADE, prompts, "--steps", 7, "--save", tmp_path / "pairs.npz")
     for rank in range(2):
@@ -99,6 +122,10 @@ def test_a_function_may_say_how_its_pipeline_is_run(prompts: Path) -> None:
         ([MADE, "PROMPTS", "--transformer", "vae"], 1, "there is no transformer 'vae'"),
         ([MADE, "PROMPTS", "--write", "missing.yaml"], 2, "missing.yaml: no such file"),
         ([MADE, "PROMPTS", "--steps", "2", "--verify", "0"], 1, "needs more than 4 different distances"),
+        ([MADE, "PROMPTS", "--budget", "8,x"], 2, "expected numbers of steps, as in 8,12,16, found 8,x"),
+        ([MADE, "PROMPTS", "--budget", "8", "--forecast", "lin"], 2, "last,line,parabola,blend, found 'lin'"),
+        ([MADE, "PROMPTS", "--budget", "8", "--held-out", "3"], 1, "of 3, 3 cannot be held out; hold out 1 to 2"),
+        (["--shard", "README.md", "--budget", "8"], 2, "plans are found by generations: give a pipeline"),
         (["--shard", "README.md"], 1, "README.md is no shard of collected pairs"),
     ],
 )

@@ -14,6 +14,7 @@ from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import DOTTED, NAME, BypassRule, DottedName, Identifier, ImportPath, NormPath
 from teaspec.compiler.forms.paths import last_of
+from teaspec.compiler.forms.plan import Plan
 from teaspec.compiler.forms.probe import Probe
 
 Status = Literal["published", "borrowed", "none"]
@@ -23,6 +24,7 @@ IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 """The polynomial, highest degree first, that leaves a distance as it is."""
 
 MAX_VARIANTS = 32
+MAX_PLANS = 64
 
 BASE = "base"
 """What the spec's own calibration is called, beside its variants."""
@@ -160,6 +162,7 @@ class CheckpointFacts(Form):
         accumulate: Whether rescaled distances are summed as they are or by their absolute value.
         source: Where the coefficients were published.
         thresholds: Published settings.
+        plans: Which steps a budget computes.
         warmup_steps: Steps at the beginning of a generation that are always computed.
         match: What the model's config says where this calibration is the right one; empty where it does not tell.
         note: Anything else.
@@ -170,6 +173,7 @@ class CheckpointFacts(Form):
     accumulate: Accumulate = "signed"
     source: Text | None = None
     thresholds: Sequence[Threshold] = ()
+    plans: Annotated[Sequence[Plan], at_most(MAX_PLANS, "plans")] = ()
     warmup_steps: int = Field(default=0, ge=0)
     match: Match = Field(default_factory=dict)
     note: Text | None = None

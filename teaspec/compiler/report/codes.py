@@ -35,6 +35,7 @@ CHECK_CODES = {
     "bad-embed": "`embed` is not of the form `call -> name`.",
     "bad-import-path": "`model` does not name a module and a class in it.",
     "bad-norm-path": "`norm` does not lead from a block list through a block to a norm.",
+    "bad-plan": "A plan's computed steps do not begin with the first, do not rise, or are not among its steps.",
     "bad-range": "A range is not a pair of numbers in order, or does not fit the dtype.",
     "bad-size": "A size in the probe is not an integer, a dim or an expression of them.",
     "duplicate-input": "An input of the probe is given twice, with and without `?`.",

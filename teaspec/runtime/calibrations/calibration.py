@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.calibrations.thresholds import Threshold
 
 Accumulate = Literal["signed", "absolute"]
@@ -30,6 +31,7 @@ class Calibration:
         match: Key of the model's config to the values that it may have where this set is the right one. A text is a
             pattern with `*` and `?`, upper and lower case alike. Empty where the config does not tell.
         thresholds: Published settings, those that `teaspec calibrate --write` wrote included.
+        plans: Which steps a budget computes, where it was found out; those that `teaspec calibrate --write` wrote.
         signal: What decides, where it is not what the extractor gives by itself. Needs an extractor that can be
             compiled for it.
     """
@@ -41,6 +43,7 @@ class Calibration:
     warmup_steps: int = 0
     match: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
+    plans: tuple[Plan, ...] = ()
     signal: str | None = None
 
 

@@ -13,8 +13,9 @@ from teaspec.runtime.host.chain import insert_innermost, remove, replaced_forwar
 from teaspec.runtime.host.library import CacheMixin, forget_child_registries
 from teaspec.runtime.host.rivals import find_rival, find_rival_hook
 from teaspec.runtime.host.wrappers import unwrapped
+from teaspec.runtime.pipeline.plans import tell_plan
 from teaspec.runtime.pipeline.refusals import require_module, why_not
-from teaspec.runtime.pipeline.thresholds import refuse_preset, settle_threshold
+from teaspec.runtime.pipeline.thresholds import calibration_of, refuse_preset, settle_threshold
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.hook import TeaCacheHook
 
@@ -67,6 +68,7 @@ def apply_teacache_hook(
             f"compiled for this module (`compile_spec(spec, module)`)"
         )
     hook.config = settle_threshold(config, hook.config, type(module), extractor)
+    tell_plan(hook.config, calibration_of(hook.config, type(module), extractor))
 
 
 def _is_made_of(extractor: Any, module: nn.Module) -> bool:

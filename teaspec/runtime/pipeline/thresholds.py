@@ -59,7 +59,7 @@ def settle_threshold(
     """
     if asked.coefficients is not None or not asked.is_published_rule:
         return settled  # on a scale of the user's own, of which nothing is known, or on none
-    calibration = _calibration(settled, cls, extractor)
+    calibration = calibration_of(settled, cls, extractor)
     published = calibration.thresholds if settled.accumulate == calibration.accumulate else ()
     title = f"{settled.transformer_type}, variant {settled.variant}"
     if asked.preset is None:
@@ -91,7 +91,14 @@ def settle_threshold(
     return replace(settled, rel_l1_thresh=found.thresh, preset=None)
 
 
-def _calibration(settled: TeaCacheConfig, cls: type, extractor: Callable[..., Any] | None) -> Calibration:
+def calibration_of(settled: TeaCacheConfig, cls: type, extractor: Callable[..., Any] | None) -> Calibration:
+    """Returns what is published about a transformer's variant.
+
+    Args:
+        settled: Its config, with the variant chosen.
+        cls: Its class.
+        extractor: The one that the user gave, or None.
+    """
     defaults = getattr(extractor, "defaults", None) or find_defaults(find_type(cls) or settled.transformer_type)
     return Calibration() if defaults is None or settled.variant is None else defaults.named()[settled.variant]
 

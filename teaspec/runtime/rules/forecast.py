@@ -73,6 +73,14 @@ class Forecast:
         """How its errors grow with the distance to the last computed step, where residuals move smoothly."""
         return 1.0 if self.points < 2 else 3.0 if self.share == 1 else 2.0
 
+    def is_same(self, other: Forecast) -> bool:
+        """Returns whether another one comes to the same; the last residual as it stands is followed nowhere.
+
+        Args:
+            other: The other one.
+        """
+        return self == other or self.points == other.points == 1
+
     def weights(self, times: Sequence[float | None], now: float | None) -> tuple[Weights, ...]:
         """Returns the weights for two computed steps, for three, and so on; none where the last one is taken as it is.
 

@@ -70,7 +70,7 @@ class Budget(Rule):
                 f"budget={self.budget!r} is {count} of {total} steps, and the settings for both ends of a generation "
                 f"have {forced} computed: raise the budget, or lower warmup_steps, cooldown_steps, start, or raise end"
             )
-        return Spent(start.computed or planned_before(index, count, total), -1, start.guards)
+        return Spent(start.computed or self.planned_before(index, total), -1, start.guards)
 
     def decide(self, numbers: Sequence[float], place: Place, memory: Spent) -> Verdict:
         """Computes the step that is next in turn."""
@@ -84,6 +84,15 @@ class Budget(Rule):
     def follow(self, call: Seen, verdict: Verdict, place: Place, memory: Spent) -> Spent:
         """Counts what is computed."""
         return memory if verdict.choice == "reuse" else Spent(memory.steps + 1, place.index, memory.guards)
+
+    def planned_before(self, index: int, total: int) -> int:
+        """Returns how many of the steps before one are computed where nothing is forced.
+
+        Args:
+            index: The number of that step.
+            total: Steps of the generation.
+        """
+        return planned_before(index, self.count(total), total)
 
     def count(self, total: int) -> int:
         """Returns how many steps of a generation are computed.

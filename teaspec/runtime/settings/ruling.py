@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
 
+from teaspec.runtime.rules.forecast import Kind, forecast_for
+from teaspec.runtime.rules.plan import Planned
 from teaspec.runtime.rules.schedule import Budget
 from teaspec.runtime.rules.threshold import Polynomial, Threshold
 from teaspec.runtime.rules.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from teaspec.runtime.calibrations.calibration import Calibration
+    from teaspec.runtime.calibrations.plans import Plan
+    from teaspec.runtime.rules.forecast import Forecast
     from teaspec.runtime.rules.rule import Rule
     from teaspec.runtime.settings.asked import Wish
     from teaspec.runtime.settings.config import DiffusionCacheConfig
@@ -31,7 +36,7 @@ class Ruling:
             wish: What the session asks for instead.
         """
         threshold = (config.rel_l1_thresh, config.coefficients, config.accumulate)
-        asked = (wish, config.rule, config.budget, config.tolerance, threshold, config.forecast, config.residual_order)
+        asked = (wish, config.rule, config.budget, config.tolerance, threshold, config.forecaster)
         made = self._made
         if made is None or made[0] != asked:
             made = self._made = asked, self._rule_of(config, config if wish is None else wish)
@@ -41,9 +46,20 @@ class Ruling:
         if asked.rule is not None:
             return asked.rule
         if asked.budget is not None:
-            return Budget(asked.budget)
+            plans = plans_for(config.forecaster, self._published.plans)
+            return Planned(asked.budget, plans) if plans else Budget(asked.budget)
         if asked.tolerance is not None:
             return Tolerance(asked.tolerance, config.forecaster.power)
         assert asked.rel_l1_thresh is not None
         coefficients = tuple(config.coefficients or self._published.coefficients)
         return Threshold(asked.rel_l1_thresh, Polynomial(coefficients), config.accumulate or self._published.accumulate)
+
+
+def plans_for(forecast: Forecast, plans: Iterable[Plan]) -> tuple[Plan, ...]:
+    """Returns the plans that were found with a forecast; nothing is known of the others beside it.
+
+    Args:
+        forecast: What a reused step adds.
+        plans: Those there are.
+    """
+    return tuple(one for one in plans if forecast.is_same(forecast_for(cast(Kind, one.forecast), 0, one.limit)))

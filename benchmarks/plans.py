@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--forecast", default="last,line", help="what reused steps add, with commas")
     parser.add_argument("--steps", type=int, default=STEPS, help="denoising steps")
     parser.add_argument("--guidance", type=float, default=1.0, help="scale of true CFG, 1 for none")
-    parser.add_argument("--moves", type=int, default=4, help="neighbours that are generated")
+    parser.add_argument("--moves", type=int, default=24, help="neighbours that are generated")
     parser.add_argument("--ranking", action="store_true", help="tolerances of the same cost, too")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path, help="also write the figures there")

@@ -12,6 +12,28 @@ QUIET = [
 ]
 
 
+@pytest.fixture(scope="session")
+def running_interpreter():
+    """The second interpreter of `teaspec check`, for tests that do not ask whether it is a new one."""
+    from teaspec.proof.determinism import FreshInterpreter
+
+    class Running(FreshInterpreter):
+        """Goes on where one check ends."""
+
+        def __exit__(self, *_):
+            pass
+
+    one = Running()
+    yield one
+    FreshInterpreter.__exit__(one, None, None, None)
+
+
+@pytest.fixture
+def one_interpreter(monkeypatch, running_interpreter):
+    """Commands of a test get an interpreter that is running: to start one takes seconds."""
+    monkeypatch.setattr("teaspec.proof.determinism.FreshInterpreter", lambda seed: running_interpreter)
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium for pages that are rendered."""

@@ -17,6 +17,8 @@ import teaspec
 from teaspec import cli
 from tests.proof.small import SPEC
 
+pytestmark = pytest.mark.usefixtures("one_interpreter")
+
 ROOT = Path(__file__).parents[1]
 FLUX = (ROOT / "specs" / "flux.yaml").read_text(encoding="utf-8")
 WRONG = SPEC.replace("head: norm_out", "head: norm_oot")

@@ -43,7 +43,7 @@ class Search:
     forecasts: Sequence[tuple[Kind, float]]
     seen: Sequence[int]
     held_out: Sequence[int]
-    moves: int = 4
+    moves: int = 24
     ranks_others: bool = True
     thresholds: Callable[[float], Settings | None] = lambda _: None
 
@@ -64,7 +64,7 @@ class Ranked:
         rule: What decides.
         forecast: What a reused step adds.
         limit: The `residual_limit` of that.
-        error: Average relative error of the result.
+        error: Relative error of the result, the geometric mean.
         computed: Computed steps of a branch, on average.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -16,6 +17,9 @@ from teaspec.runtime.pipeline.pipelines import hooks_of
 
 Settings = dict[str, Any]
 """Those of `teaspec.enable`."""
+
+_LEAST = 1e-9
+"""Errors below it are rounding alone and count as this: an exact result has no logarithm."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Outcome:
 
     @property
     def error(self) -> float:
-        """The average error."""
-        return fmean(self.errors)
+        """The geometric mean of the errors: one generation that went astray does not outweigh all others."""
+        return math.exp(fmean(math.log(max(error, _LEAST)) for error in self.errors))
 
 
 def relative_l2(made: Any, uncached: Any) -> list[float]:

@@ -48,7 +48,7 @@ def calibrate(
         int | None,
         typer.Option(min=1, show_default="a quarter", help="So many of the last prompts judge the plans."),
     ] = None,
-    moves: Annotated[int, typer.Option(min=0, help="So many neighbours of the best steps are generated.")] = 4,
+    moves: Annotated[int, typer.Option(min=0, help="So many neighbours of the best steps are generated.")] = 24,
     save: Annotated[Path | None, typer.Option(show_default=False, help="Write the pairs to this file.")] = None,
     shards: Annotated[
         list[Path] | None,

@@ -16,7 +16,7 @@ from teaspec.calibrate.placing import Placing, moved_by_one
 from teaspec.calibrate.plans import Planning, Search, evenly, find_plans, mask_of
 from teaspec.calibrate.residuals import Residuals
 from teaspec.calibrate.run import parted
-from teaspec.calibrate.trials import Trials, relative_l2
+from teaspec.calibrate.trials import Outcome, Trials, relative_l2
 from teaspec.calibrate.write import with_fit
 from teaspec.compiler import load_spec
 from teaspec.runtime.calibrations.plans import Plan
@@ -172,6 +172,13 @@ def test_a_plan_is_never_worse_than_even_steps_on_what_it_was_chosen_by() -> Non
         for computed in (plan.computed, evenly(4, STEPS))
     )
     assert chosen <= even
+
+
+def test_a_generation_that_went_astray_does_not_outweigh_all_others() -> None:
+    """Goes red where `error` is the arithmetic mean, and where an exact result has no logarithm."""
+    assert Outcome((0.01, 0.02, 0.04), 4).error == pytest.approx(0.02)
+    assert Outcome((0.01, 0.01, 1.0), 4).error < Outcome((0.05, 0.05, 0.05), 4).error
+    assert Outcome((0.0, 0.0), 4).error < 1e-8
 
 
 def test_more_steps_than_there_are_is_an_error() -> None:

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from teaspec import cli
 from tests.proof.small import SPEC
 
+pytestmark = pytest.mark.usefixtures("one_interpreter")
+
 ROOT = Path(__file__).parents[2]
 GONE = SPEC.replace("tests.proof.small:SmallTransformer", "diffusers.GoneTransformer")
 MISSPELT = SPEC.replace("tests.proof.small:SmallTransformer", "diffusers.GoneTransfromer")

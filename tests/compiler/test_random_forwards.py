@@ -41,7 +41,7 @@ from tests.compiler.split import (
 from tests.toys.toy import Call, Draw, spec_text
 
 T = TypeVar("T")
-EXAMPLES, MANY_EXAMPLES = 400, 10_000
+EXAMPLES, MANY_EXAMPLES = 200, 10_000
 SEEDED = 400
 LEAST_COMPILED = 0.7
 LEAST_JUDGED, LEAST_JUDGED_AT_ANOTHER_TIME, LEAST_JUDGED_WITH_ALL_ANEW = 0.94, 0.84, 0.7

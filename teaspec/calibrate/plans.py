@@ -91,9 +91,7 @@ class Planning:
     @property
     def worth_writing(self) -> tuple[Plan, ...]:
         """The plans that are better than evenly placed steps on the prompts that were held out."""
-        return tuple(
-            one for one in self.plans if one.error is not None and one.even is not None and one.error < one.even
-        )
+        return tuple(one for one in self.plans if one.is_better_than_even)
 
 
 def find_plans(trials: Trials, search: Search) -> Planning:

@@ -2,11 +2,11 @@
 
 diffusers' FLUX with random weights, one thing changed at a time. For each size: a step without the hook, what a
 computed step costs with it, a reused step and what of it the hook itself adds, the share of operations that a reused
-step keeps, and the bytes held with `residual_order` 0 and 1.
+step keeps, and the bytes held with `residual_order` 0 and 1. Then a reused step under each rule, of FLUX and of Wan.
 
     python benchmarks/growth.py [--rounds 40] [--json FILE]
 
-The table is Markdown: medians, and in brackets quartiles, of the ratio the 95 % confidence interval of the median.
+The tables are Markdown: medians, and in brackets quartiles, of the ratio the 95 % confidence interval of the median.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 from hooked.cost import Cost, measure
-from hooked.models import TEXT_TOKENS, Size
+from hooked.models import MODELS, TEXT_TOKENS, Size
+from hooked.rules import RuleCost, Ruled, measure_rules
 from hooked.subject import Subject
 
 from teaspec.demo.memory import keep_freed_memory
@@ -52,6 +53,21 @@ def show(grows: str, size: Size, subject: Subject, cost: Cost) -> dict[str, obje
     return {"grows": grows, **asdict(size), "operations": share, "bytes_held": held, "cost": asdict(cost)}
 
 
+def show_rules(model: str, costs: dict[str, RuleCost]) -> dict[str, object]:
+    """Prints a row for each rule and returns them as data."""
+    for name, cost in costs.items():
+        row = (
+            model,
+            name,
+            cost.reused.text(1e3, 2),
+            cost.ratio.bounds(3),
+            f"{cost.operations / costs['threshold'].operations:.3f}",
+            str(cost.operators),
+        )
+        print("|", " | ".join(row), "|", flush=True)
+    return {"model": model, "rules": {name: asdict(cost) for name, cost in costs.items()}}
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description="How what TeaCache costs grows with tokens, layers and batch.")
@@ -70,6 +86,10 @@ def main() -> None:
             subject = Subject("flux", size)
             cost = measure({"flux": subject}, options.rounds)["flux"]
             found.append(show(grows, size, subject, cost))
+    print("\n| model | rule | a reused step, ms | over a threshold's | operations, over a threshold's | operators |")
+    print("|" + " --- |" * 6)
+    for model in MODELS:
+        found.append(show_rules(model, measure_rules(Ruled(model, SMALL), options.rounds)))
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 

@@ -18,6 +18,7 @@ from statistics import median, quantiles
 from typing import Any
 
 import torch
+from comparison.planned import errors_of
 from comparison.subject import STEPS, Subject
 
 from teaspec.calibrate.plans import Search, evenly, find_plans, mask_of
@@ -65,12 +66,6 @@ class Row:
 def _spread(errors: tuple[float, ...]) -> str:
     low, middle, high = quantiles(errors, n=4)
     return f"{middle:.4f} ({low:.4f} to {high:.4f})"
-
-
-def errors_of(made: torch.Tensor, uncached: torch.Tensor) -> list[float]:
-    """The relative error of each prompt."""
-    pairs = zip(made.flatten(1), uncached.flatten(1), strict=True)
-    return [((one - other).norm() / other.norm()).item() for one, other in pairs]
 
 
 def measured(name: str, options: Any) -> list[Row]:

@@ -18,6 +18,7 @@ from comparison.show import as_markdown, draw
 from comparison.subject import Subject as Trained
 from hooked.cost import measure
 from hooked.models import MODELS, Size
+from hooked.rules import Ruled, measure_rules
 from hooked.spread import Spread
 from hooked.subject import Subject
 from torch.utils.flop_counter import FlopCounterMode
@@ -58,6 +59,14 @@ def test_reused_steps_keep_few_operations_and_order_1_holds_one_residual_more():
     assert 0 < subject.share_of_operations() < 0.2
     residual = 4 * SMALL.batch * SMALL.side**2 * 6 * 64
     assert subject.bytes_held(1) - subject.bytes_held(0) == residual
+
+
+def test_a_scheduled_step_costs_less_than_one_under_a_threshold():
+    """Counts alone: neither the modulated input nor the distance. Mutation: `Budget.needs_signal = True`."""
+    costs = measure_rules(Ruled("flux", SMALL), rounds=1)
+    assert costs["budget"].operations == costs["mask"].operations < costs["threshold"].operations
+    assert costs["budget"].operators == costs["mask"].operators < costs["threshold"].operators
+    assert costs["tolerance"].operations == costs["mask"].operations
 
 
 def test_the_interval_of_a_median():
@@ -136,6 +145,24 @@ def test_caches_are_compared_at_equal_cost_seed_by_seed():
     assert "| 95.0 (90.0 to 100.0) |" in text
 
 
+def test_how_far_ours_is_ahead_is_told_seed_by_seed():
+    """Of the best other one with each seed, which may be another one. Mutations: the mean in place of the best; ours
+    among the others."""
+    points = [
+        point("teaspec, one", (0.5, 0.5), (40.0, 41.0)),
+        point("teaspec, two", (0.5, 0.5), (50.0, 50.0)),
+        point("this", (0.5, 0.5), (39.0, 30.0)),
+        point("that", (0.5, 0.5), (30.0, 44.0)),
+    ]
+    dearer = [point(one.method, (0.6, 0.6), tuple(outcome.psnr + 9 for outcome in one.outcomes)) for one in points]
+    text = as_markdown(Comparison("digits", 1.0, [0.9, 1.0], [1.0], [*points, *dearer], []))
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| *")]
+    assert [cell.strip() for cell in rows[0]] == [
+        *("*teaspec, one: ahead of the best other cache*", "-1.0 (-3.0 to +1.0)", "-1.0 (-3.0 to +1.0)", "", "")
+    ]
+    assert rows[1][1].strip() == "+8.5 (+6.0 to +11.0)"
+
+
 @pytest.mark.parametrize("name", ["digits", "videos"])
 def test_operations_are_those_that_torch_counts(name):
     """The count of the benchmark is made of shapes; torch counts what runs."""
@@ -151,7 +178,7 @@ def test_operations_are_those_that_torch_counts(name):
 @pytest.mark.thorough  # `python benchmarks/compare.py --quick` runs them, too
 @pytest.mark.parametrize("name", ["digits", "videos"])
 def test_every_cache_runs_on_the_trained_models(name, monkeypatch, tmp_path):
-    monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
+    monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001, 1002))
     subject = Trained.make(name, count=2, guidance=1.0)
     fit = catalogue.calibrate(subject)
     tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit.coefficients)]

@@ -62,5 +62,11 @@ KNOBS = {
 FEWER_STEPS = (20, 16, 14, 12, 10, 8)
 """Steps of plain generations, in place of 28."""
 
+BUDGETS = (18, 16, 14, 12, 10, 8)
+"""Computed steps of teaspec's budget, of 28."""
+
+TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05)
+"""Of teaspec's tolerance rule."""
+
 MASKS = {18: "slow", 15: "medium", 11: "fast", 8: "ultra"}
 """cache-dit's masks of steps by the number of steps that they compute, of 28."""

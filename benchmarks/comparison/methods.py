@@ -22,11 +22,13 @@ from diffusers import (
 )
 from diffusers.hooks import SeaCacheConfig
 
-from comparison.knobs import FEWER_STEPS, KNOBS, MASKS
+from comparison.knobs import BUDGETS, FEWER_STEPS, KNOBS, MASKS, TOLERANCES
+from comparison.planned import planned
 from comparison.subject import STEPS, Subject
-from teaspec import TeaCacheConfig, apply_teacache_hook
+from teaspec import TeaCacheConfig, apply_teacache_hook, enable
 from teaspec.calibrate import Fit, collecting, fit_pairs
 from teaspec.demo.settings import LIMIT
+from teaspec.runtime.rules.forecast import Kind
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
 CALIBRATION_SEEDS = (1001, 1002, 1003)
@@ -80,12 +82,17 @@ def methods(subject: Subject, coefficients: Sequence[float]) -> Iterator[Method]
     calibrated = list(coefficients)
     for name, polynomial, options in (
         ("identity, order 0", IDENTITY, {"residual_order": 0}),
-        ("identity, order 1", IDENTITY, {"residual_order": 1}),
         (f"identity, order 1, limit {LIMIT:g}", IDENTITY, limited),
-        ("calibrated, order 0", calibrated, {"residual_order": 0}),
         (f"calibrated, order 1, limit {LIMIT:g}", calibrated, limited),
     ):
         yield Method(f"teaspec, {name}", "rel_l1_thresh", knobs.thresholds, _teaspec(polynomial, options))
+    budgeted: tuple[tuple[Kind, float], ...] = (("last", 1.0), ("line", LIMIT), ("blend", LIMIT))
+    for kind, limit in budgeted:
+        named = kind if kind == "last" else f"{kind}, limit {limit:g}"
+        yield Method(f"teaspec, budget, {named}", "budget", BUDGETS, _budget(kind, limit))
+    blend: tuple[Kind, float] = ("blend", LIMIT)
+    yield Method(f"teaspec, budget by plan, blend, limit {LIMIT:g}", "budget", BUDGETS, _plan(subject, *blend))
+    yield Method(f"teaspec, tolerance, blend, limit {LIMIT:g}", "tolerance", TOLERANCES, _tolerance(*blend))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
@@ -117,6 +124,29 @@ def _teaspec(coefficients: list[float], options: dict[str, Any]) -> Callable[[An
     def apply(pipeline: Any, value: float) -> None:
         config = TeaCacheConfig(value, coefficients, num_inference_steps=STEPS, **options)
         apply_teacache_hook(pipeline.transformer, config)
+
+    return apply
+
+
+def _budget(kind: Kind, limit: float) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        enable(pipeline, budget=int(value), forecast=kind, residual_limit=limit)
+
+    return apply
+
+
+def _plan(subject: Subject, kind: Kind, limit: float) -> Callable[[Any, Any], None]:
+    plan = planned(subject, CALIBRATION_SEEDS, kind, limit)
+
+    def apply(pipeline: Any, value: float) -> None:
+        enable(pipeline, rule=plan(int(value)), forecast=kind, residual_limit=limit)
+
+    return apply
+
+
+def _tolerance(kind: Kind, limit: float) -> Callable[[Any, Any], None]:
+    def apply(pipeline: Any, value: float) -> None:
+        enable(pipeline, tolerance=value, forecast=kind, residual_limit=limit)
 
     return apply
 

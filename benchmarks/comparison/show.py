@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
@@ -21,7 +21,7 @@ _MEASURES = (("psnr", "PSNR to uncached (dB)"), ("ssim", "SSIM to uncached"), ("
 _COSTS = {"operations": "operations", "time": "wall time", "evaluations": "evaluations of the transformer"}
 _EQUAL = (0.6, 0.5, 0.4, 0.33)
 _MARKERS = "sD^vP*X<>phd8"
-_OURS = ("#f0a49b", "#e06055", "#8c1d18", "#9dc3e6", "#1f5fa8")
+_OURS = ("#f0a49b", "#e06055", "#8c1d18", "#9dc3e6", "#5b9bd5", "#1f5fa8", "#0b2f5b", "#7fb069")
 _OTHERS = (
     *("#111111", "#2e7d32", "#d9822b", "#8e44ad", "#00838f", "#795548", "#ad1457", "#607d8b", "#9e9d24"),
     *("#6d4cff", "#c0ca33", "#5d4037", "#26a69a"),
@@ -72,11 +72,27 @@ def _at_equal_cost(comparison: Comparison, cost: str) -> list[str]:
         f"| PSNR in dB at {cost} | " + " | ".join(f"{share:g}" for share in _EQUAL) + " |",
         "| --- |" + " --- |" * len(_EQUAL),
     ]
+    reached: dict[str, list[list[float]]] = {}
     for name in dict.fromkeys(point.method for point in comparison.points):
         points = [point for point in comparison.points if point.method == name]
-        reached = [_psnr_at(points, cost, share) for share in _EQUAL]
-        lines.append(f"| {name} | " + " | ".join(map(_spread, reached)) + " |")
+        reached[name] = [_psnr_at(points, cost, share) for share in _EQUAL]
+        lines.append(f"| {name} | " + " | ".join(map(_spread, reached[name])) + " |")
+    for name in filter(_is_ours, reached):
+        ahead = [_ahead(reached, name, place) for place in range(len(_EQUAL))]
+        if any(ahead):
+            cells = [_spread(values, "+.1f") for values in ahead]
+            lines.append(f"| *{name}: ahead of the best other cache* | " + " | ".join(cells) + " |")
     return lines
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("teaspec")
+
+
+def _ahead(reached: Mapping[str, Sequence[Sequence[float]]], name: str, place: int) -> list[float]:
+    """How far one of ours is ahead of what is best of all others at a cost, for each seed by itself."""
+    others = [values[place] for other, values in reached.items() if not _is_ours(other) and values[place]]
+    return [mine - max(theirs) for mine, *theirs in zip(reached[name][place], *others, strict=True)] if others else []
 
 
 def _spread(values: Sequence[float], form: str = ".1f") -> str:
@@ -152,7 +168,7 @@ def draw(comparisons: Sequence[Comparison], path: Path) -> None:
 
 
 def _draw(axes: Axes, comparison: Comparison, names: list[str], cost: str, measure: str) -> None:
-    ours = [name for name in names if name.startswith("teaspec")]
+    ours = list(filter(_is_ours, names))
     others = [name for name in names if name not in ours]
     for name in (*others, *ours):  # ours on top
         points = [one for one in comparison.points if one.method == name and one.mean("psnr") is not None]

@@ -155,7 +155,8 @@ def test_how_far_ours_is_ahead_is_told_seed_by_seed():
         point("that", (0.5, 0.5), (30.0, 44.0)),
     ]
     dearer = [point(one.method, (0.6, 0.6), tuple(outcome.psnr + 9 for outcome in one.outcomes)) for one in points]
-    text = as_markdown(Comparison("digits", 1.0, [0.9, 1.0], [1.0], [*points, *dearer], []))
+    cheaper = point("that", (0.3, 0.3), (20.0, 20.0))  # ours have none at 0.4
+    text = as_markdown(Comparison("digits", 1.0, [0.9, 1.0], [1.0], [*points, *dearer, cheaper], []))
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| *")]
     assert [cell.strip() for cell in rows[0]] == [
         *("*teaspec, one: ahead of the best other cache*", "-1.0 (-3.0 to +1.0)", "-1.0 (-3.0 to +1.0)", "", "")

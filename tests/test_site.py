@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# The site is built once for all tests here, so one worker takes them all.
+pytestmark = pytest.mark.xdist_group("site")
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md") if path.stem != "0000-template"

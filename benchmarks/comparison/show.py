@@ -91,8 +91,9 @@ def _is_ours(name: str) -> bool:
 
 def _ahead(reached: Mapping[str, Sequence[Sequence[float]]], name: str, place: int) -> list[float]:
     """How far one of ours is ahead of what is best of all others at a cost, for each seed by itself."""
+    mine = reached[name][place]
     others = [values[place] for other, values in reached.items() if not _is_ours(other) and values[place]]
-    return [mine - max(theirs) for mine, *theirs in zip(reached[name][place], *others, strict=True)] if others else []
+    return [one - max(theirs) for one, *theirs in zip(mine, *others, strict=True)] if mine and others else []
 
 
 def _spread(values: Sequence[float], form: str = ".1f") -> str:

@@ -11,7 +11,7 @@ IDENTITY = (0.0, 0.0, 0.0, 1.0, 0.0)
 RECOMMENDED, LIMIT = 0.15, 0.5
 """The threshold and the `residual_limit` for the digits model; docs/performance.md has others."""
 
-VIDEO_RECOMMENDED = 0.25
+VIDEO_RECOMMENDED = 0.2
 """The threshold for the video model: its distances are those of the timestep embedding."""
 
 

@@ -20,6 +20,9 @@ from teaspec.pipelines.load import load_pipeline
 from tests.compare import by_hand, loaders
 from tests.compare.conftest import PROMPTS, SEEDS, STEPS
 
+# Each comparison is made once, so one worker takes all tests that look at it.
+pytestmark = pytest.mark.xdist_group("compare")
+
 MOTIFS = [(prompt, seed) for prompt in PROMPTS for seed in SEEDS]
 SETTINGS = ({"budget": 2}, {"budget": 4}, {"rel_l1_thresh": 0.12})
 CALLS_A_STEP = {"sd3": 1, "wan_video": 2}

@@ -18,6 +18,9 @@ from tests.compare import by_hand, loaders
 from tests.compare.conftest import PROMPTS, SEEDS, STEPS
 from tests.legible import CLIPPED, CONTRAST
 
+# Each comparison is made once, so one worker takes all tests that look at it.
+pytestmark = pytest.mark.xdist_group("compare")
+
 SCHEMES = ("light", "dark")
 
 

@@ -40,6 +40,9 @@ from tests.compiler.split import (
 )
 from tests.toys.toy import Call, Draw, spec_text
 
+# The survey of drawn forwards is made once, so one worker takes all tests here.
+pytestmark = pytest.mark.xdist_group("random forwards")
+
 T = TypeVar("T")
 EXAMPLES, MANY_EXAMPLES = 200, 10_000
 SEEDED = 400

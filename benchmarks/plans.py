@@ -3,7 +3,7 @@
 Plans are searched with one batch of prompts and noise, and judged with another that took no part in it: for each prompt
 the norm of what an image or video differs by from the uncached one, over the norm of that.
 
-    python benchmarks/plans.py [--model digits] [--seen 16] [--held-out 64] [--budget 8,12] [--forecast last,line]
+    python benchmarks/plans.py [--model digits] [--seen 16] [--held-out 64] [--budget 8,12] [--forecast last,line,blend]
 
 The table is Markdown.
 """
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--seen", type=int, default=16, help="prompts to search with")
     parser.add_argument("--held-out", type=int, default=64, help="others to judge with")
     parser.add_argument("--budget", default="8,12", help="computed steps, with commas")
-    parser.add_argument("--forecast", default="last,line", help="what reused steps add, with commas")
+    parser.add_argument("--forecast", default="last,line,blend", help="what reused steps add, with commas")
     parser.add_argument("--steps", type=int, default=STEPS, help="denoising steps")
     parser.add_argument("--guidance", type=float, default=1.0, help="scale of true CFG, 1 for none")
     parser.add_argument("--moves", type=int, default=24, help="neighbours that are generated")

@@ -25,11 +25,15 @@ from teaspec.demo.memory import keep_freed_memory
 COUNTS, QUICK_COUNTS = {"digits": 24, "videos": 6}, {"digits": 16, "videos": 4}
 """Images or videos of a generation: as many as two cores need about a second for."""
 
+MOVES, QUICK_MOVES = 24, 2
+"""Neighbours of a plan that are generated."""
+
 
 def main(given: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(given)
-    counts = COUNTS
+    counts, moves = COUNTS, MOVES
     if arguments.quick:
+        moves = QUICK_MOVES
         counts, arguments.seeds, arguments.repetitions, arguments.guidance = QUICK_COUNTS, 2, 1, [1.0]
     keep_freed_memory()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -40,10 +44,10 @@ def main(given: Sequence[str] | None = None) -> None:
             subject = Subject.make(name, counts[name], guidance)
             fit = calibrate(subject)
             fits.append({"model": name, "guidance": guidance, "coefficients": fit.coefficients, "r2": fit.r2})
-            tried = [one for one in methods(subject, fit.coefficients) if arguments.only in one.name]
+            tried = [one for one in methods(subject, fit.coefficients, moves) if arguments.only in one.name]
             comparisons.append(compare(subject, tried, range(arguments.seeds), arguments.repetitions, _say))
         draw([one for one in comparisons if one.model == name], arguments.output / f"compare-{name}.png")
-    counted = {"counts": counts, "seeds": arguments.seeds, "repetitions": arguments.repetitions}
+    counted = {"counts": counts, "seeds": arguments.seeds, "repetitions": arguments.repetitions, "moves": moves}
     found = as_json(comparisons, {**counted, "calibrations": fits})
     (arguments.output / "compare.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     tables = "\n".join(as_markdown(one) for one in comparisons)
@@ -53,7 +57,9 @@ def main(given: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer at once, 2 seeds, 1 repetition, no guidance")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer at once, 2 seeds, 1 repetition, rough plans, no guidance"
+    )
     parser.add_argument("--models", nargs="+", choices=list(COUNTS), default=list(COUNTS))
     parser.add_argument("--seeds", type=int, default=5, help="seeds of the noise that quality is measured on")
     parser.add_argument("--repetitions", type=int, default=3, help="how often everything is timed")

@@ -182,7 +182,7 @@ def test_every_cache_runs_on_the_trained_models(name, monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001, 1002))
     subject = Trained.make(name, count=2, guidance=1.0)
     fit = catalogue.calibrate(subject)
-    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit.coefficients)]
+    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit.coefficients, moves=1)]
     found = compare(subject, tried, seeds=[0], repetitions=1, report=lambda _what: None)
     assert not found.failures
     assert [one.method for one in found.points] == [one.name for one in tried]
@@ -198,7 +198,7 @@ def test_every_cache_runs_on_the_trained_models(name, monkeypatch, tmp_path):
 def test_what_a_generation_takes(name):
     """Mutation seen red: evaluations counted in the first block, which runs on all steps of FirstBlockCache."""
     subject = Trained.make(name, count=1, guidance=2.0)
-    found = {one.name: one for one in catalogue.methods(subject, catalogue.IDENTITY)}
+    found = {one.name: one for one in catalogue.methods(subject, catalogue.IDENTITY, moves=1)}
     pipeline = subject.twin()
     made, whole = subject.counted(pipeline, seed=0)
     assert whole.evaluations == 2 * 28

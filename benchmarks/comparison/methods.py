@@ -69,12 +69,13 @@ def calibrate(subject: Subject) -> Fit:
     return fit_pairs(hook.pairs)
 
 
-def methods(subject: Subject, coefficients: Sequence[float]) -> Iterator[Method]:
+def methods(subject: Subject, coefficients: Sequence[float], moves: int) -> Iterator[Method]:
     """All caches for a subject; what the others need to be calibrated is done where they are applied.
 
     Args:
         subject: What they are applied to.
         coefficients: Those of the subject, beside the identity.
+        moves: So many neighbours of a plan are generated.
     """
     knobs = KNOBS[subject.model.name]
     yield Method("no cache, fewer steps", "num_inference_steps", FEWER_STEPS, lambda _pipeline, _value: None, int)
@@ -91,7 +92,7 @@ def methods(subject: Subject, coefficients: Sequence[float]) -> Iterator[Method]
         named = kind if kind == "last" else f"{kind}, limit {limit:g}"
         yield Method(f"teaspec, budget, {named}", "budget", BUDGETS, _budget(kind, limit))
     blend: tuple[Kind, float] = ("blend", LIMIT)
-    yield Method(f"teaspec, budget by plan, blend, limit {LIMIT:g}", "budget", BUDGETS, _plan(subject, *blend))
+    yield Method(f"teaspec, budget by plan, blend, limit {LIMIT:g}", "budget", BUDGETS, _plan(subject, *blend, moves))
     yield Method(f"teaspec, tolerance, blend, limit {LIMIT:g}", "tolerance", TOLERANCES, _tolerance(*blend))
     yield Method(
         "diffusers FirstBlockCache",
@@ -135,8 +136,8 @@ def _budget(kind: Kind, limit: float) -> Callable[[Any, Any], None]:
     return apply
 
 
-def _plan(subject: Subject, kind: Kind, limit: float) -> Callable[[Any, Any], None]:
-    plan = planned(subject, CALIBRATION_SEEDS, kind, limit)
+def _plan(subject: Subject, kind: Kind, limit: float, moves: int) -> Callable[[Any, Any], None]:
+    plan = planned(subject, CALIBRATION_SEEDS, kind, limit, moves)
 
     def apply(pipeline: Any, value: float) -> None:
         enable(pipeline, rule=plan(int(value)), forecast=kind, residual_limit=limit)

@@ -20,7 +20,7 @@ def errors_of(made: torch.Tensor, uncached: torch.Tensor) -> list[float]:
     return [((one - other).norm() / other.norm()).item() for one, other in pairs]
 
 
-def planned(subject: Subject, seeds: Sequence[int], kind: Kind, limit: float) -> Callable[[int], Mask]:
+def planned(subject: Subject, seeds: Sequence[int], kind: Kind, limit: float, moves: int) -> Callable[[int], Mask]:
     """Returns what searches the plan for a number of computed steps; each is searched once.
 
     Args:
@@ -28,6 +28,7 @@ def planned(subject: Subject, seeds: Sequence[int], kind: Kind, limit: float) ->
         seeds: Those to search with; the last one judges.
         kind: What reused steps add.
         limit: The `residual_limit` of that.
+        moves: So many neighbours are generated.
     """
     pipeline: Any = subject.twin()
     trials = Trials(pipeline, lambda seed: subject.generate(pipeline, seed), errors_of)
@@ -35,7 +36,7 @@ def planned(subject: Subject, seeds: Sequence[int], kind: Kind, limit: float) ->
 
     def plan(budget: int) -> Mask:
         if budget not in known:
-            search = Search([budget], [(kind, limit)], seeds[:-1], seeds[-1:], ranks_others=False)
+            search = Search([budget], [(kind, limit)], seeds[:-1], seeds[-1:], moves, ranks_others=False)
             (found,) = find_plans(trials, search).plans
             known[budget] = Mask(mask_of(found.computed, STEPS))
         return known[budget]

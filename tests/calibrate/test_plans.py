@@ -19,6 +19,7 @@ from teaspec.calibrate.run import parted
 from teaspec.calibrate.trials import Outcome, Trials, relative_l2
 from teaspec.calibrate.write import with_fit
 from teaspec.compiler import load_spec
+from teaspec.runtime.calibrations import registry
 from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.rules.forecast import forecast_for
 from tests.calibrate.prompted import Prompted
@@ -83,10 +84,11 @@ def test_neighbours_differ_by_one_step_of_one() -> None:
 
 
 @pytest.mark.parametrize(("budget", "steps"), [(1, 9), (4, 9), (9, 9), (12, 28)])
-def test_even_steps_are_those_of_a_budget(budget: int, steps: int) -> None:
+def test_even_steps_are_those_of_a_budget(budget: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of `teaspec.Budget`, asked for itself."""
     from tests.runtime.test_schedule import run
 
+    monkeypatch.setattr(registry, "_entries", {})  # `run` registers a model of the tests
     assert list(evenly(budget, steps)) == run(steps, budget=budget)
     assert sum(mask_of(evenly(budget, steps), steps)) == budget
 

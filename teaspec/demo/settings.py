@@ -66,5 +66,5 @@ DIGITS = DemoSettings()
 VIDEOS = DemoSettings(
     model="videos",
     cached=(Setting(VIDEO_RECOMMENDED, 0), Setting(VIDEO_RECOMMENDED, 1), Setting(0.4, 1)),
-    count=10,
+    count=6,
 )

@@ -90,10 +90,15 @@ def methods(subject: Subject, coefficients: Sequence[float], moves: int) -> Iter
     budgeted: tuple[tuple[Kind, float], ...] = (("last", 1.0), ("line", LIMIT), ("blend", LIMIT))
     for kind, limit in budgeted:
         named = kind if kind == "last" else f"{kind}, limit {limit:g}"
-        yield Method(f"teaspec, budget, {named}", "budget", BUDGETS, _budget(kind, limit))
+        yield Method(f"teaspec, budget, {named}", "budget", BUDGETS, _enabled(_budget, kind, limit))
     blend: tuple[Kind, float] = ("blend", LIMIT)
-    yield Method(f"teaspec, budget by plan, blend, limit {LIMIT:g}", "budget", BUDGETS, _plan(subject, *blend, moves))
-    yield Method(f"teaspec, tolerance, blend, limit {LIMIT:g}", "tolerance", TOLERANCES, _tolerance(*blend))
+    plan = planned(subject, CALIBRATION_SEEDS, *blend, moves)
+
+    def by_plan(value: float) -> dict[str, Any]:
+        return {"rule": plan(int(value))}
+
+    yield Method(f"teaspec, budget by plan, blend, limit {LIMIT:g}", "budget", BUDGETS, _enabled(by_plan, *blend))
+    yield Method(f"teaspec, tolerance, blend, limit {LIMIT:g}", "tolerance", TOLERANCES, _enabled(_tolerance, *blend))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
@@ -129,25 +134,19 @@ def _teaspec(coefficients: list[float], options: dict[str, Any]) -> Callable[[An
     return apply
 
 
-def _budget(kind: Kind, limit: float) -> Callable[[Any, Any], None]:
+def _budget(value: float) -> dict[str, Any]:
+    return {"budget": int(value)}
+
+
+def _tolerance(value: float) -> dict[str, Any]:
+    return {"tolerance": value}
+
+
+def _enabled(settings: Callable[[float], dict[str, Any]], kind: Kind, limit: float) -> Callable[[Any, Any], None]:
+    """Teaspec with what a value of the knob sets, beside a forecast."""
+
     def apply(pipeline: Any, value: float) -> None:
-        enable(pipeline, budget=int(value), forecast=kind, residual_limit=limit)
-
-    return apply
-
-
-def _plan(subject: Subject, kind: Kind, limit: float, moves: int) -> Callable[[Any, Any], None]:
-    plan = planned(subject, CALIBRATION_SEEDS, kind, limit, moves)
-
-    def apply(pipeline: Any, value: float) -> None:
-        enable(pipeline, rule=plan(int(value)), forecast=kind, residual_limit=limit)
-
-    return apply
-
-
-def _tolerance(kind: Kind, limit: float) -> Callable[[Any, Any], None]:
-    def apply(pipeline: Any, value: float) -> None:
-        enable(pipeline, tolerance=value, forecast=kind, residual_limit=limit)
+        enable(pipeline, **settings(value), forecast=kind, residual_limit=limit)
 
     return apply
 

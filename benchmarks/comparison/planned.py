@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -32,13 +33,11 @@ def planned(subject: Subject, seeds: Sequence[int], kind: Kind, limit: float, mo
     """
     pipeline: Any = subject.twin()
     trials = Trials(pipeline, lambda seed: subject.generate(pipeline, seed), errors_of)
-    known: dict[int, Mask] = {}
 
+    @cache
     def plan(budget: int) -> Mask:
-        if budget not in known:
-            search = Search([budget], [(kind, limit)], seeds[:-1], seeds[-1:], moves, ranks_others=False)
-            (found,) = find_plans(trials, search).plans
-            known[budget] = Mask(mask_of(found.computed, STEPS))
-        return known[budget]
+        search = Search([budget], [(kind, limit)], seeds[:-1], seeds[-1:], moves, ranks_others=False)
+        (found,) = find_plans(trials, search).plans
+        return Mask(mask_of(found.computed, STEPS))
 
     return plan

@@ -22,7 +22,7 @@ from teaspec.runtime.settings.ruling import Ruling
 from tests.runtime.denoising import SPECS
 from tests.runtime.driving import choices, hooked, latents, reasons, signal
 from tests.runtime.models import extract_flux, flux_pipeline, generate, tiny_flux
-from tests.runtime.test_schedule import Reads, _on_an_accelerator, run
+from tests.runtime.test_schedule import _on_an_accelerator, reads_of, run
 
 PLAN = Plan(10, (0, 1, 2, 5), error=0.02, even=0.03, source="a test")
 
@@ -244,15 +244,7 @@ def test_no_call_reads_a_value_from_the_device(planned_flux: SpecExtractor, monk
     pipe = flux_pipeline(tiny_flux())
     teaspec.enable(pipe, budget=3)
     hook = teaspec.find_teacache_hook(pipe.transformer)
-    forward, found = hook.new_forward, []
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        with Reads() as reads:
-            output = forward(*args, **kwargs)
-        found.extend(reads.found)
-        return output
-
-    monkeypatch.setattr(hook, "new_forward", watched)
+    found = reads_of(hook, monkeypatch)
     with torch.no_grad():
         generate(pipe, 6, cfg=True)
     assert {one.computed for one in teaspec.stats(pipe).transformers[0].branches} == {3}

@@ -179,6 +179,20 @@ class Reads(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+def reads_of(hook: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the calls of a hook from now on would wait for."""
+    forward, found = hook.new_forward, list[str]()
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        with Reads() as reads:
+            output = forward(*args, **kwargs)
+        found.extend(reads.found)
+        return output
+
+    monkeypatch.setattr(hook, "new_forward", watched)
+    return found
+
+
 @pytest.mark.parametrize(
     "asked", [{"budget": 3}, {"budget": 3, "residual_order": 1}, {"rule": Mask([1, 0, 0, 1, 0, 1])}]
 )
@@ -192,15 +206,7 @@ def test_no_call_reads_a_value_from_the_device(asked: dict[str, Any], monkeypatc
     pipe = flux_pipeline(tiny_flux())
     teaspec.enable(pipe, **asked)
     hook = teaspec.find_teacache_hook(pipe.transformer)
-    forward, found = hook.new_forward, []
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        with Reads() as reads:
-            output = forward(*args, **kwargs)
-        found.extend(reads.found)
-        return output
-
-    monkeypatch.setattr(hook, "new_forward", watched)
+    found = reads_of(hook, monkeypatch)
     with torch.no_grad():
         generate(pipe, cfg=True)
     assert {one.computed for one in teaspec.stats(pipe).transformers[0].branches} == {3}

@@ -20,6 +20,7 @@ from comparison.methods import calibrate, methods
 from comparison.show import as_json, as_markdown, draw
 from comparison.subject import Subject
 
+from teaspec.calibrate.choosing import FORECASTS, Added
 from teaspec.demo.memory import keep_freed_memory
 
 COUNTS, QUICK_COUNTS = {"digits": 24, "videos": 6}, {"digits": 16, "videos": 4}
@@ -28,12 +29,15 @@ COUNTS, QUICK_COUNTS = {"digits": 24, "videos": 6}, {"digits": 16, "videos": 4}
 MOVES, QUICK_MOVES = 24, 2
 """Neighbours of a plan that are generated."""
 
+QUICK_FORECASTS = (Added("blend", 0.5), Added("blend", 1.0))
+"""What the reused steps of a plan may add with `--quick`; otherwise all that `teaspec calibrate --budget` tries."""
+
 
 def main(given: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(given)
-    counts, moves = COUNTS, MOVES
+    counts, moves, forecasts, every = COUNTS, MOVES, FORECASTS, 1
     if arguments.quick:
-        moves = QUICK_MOVES
+        moves, forecasts, every = QUICK_MOVES, QUICK_FORECASTS, 2
         counts, arguments.seeds, arguments.repetitions, arguments.guidance = QUICK_COUNTS, 2, 1, [1.0]
     keep_freed_memory()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -44,7 +48,8 @@ def main(given: Sequence[str] | None = None) -> None:
             subject = Subject.make(name, counts[name], guidance)
             fit = calibrate(subject)
             fits.append({"model": name, "guidance": guidance, "coefficients": fit.coefficients, "r2": fit.r2})
-            tried = [one for one in methods(subject, fit.coefficients, moves) if arguments.only in one.name]
+            known = methods(subject, fit.coefficients, forecasts, moves)
+            tried = [one.only(*one.values[::every]) for one in known if arguments.only in one.name]
             comparisons.append(compare(subject, tried, range(arguments.seeds), arguments.repetitions, _say))
         draw([one for one in comparisons if one.model == name], arguments.output / f"compare-{name}.png")
     counted = {"counts": counts, "seeds": arguments.seeds, "repetitions": arguments.repetitions, "moves": moves}
@@ -58,7 +63,9 @@ def main(given: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer at once, 2 seeds, 1 repetition, rough plans, no guidance"
+        "--quick",
+        action="store_true",
+        help="fewer at once, every other value, 2 seeds, 1 repetition, rough plans, no guidance",
     )
     parser.add_argument("--models", nargs="+", choices=list(COUNTS), default=list(COUNTS))
     parser.add_argument("--seeds", type=int, default=5, help="seeds of the noise that quality is measured on")

@@ -3,9 +3,11 @@
 Plans are searched with one batch of prompts and noise, and judged with another that took no part in it: for each prompt
 the norm of what an image or video differs by from the uncached one, over the norm of that.
 
-    python benchmarks/plans.py [--model digits] [--seen 16] [--held-out 64] [--budget 8,12] [--forecast last,line,blend]
+Plans are searched with one forecast at a time, and with all that `teaspec calibrate --budget` tries.
 
-The table is Markdown.
+    python benchmarks/plans.py [--model digits] [--seen 16] [--held-out 64] [--budget 8,12]
+
+The table is Markdown; a forecast in italics was chosen among all.
 """
 
 from __future__ import annotations
@@ -15,23 +17,24 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, cast
 
 import torch
 from comparison.planned import errors_of
 from comparison.subject import STEPS, Subject
 
-from teaspec.calibrate.plans import Search, evenly, find_plans, mask_of
+from teaspec.calibrate.choosing import FORECASTS, Added, Choice, evenly
+from teaspec.calibrate.plans import Search, find_plans
 from teaspec.calibrate.trials import Trials
 from teaspec.demo.models import MODELS
 from teaspec.demo.subject import quiet
-from teaspec.runtime.rules.schedule import Mask
+from teaspec.runtime.rules.forecast import Kind
 
 SEEN, HELD_OUT = 0, 1
 """The number of each batch."""
 
-LIMITS = {"last": 1.0, "line": 0.5, "parabola": 0.5, "blend": 0.5}
-"""`residual_limit` beside each forecast, as recommended."""
+ALONE = (Added("last", 1.0), Added("line", 0.5), Added("blend", 0.5))
+"""Forecasts that plans are searched for by themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Row:
     Attributes:
         model: Its name.
         forecast: What a reused step adds.
+        is_chosen: Whether it was chosen among several.
         budget: Computed steps.
         computed: Their numbers in the plan.
         plan: The relative errors of the plan, by prompt.
@@ -49,6 +53,7 @@ class Row:
 
     model: str
     forecast: str
+    is_chosen: bool
     budget: int
     computed: tuple[int, ...]
     plan: tuple[float, ...]
@@ -58,7 +63,8 @@ class Row:
         """The row as Markdown: medians, with the quartiles in brackets, and in how many prompts the plan is ahead."""
         wins = sum(one < other for one, other in zip(self.plan, self.even, strict=True))
         ratio = median(self.plan) / median(self.even)
-        cells = (self.model, self.forecast, str(self.budget), _spread(self.plan), _spread(self.even), f"{ratio:.2f}")
+        forecast = f"*{self.forecast}*" if self.is_chosen else self.forecast
+        cells = (self.model, forecast, str(self.budget), _spread(self.plan), _spread(self.even), f"{ratio:.2f}")
         computed = ", ".join(map(str, self.computed))
         return "| " + " | ".join((*cells, f"{wins} of {len(self.plan)}", computed)) + " |"
 
@@ -80,23 +86,17 @@ def measured(name: str, options: Any) -> list[Row]:
         )
 
     trials = Trials(pipeline, run, errors_of)
-    forecasts = [(kind, LIMITS[kind]) for kind in options.forecast.split(",")]
     budgets = list(map(int, options.budget.split(",")))
-    planning = find_plans(trials, Search(budgets, forecasts, [SEEN], [HELD_OUT], options.moves, options.ranking))
-    if options.ranking:
-        print(f"\n{name}: rules and forecasts at equal cost, held out\n")
-        print("| budget | rule | forecast | computed | error |\n|" + " --- |" * 5)
-        for one in planning.ranking:
-            print(f"| {one.budget} | {one.rule} | {one.forecast} | {one.computed:.3g} | {one.error:.4f} |", flush=True)
     rows = []
-    for plan in planning.plans:
-        beside = {"forecast": plan.forecast, "residual_limit": plan.limit}
-        budget = len(plan.computed)
-        found, even = (
-            trials.of({"rule": Mask(mask_of(steps, plan.steps)), **beside}, [HELD_OUT]).errors
-            for steps in (plan.computed, evenly(budget, plan.steps))
-        )
-        rows.append(Row(name, plan.forecast, budget, plan.computed, found, even))
+    for forecasts in (*([one] for one in ALONE), FORECASTS):
+        search = Search(budgets, forecasts, [SEEN], [HELD_OUT], options.moves, ranks=False)
+        for plan in find_plans(trials, search).plans:
+            added, budget = Added(cast(Kind, plan.forecast), plan.limit), len(plan.computed)
+            found, even = (
+                trials.of(Choice(steps, added).settings(plan.steps), [HELD_OUT]).errors
+                for steps in (plan.computed, evenly(budget, plan.steps))
+            )
+            rows.append(Row(name, str(added), len(forecasts) > 1, budget, plan.computed, found, even))
     return rows
 
 
@@ -107,11 +107,9 @@ def main() -> None:
     parser.add_argument("--seen", type=int, default=16, help="prompts to search with")
     parser.add_argument("--held-out", type=int, default=64, help="others to judge with")
     parser.add_argument("--budget", default="8,12", help="computed steps, with commas")
-    parser.add_argument("--forecast", default="last,line,blend", help="what reused steps add, with commas")
     parser.add_argument("--steps", type=int, default=STEPS, help="denoising steps")
     parser.add_argument("--guidance", type=float, default=1.0, help="scale of true CFG, 1 for none")
     parser.add_argument("--moves", type=int, default=24, help="neighbours that are generated")
-    parser.add_argument("--ranking", action="store_true", help="tolerances of the same cost, too")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()

@@ -125,6 +125,7 @@ TABLES = {
     "teacache": "TeaCacheFacts",
     "A threshold of `thresholds": "Threshold",
     "A plan of `plans": "Plan",
+    "The `tolerance": "Gain",
     "The probe": "Probe",
 }
 

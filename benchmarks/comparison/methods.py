@@ -27,12 +27,17 @@ from comparison.planned import planned
 from comparison.subject import STEPS, Subject
 from teaspec import TeaCacheConfig, apply_teacache_hook, enable
 from teaspec.calibrate import Fit, collecting, fit_pairs
+from teaspec.calibrate.choosing import Added
 from teaspec.demo.settings import LIMIT
 from teaspec.runtime.rules.forecast import Kind
+from teaspec.runtime.rules.plan import Planned
 
 IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
 CALIBRATION_SEEDS = (1001, 1002, 1003)
 """None of them is a seed that caches are compared on."""
+
+PLANNED_BY = {"digits": 24, "videos": 12}
+"""So many images or videos choose a plan, and as many others judge it."""
 
 DB_WARMUP = 1
 
@@ -69,12 +74,15 @@ def calibrate(subject: Subject) -> Fit:
     return fit_pairs(hook.pairs)
 
 
-def methods(subject: Subject, coefficients: Sequence[float], moves: int) -> Iterator[Method]:
+def methods(
+    subject: Subject, coefficients: Sequence[float], forecasts: Sequence[Added], moves: int
+) -> Iterator[Method]:
     """All caches for a subject; what the others need to be calibrated is done where they are applied.
 
     Args:
         subject: What they are applied to.
         coefficients: Those of the subject, beside the identity.
+        forecasts: What the reused steps of a plan may add.
         moves: So many neighbours of a plan are generated.
     """
     knobs = KNOBS[subject.model.name]
@@ -91,14 +99,10 @@ def methods(subject: Subject, coefficients: Sequence[float], moves: int) -> Iter
     for kind, limit in budgeted:
         named = kind if kind == "last" else f"{kind}, limit {limit:g}"
         yield Method(f"teaspec, budget, {named}", "budget", BUDGETS, _enabled(_budget, kind, limit))
-    blend: tuple[Kind, float] = ("blend", LIMIT)
-    plan = planned(subject, CALIBRATION_SEEDS, *blend, moves)
-
-    def by_plan(value: float) -> dict[str, Any]:
-        return {"rule": plan(int(value))}
-
-    yield Method(f"teaspec, budget by plan, blend, limit {LIMIT:g}", "budget", BUDGETS, _enabled(by_plan, *blend))
-    yield Method(f"teaspec, tolerance, blend, limit {LIMIT:g}", "tolerance", TOLERANCES, _enabled(_tolerance, *blend))
+    plan = planned(replace(subject, count=PLANNED_BY[subject.model.name]), CALIBRATION_SEEDS[:2], forecasts, moves)
+    yield Method("teaspec, budget by plan", "budget", BUDGETS, _by_plan(plan))
+    tolerated = f"teaspec, tolerance, blend, limit {LIMIT:g}"
+    yield Method(tolerated, "tolerance", TOLERANCES, _enabled(_tolerance, "blend", LIMIT))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",
@@ -136,6 +140,15 @@ def _teaspec(coefficients: list[float], options: dict[str, Any]) -> Callable[[An
 
 def _budget(value: float) -> dict[str, Any]:
     return {"budget": int(value)}
+
+
+def _by_plan(plan: Callable[[int], Planned]) -> Callable[[Any, Any], None]:
+    """Teaspec with a budget, as it is where the spec has a plan for it."""
+
+    def apply(pipeline: Any, value: float) -> None:
+        enable(pipeline, rule=plan(int(value)))
+
+    return apply
 
 
 def _tolerance(value: float) -> dict[str, Any]:

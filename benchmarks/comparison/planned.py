@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from comparison.subject import STEPS, Subject
-from teaspec.calibrate.plans import Search, find_plans, mask_of
+from comparison.subject import Subject
+from teaspec.calibrate.choosing import Added
+from teaspec.calibrate.plans import Search, find_plans
 from teaspec.calibrate.trials import Trials
-from teaspec.runtime.rules.forecast import Kind
-from teaspec.runtime.rules.schedule import Mask
+from teaspec.runtime.rules.plan import Planned
 
 
 def errors_of(made: torch.Tensor, uncached: torch.Tensor) -> list[float]:
@@ -21,23 +21,21 @@ def errors_of(made: torch.Tensor, uncached: torch.Tensor) -> list[float]:
     return [((one - other).norm() / other.norm()).item() for one, other in pairs]
 
 
-def planned(subject: Subject, seeds: Sequence[int], kind: Kind, limit: float, moves: int) -> Callable[[int], Mask]:
+def planned(subject: Subject, seeds: Sequence[int], forecasts: Sequence[Added], moves: int) -> Callable[[int], Planned]:
     """Returns what searches the plan for a number of computed steps; each is searched once.
 
     Args:
         subject: The model and what it makes.
         seeds: Those to search with; the last one judges.
-        kind: What reused steps add.
-        limit: The `residual_limit` of that.
+        forecasts: What reused steps may add.
         moves: So many neighbours are generated.
     """
     pipeline: Any = subject.twin()
     trials = Trials(pipeline, lambda seed: subject.generate(pipeline, seed), errors_of)
 
     @cache
-    def plan(budget: int) -> Mask:
-        search = Search([budget], [(kind, limit)], seeds[:-1], seeds[-1:], moves, ranks_others=False)
-        (found,) = find_plans(trials, search).plans
-        return Mask(mask_of(found.computed, STEPS))
+    def plan(budget: int) -> Planned:
+        search = Search([budget], forecasts, seeds[:-1], seeds[-1:], moves, ranks=False)
+        return Planned(budget, find_plans(trials, search).plans)
 
     return plan

@@ -11,6 +11,7 @@ _CALIBRATION = {
     "accumulate": "whether rescaled distances are summed as they are, or by their absolute values",
     "thresholds": "published settings",
     "plans": "which steps a budget computes, where it was found out",
+    "tolerance": "what a tolerance comes to, where it was measured",
     "warmup_steps": "steps at the beginning of a generation that are always computed",
     "match": "what the model's config says where this calibration is the right one: a value, a pattern or a "
     "list of them for each key",
@@ -79,11 +80,18 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Plan": {
         "steps": "steps of the generations that it was found on",
         "computed": "numbers of the computed steps, from 0 on, rising, the first among them",
-        "forecast": "what the reused steps added there; `last` if left out. The plan is taken beside the same setting "
-        "alone",
+        "forecast": "what the reused steps add, where the user does not say it; `last` if left out. Beside another "
+        "setting of the user the plan is left alone",
         "limit": "the `residual_limit` of that; 1 if left out",
         "error": "relative error of the result on prompts that were held out",
         "even": "the same of as many steps evenly placed",
+        "source": "what was run",
+    },
+    "Gain": {
+        "gain": "the error of a result over what is expected behind the blocks",
+        "forecast": "what the reused steps add, where the user does not say it; `last` if left out. Beside another "
+        "setting of the user the gain is left alone",
+        "limit": "the `residual_limit` of that; 1 if left out",
         "source": "what was run",
     },
     "Probe": {

@@ -1,26 +1,21 @@
-"""Finds plans: by recorded residuals first, then by a few generations; and ranks rules and forecasts at equal cost."""
+"""Finds plans, judges them by generations that took no part in it, and ranks rules and forecasts at equal cost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from teaspec.calibrate.placing import Expected, Placing, Steps, moved_by_one
+from teaspec.calibrate.choosing import JUDGES, Added, Choice, Choosing, better_half, evenly
 from teaspec.calibrate.residuals import Residuals
 from teaspec.calibrate.trials import Outcome, Settings, Trials
 from teaspec.runtime.calibrations.plans import Plan
-from teaspec.runtime.rules.forecast import Kind, forecast_for
-from teaspec.runtime.rules.schedule import Mask, next_in_turn
-
-JUDGES: tuple[Callable[[Expected], float], ...] = (
-    lambda one: one.joint,
-    lambda one: one.summed,
-    lambda one: (one.joint * one.summed) ** 0.5,
-)
-"""What generations choose between: whether errors take each other back in the result, residuals cannot tell."""
+from teaspec.runtime.rules.forecast import Kind
 
 HALVINGS = 6
 """So often the interval is halved in which the tolerance of a cost lies."""
+
+_PUBLISHED = Added("last", 1.0)
+"""What TeaCache adds as it was published; ranked in any case."""
 
 _TOLERANCES = (1e-4, 1.0)
 
@@ -31,28 +26,30 @@ class Search:
 
     Attributes:
         budgets: Numbers of computed steps.
-        forecasts: What reused steps may add, and the `residual_limit` of that.
+        forecasts: What reused steps may add.
         seen: The generations that plans are chosen by.
         held_out: Those that they are judged by.
         moves: So many neighbours of the best steps are generated at most.
-        ranks_others: Whether thresholds and tolerances are generated, too, for the ranking.
+        ranks: Whether rules and forecasts are generated, too, for the ranking.
         thresholds: The threshold for a share of reused steps, None where none is known for it.
     """
 
     budgets: Sequence[int]
-    forecasts: Sequence[tuple[Kind, float]]
+    forecasts: Sequence[Added]
     seen: Sequence[int]
     held_out: Sequence[int]
     moves: int = 24
-    ranks_others: bool = True
+    ranks: bool = True
     thresholds: Callable[[float], Settings | None] = lambda _: None
 
     @property
     def generations(self) -> int:
         """How many generations the search makes at most."""
-        pairs = len(self.budgets) * len(self.forecasts)
-        seen = pairs * (1 + len(JUDGES) + self.moves) * len(self.seen) + pairs * HALVINGS
-        return len(self.seen) + seen + (1 + 4 * pairs) * len(self.held_out)
+        forecasts = len(self.forecasts)
+        tried = forecasts + len(JUDGES) * better_half(forecasts) + self.moves
+        judged = forecasts + 4 if self.ranks else 2
+        of_budget = tried * len(self.seen) + judged * len(self.held_out) + (HALVINGS if self.ranks else 0)
+        return len(self.seen) + len(self.held_out) + len(self.budgets) * of_budget
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Planning:
     """What a search found.
 
     Attributes:
-        plans: The plans, by budget and forecast.
+        plans: One for each budget, with the forecast that it was best with.
         ranking: Rules and forecasts, for each budget the best first.
     """
 
@@ -90,8 +87,8 @@ class Planning:
 
     @property
     def worth_writing(self) -> tuple[Plan, ...]:
-        """The plans that are better than evenly placed steps on the prompts that were held out."""
-        return tuple(one for one in self.plans if one.is_better_than_even)
+        """The plans that are no worse than even steps with the same forecast, on the prompts that were held out."""
+        return tuple(one for one in self.plans if not one.is_worse_than_even)
 
 
 def find_plans(trials: Trials, search: Search) -> Planning:
@@ -102,7 +99,7 @@ def find_plans(trials: Trials, search: Search) -> Planning:
         search: What is looked for.
 
     Returns:
-        A plan for each budget and forecast, and the ranking.
+        A plan for each budget, and the ranking.
 
     Raises:
         ValueError: If a budget has more steps than a generation, or nothing can be recorded.
@@ -114,20 +111,24 @@ def find_plans(trials: Trials, search: Search) -> Planning:
             raise ValueError(
                 f"a generation has {steps} steps, and a plan for {budget} was asked for: give budgets from 1 to {steps}"
             )
+
+    def error(one: Choice) -> float:
+        return trials.of(one.settings(steps), search.seen).error
+
+    choosing = Choosing(recorded, search.forecasts, error, search.moves)
     plans: list[Plan] = []
     ranking: list[Ranked] = []
     for budget in search.budgets:
-        rows: list[Ranked] = []
-        for kind, limit in search.forecasts:
-            beside: Settings = {"forecast": kind, "residual_limit": limit}
-            chosen = _chosen(trials, search, recorded, budget, kind, limit)
-            even = trials.of({"rule": Mask(mask_of(evenly(budget, steps), steps)), **beside}, search.held_out)
-            found = trials.of({"rule": Mask(mask_of(chosen, steps)), **beside}, search.held_out)
-            plans.append(Plan(steps, chosen, kind, limit, found.error, even.error))
-            others = _others(trials, search, budget, steps, beside) if search.ranks_others else ()
-            told = [("plan", found), ("even", even), *others]
-            rows += [Ranked(budget, rule, kind, limit, one.error, one.computed) for rule, one in told]
-        ranking += sorted(rows, key=lambda row: row.error)
+        chosen = choosing.best(budget)
+        found = trials.of(chosen.settings(steps), search.held_out)
+        compared = dict.fromkeys((*search.forecasts, _PUBLISHED)) if search.ranks else [chosen.added]
+        even = {one: trials.of(Choice(evenly(budget, steps), one).settings(steps), search.held_out) for one in compared}
+        plans.append(Plan(steps, chosen.computed, *chosen.added, found.error, even[chosen.added].error))
+        rows = [("plan", chosen.added, found), *(("even", added, one) for added, one in even.items())]
+        if search.ranks:
+            rows += ((rule, chosen.added, one) for rule, one in _others(trials, search, budget, steps, chosen.added))
+        ranked = [Ranked(budget, rule, *added, one.error, one.computed) for rule, added, one in rows]
+        ranking += sorted(ranked, key=lambda row: row.error)
     return Planning(tuple(plans), tuple(ranking))
 
 
@@ -141,63 +142,9 @@ def sourced(planning: Planning, source: str) -> Planning:
     return replace(planning, plans=tuple(replace(plan, source=source) for plan in planning.plans))
 
 
-def mask_of(computed: Iterable[int], steps: int) -> tuple[bool, ...]:
-    """Returns, for each step, whether it is computed.
-
-    Args:
-        computed: Numbers of those that are.
-        steps: Steps of a generation.
-    """
-    chosen = set(computed)
-    return tuple(step in chosen for step in range(steps))
-
-
-def evenly(budget: int, steps: int) -> Steps:
-    """Returns the steps that a budget without a plan computes.
-
-    Args:
-        budget: How many.
-        steps: Steps of a generation.
-    """
-    found: list[int] = [0]
-    while len(found) < budget:
-        found.append(int(next_in_turn(found[-1], budget - len(found), steps, 1)))
-    return tuple(found)
-
-
-def _chosen(trials: Trials, search: Search, recorded: Residuals, budget: int, kind: Kind, limit: float) -> Steps:
-    """The best on the generations that are seen: of the even steps, those that residuals tell, and their neighbours."""
-    steps = len(recorded)
-    placing = Placing(recorded, forecast_for(kind, 0, limit))
-    tried: dict[Steps, float] = {}
-
-    def error(computed: Steps) -> float:
-        if computed not in tried:
-            settings: Settings = {"rule": Mask(mask_of(computed, steps)), "forecast": kind, "residual_limit": limit}
-            tried[computed] = trials.of(settings, search.seen).error
-        return tried[computed]
-
-    best = min({evenly(budget, steps), *(placing.best(budget, judge) for judge in JUDGES)}, key=error)
-    left = search.moves
-    while left > 0:
-        near = sorted(
-            (one for one in moved_by_one(best, steps) if one not in tried),
-            key=lambda one: JUDGES[-1](placing.expected(one)),
-        )
-        better = None
-        for one in near[:left]:
-            left -= 1
-            if error(one) < error(best):
-                better = one
-                break
-        if better is None:
-            break
-        best = better
-    return best
-
-
-def _others(trials: Trials, search: Search, budget: int, steps: int, beside: Settings) -> Iterable[tuple[str, Outcome]]:
+def _others(trials: Trials, search: Search, budget: int, steps: int, added: Added) -> Iterable[tuple[str, Outcome]]:
     """The threshold and the tolerance that come nearest to as many computed steps."""
+    beside = added.settings
     threshold = search.thresholds(1 - budget / steps)
     if threshold is not None:
         settings = {**threshold, **beside}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from teaspec.calibrate.choosing import Added
 from teaspec.calibrate.fit import Fit, Interval
+from teaspec.calibrate.gain import Weighed
 from teaspec.calibrate.plans import Ranked
 from teaspec.calibrate.run import Findings
 from teaspec.calibrate.thresholds import Threshold
 from teaspec.runtime.calibrations.plans import Plan
+from teaspec.runtime.rules.forecast import Kind
 
 _LEAST_R2 = 0.5
 
@@ -28,6 +31,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         **asdict(findings.fit),
         "thresholds": [asdict(threshold) for threshold in findings.thresholds],
         **({} if findings.planning is None else asdict(findings.planning)),
+        **({} if findings.weighed is None else {"tolerance": asdict(findings.weighed)}),
     }
 
 
@@ -41,6 +45,8 @@ def render(findings: Findings) -> RenderableType:
         parts.append(_table(findings.thresholds))
     if findings.planning is not None:
         parts += [_ranking(findings.planning.ranking), *map(Text, _plans(findings.planning.plans))]
+    if findings.weighed is not None:
+        parts.append(_met(findings.weighed))
     return Group(*parts)
 
 
@@ -93,19 +99,32 @@ def _ranking(ranking: Sequence[Ranked]) -> Table:
         table.add_column(name)
     table.add_column("relative\nerror", justify="right")
     for one in ranking:
-        forecast = one.forecast if one.forecast == "last" else f"{one.forecast}, limit {one.limit:g}"
-        table.add_row(str(one.budget), f"{one.computed:.3g}", one.rule, forecast, f"{one.error:.4f}")
+        added = Added(one.forecast, one.limit)
+        table.add_row(str(one.budget), f"{one.computed:.3g}", one.rule, str(added), f"{one.error:.4f}")
     return table
 
 
 def _plans(plans: Sequence[Plan]) -> list[str]:
-    """Each plan in a line; one that is no better than even steps says so."""
+    """Each plan in a line; one that is worse than even steps says so."""
     lines = []
     for plan in plans:
-        worth = "evenly" if plan.is_better_than_even else "no better than evenly placed steps:"
+        worth = "worse than evenly placed steps:" if plan.is_worse_than_even else "evenly"
         steps = ", ".join(map(str, plan.computed))
-        lines.append(f"plan {plan}, {plan.forecast}: {steps} (error {plan.error:.4f}, {worth} {plan.even:.4f})")
+        added = Added(cast(Kind, plan.forecast), plan.limit)
+        lines.append(f"plan {plan}, {added}: {steps} (error {plan.error:.4f}, {worth} {plan.even:.4f})")
     return lines
+
+
+def _met(weighed: Weighed) -> Table:
+    """How tolerances are met, on prompts that were held out."""
+    gain = weighed.gain
+    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    added = Added(cast(Kind, gain.forecast), gain.limit)
+    for name in (f"tolerance,\n{added}", "relative error\nwithout a gain", f"with the gain\nof {gain.gain:g}"):
+        table.add_column(name, justify="right")
+    for one in weighed.met:
+        table.add_row(f"{one.tolerance:g}", f"{one.without:.4f}", f"{one.error:.4f}")
+    return table
 
 
 def _span(interval: Interval) -> str:

@@ -11,6 +11,7 @@ from torch import nn
 
 from teaspec.calibrate.collect import collecting
 from teaspec.calibrate.fit import Fit, fit_pairs
+from teaspec.calibrate.gain import Weighed, Weighing, find_gain
 from teaspec.calibrate.pairs import Pairs
 from teaspec.calibrate.plans import Planning, Search, find_plans, sourced
 from teaspec.calibrate.thresholds import Threshold, find_thresholds
@@ -66,6 +67,7 @@ class Findings:
         accumulate: How rescaled distances are summed, as the transformer's spec says.
         thresholds: Settings worth trying.
         planning: Plans and a ranking, None where nobody asked for them.
+        weighed: What a tolerance comes to, None where nobody asked for it.
     """
 
     pairs: Pairs
@@ -73,6 +75,7 @@ class Findings:
     accumulate: Accumulate
     thresholds: tuple[Threshold, ...]
     planning: Planning | None = None
+    weighed: Weighed | None = None
 
 
 def collect(job: Job, done: Done = lambda: None) -> Pairs:
@@ -155,12 +158,32 @@ def planned(findings: Findings, job: Job, search: Search, source: str, done: Don
     Raises:
         ValueError: If the pipeline has several transformers, or a budget is more than it has steps.
     """
-    transformers = [one for one in modules_of(job.source.pipeline).values() if find_type(type(one)) is not None]
-    if len(transformers) != 1:
-        raise ValueError(f"plans are found for pipelines with one transformer, and this one has {len(transformers)}")
-    trials = Trials(job.source.pipeline, job.generate, done=done, steps=job.arguments["num_inference_steps"])
+    trials = _trials(job, done, "plans are found")
     thresholds = partial(_threshold_for, findings)
     return replace(findings, planning=sourced(find_plans(trials, replace(search, thresholds=thresholds)), source))
+
+
+def weighed(findings: Findings, job: Job, weighing: Weighing, source: str, done: Done = lambda: None) -> Findings:
+    """Measures what tolerances come to, and judges that by prompts that were held out.
+
+    Args:
+        findings: What was found.
+        job: What is generated.
+        weighing: What is run.
+        source: The same in words, as a spec has it.
+        done: Called after each generation.
+
+    Raises:
+        ValueError: If the pipeline has several transformers, or nothing is reused.
+    """
+    return replace(findings, weighed=find_gain(_trials(job, done, "tolerances are measured"), weighing, source))
+
+
+def _trials(job: Job, done: Done, what: str) -> Trials:
+    transformers = [one for one in modules_of(job.source.pipeline).values() if find_type(type(one)) is not None]
+    if len(transformers) != 1:
+        raise ValueError(f"{what} for pipelines with one transformer, and this one has {len(transformers)}")
+    return Trials(job.source.pipeline, job.generate, done=done, steps=job.arguments["num_inference_steps"])
 
 
 def _threshold_for(findings: Findings, reused: float) -> Settings | None:

@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from teaspec.calibrate.fit import Fit
 from teaspec.calibrate.thresholds import Threshold
+from teaspec.runtime.calibrations.gains import Gain
 from teaspec.runtime.calibrations.plans import Plan
 
 _KEY = "teacache"
@@ -41,8 +42,9 @@ def write_fit(
     thresholds: Sequence[Threshold] = (),
     variant: str | None = None,
     plans: Sequence[Plan] = (),
+    gain: Gain | None = None,
 ) -> None:
-    """Writes coefficients and their source into a spec's `teacache`, and plans where there are any.
+    """Writes coefficients and their source into a spec's `teacache`, and what else was found.
 
     Args:
         path: The spec.
@@ -51,12 +53,13 @@ def write_fit(
         thresholds: What was measured with it; it replaces thresholds that were published for other coefficients.
         variant: The variant that they are for, which is added if it is not there; None writes the spec's own.
         plans: Which steps budgets compute; each replaces one for as many steps of as many, beside the same forecast.
+        gain: What a tolerance comes to; None leaves the one that is there.
 
     Raises:
         OSError: If the file cannot be read or written.
     """
     text = path.read_text(encoding="utf-8")
-    path.write_text(with_fit(text, fit, origin, thresholds, variant, plans), encoding="utf-8")
+    path.write_text(with_fit(text, fit, origin, thresholds, variant, plans, gain), encoding="utf-8")
 
 
 def with_fit(
@@ -66,6 +69,7 @@ def with_fit(
     thresholds: Sequence[Threshold] = (),
     variant: str | None = None,
     plans: Sequence[Plan] = (),
+    gain: Gain | None = None,
 ) -> str:
     """Returns the text of a spec with a fit in it; outside of `teacache` not a character changes. See `write_fit`."""
     yaml = _yaml()
@@ -88,6 +92,8 @@ def with_fit(
         taken = {_about(one) for one in new}
         kept = [one for one in facts.get("plans") or () if _about(one) not in taken]
         facts["plans"] = CommentedSeq([*kept, *map(_flow, new)])
+    if gain is not None:
+        facts["tolerance"] = _flow(_gain(gain))
     out = StringIO()
     yaml.dump(document, out)
     return _spliced(text, out.getvalue())
@@ -152,6 +158,13 @@ def _plan(plan: Plan) -> dict[str, Any]:
     errors = {"error": plan.error, "even": plan.even}
     written |= {name: float(f"{value:.3g}") for name, value in errors.items() if value is not None}
     return {**written, "source": plan.source} if plan.source else written
+
+
+def _gain(gain: Gain) -> dict[str, Any]:
+    written: dict[str, Any] = {"gain": gain.gain}
+    if gain.forecast != "last":
+        written |= {"forecast": gain.forecast, "limit": gain.limit}
+    return {**written, "source": gain.source} if gain.source else written
 
 
 def _about(written: Mapping[str, Any]) -> tuple[Any, ...]:

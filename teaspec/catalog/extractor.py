@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teaspec.runtime.calibrations.calibration import Calibration, Defaults
+from teaspec.runtime.calibrations.gains import Gain
 from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.calibrations.thresholds import Threshold
 
@@ -113,4 +114,5 @@ def _plain(facts: CheckpointFacts) -> dict[str, Any]:
             Threshold(one.thresh, one.speedup, one.note, source=facts.source) for one in facts.thresholds
         ),
         "plans": tuple(Plan(**{**dict(one), "computed": tuple(one.computed)}) for one in facts.plans),
+        "tolerance": None if facts.tolerance is None else Gain(**dict(facts.tolerance)),
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
@@ -16,6 +17,8 @@ from teaspec.cli.root import EXIT_FAILED, Debug, Format, app, get_console
 from teaspec.cli.running import Device, Dtype, Set, find_dtype, named_values, progress, prompts_of, refused
 
 if TYPE_CHECKING:
+    from teaspec.calibrate.choosing import Added
+    from teaspec.calibrate.gain import Weighing
     from teaspec.calibrate.pairs import Pairs
     from teaspec.calibrate.plans import Search
     from teaspec.calibrate.run import Findings, Job
@@ -42,11 +45,15 @@ def calibrate(
     ] = None,
     forecast: Annotated[
         str, typer.Option(help="What reused steps may add there: last, line, parabola, blend.")
-    ] = "last,line",
-    limit: Annotated[float, typer.Option(min=0, help="residual_limit of all but last.")] = 0.5,
+    ] = "line,blend,parabola",
+    limit: Annotated[str, typer.Option(help="residual_limit of all but last, each is tried.")] = "0.5,0.75,1",
+    tolerance: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Measure what these tolerances come to: 0.01,0.02,0.05."),
+    ] = None,
     held_out: Annotated[
         int | None,
-        typer.Option(min=1, show_default="a quarter", help="So many of the last prompts judge the plans."),
+        typer.Option(min=1, show_default="a quarter", help="So many of the last prompts judge plans and tolerances."),
     ] = None,
     moves: Annotated[int, typer.Option(min=0, help="So many neighbours of the best steps are generated.")] = 24,
     save: Annotated[Path | None, typer.Option(show_default=False, help="Write the pairs to this file.")] = None,
@@ -71,20 +78,24 @@ def calibrate(
     if write is not None:
         require_readable(write)
     budgets, forecasts = _wanted(budget, forecast, limit, pipeline)
+    tolerances = _tolerances_of(tolerance, pipeline)
+    from teaspec.calibrate.gain import Weighing
     from teaspec.calibrate.pairs import Pairs
     from teaspec.calibrate.plans import Search
-    from teaspec.calibrate.run import Job, collect, conclude, parted, planned, verified
+    from teaspec.calibrate.run import Job, collect, conclude, parted, planned, verified, weighed
     from teaspec.calibrate.verify import generations
 
     with refused(ValueError, OSError, code=EXIT_FAILED):
         collected = [Pairs.load(shard) for shard in shards or ()]
-        job = search = None
+        job = search = weighing = None
         if pipeline is not None and prompts is not None:
             source, module = _opened(pipeline, transformer, device, dtype)
             arguments = {"num_inference_steps": steps, **named_values(settings, "--set")}
             job = Job(source, module, prompts_of(prompts), seed, arguments, rank, ranks)
             if budgets:
                 search = Search(budgets, forecasts, *parted(len(job.prompts), held_out), moves)
+            if tolerances:
+                weighing = Weighing(tolerances, forecasts[0], *parted(len(job.prompts), held_out))
             with progress("collecting", len(job.numbers)) as done:
                 collected.append(collect(job, done))
         pairs = Pairs.merge(collected)
@@ -98,31 +109,63 @@ def calibrate(
                 findings = verified(findings, job, verify, done)
         if job is not None and search is not None:
             with progress("planning", search.generations) as done:
-                findings = planned(findings, job, search, _planned_from(pipeline, job, search), done)
+                findings = planned(findings, job, search, _run_of(pipeline, job, search), done)
+        if job is not None and weighing is not None:
+            with progress("measuring tolerances", weighing.generations) as done:
+                findings = weighed(findings, job, weighing, _run_of(pipeline, job, weighing), done)
     _show(findings, output_format, plot)
     if write is not None:
         _write(findings, write, variant, _origin(pipeline, job, shards or []))
 
 
-def _wanted(
-    budget: str | None, forecast: str, limit: float, pipeline: str | None
-) -> tuple[list[int], list[tuple[Any, float]]]:
-    """The budgets that plans are found for, and the forecasts with their limits."""
-    if budget is None:
-        return [], []
-    if pipeline is None:
+def _wanted(budget: str | None, forecast: str, limit: str, pipeline: str | None) -> tuple[list[int], list[Added]]:
+    """The budgets that plans are found for, and what reused steps may add."""
+    if budget is not None and pipeline is None:
         raise typer.BadParameter("plans are found by generations: give a pipeline", param_hint="--budget")
-    texts = [one.strip() for one in budget.split(",")]
+    texts = [] if budget is None else [one.strip() for one in budget.split(",")]
     if not all(one.isdecimal() and int(one) > 0 for one in texts):
         raise typer.BadParameter(f"expected numbers of steps, as in 8,12,16, found {budget}", param_hint="--budget")
-    known = ("last", "line", "parabola", "blend")
-    kinds = [one.strip() for one in forecast.split(",")]
+    from teaspec.calibrate.choosing import Added
+    from teaspec.runtime.rules.forecast import Kind
+
+    known = get_args(Kind)
+    kinds = list(dict.fromkeys(one.strip() for one in forecast.split(",")))
     unknown = [one for one in kinds if one not in known]
     if unknown:
         message = f"expected some of {','.join(known)}, found {unknown[0]!r}"
         raise typer.BadParameter(message, param_hint="--forecast")
-    found = [(kind, 1.0 if kind == "last" else limit) for kind in dict.fromkeys(kinds)]
+    limits = dict.fromkeys(map(_limit_of, limit.split(",")))
+    found = [Added(cast(Kind, kind), one) for kind in kinds for one in ([1.0] if kind == "last" else limits)]
     return sorted({int(one) for one in texts}), found
+
+
+def _tolerances_of(tolerance: str | None, pipeline: str | None) -> list[float]:
+    """The tolerances that are measured."""
+    if tolerance is None:
+        return []
+    if pipeline is None:
+        message = "what a tolerance comes to is measured by generations: give a pipeline"
+        raise typer.BadParameter(message, param_hint="--tolerance")
+    found = [_number_of(one) for one in tolerance.split(",")]
+    if not all(0 < one < math.inf for one in found):
+        message = f"expected numbers above 0, as in 0.01,0.05, found {tolerance!r}"
+        raise typer.BadParameter(message, param_hint="--tolerance")
+    return list(dict.fromkeys(found))
+
+
+def _limit_of(text: str) -> float:
+    found = _number_of(text)
+    if not 0 <= found < math.inf:
+        raise typer.BadParameter(f"expected numbers from 0 up, as in 0.5,1, found {text!r}", param_hint="--limit")
+    return found
+
+
+def _number_of(text: str) -> float:
+    """The number that a text is, else one that compares with nothing."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _opened(pipeline: str, transformer: str | None, device: str, dtype: str | None) -> tuple[Any, Any]:
@@ -166,18 +209,19 @@ def _write(findings: Findings, path: Path, variant: str | None, source: str) -> 
     if findings.pairs.transformer_type not in (spec.class_name, *spec.aliases):
         refuse(f"{path} is about {spec.class_name}, the pairs are of {findings.pairs.transformer_type}")
     plans = () if findings.planning is None else findings.planning.worth_writing
-    write_fit(path, findings.fit, Origin(source, date.today()), findings.thresholds, variant, plans)
+    gain = None if findings.weighed is None else findings.weighed.gain
+    write_fit(path, findings.fit, Origin(source, date.today()), findings.thresholds, variant, plans, gain)
     typer.echo(f"{path}: written", err=True)
 
 
-def _planned_from(pipeline: str | None, job: Job, search: Search) -> str:
-    """What was run for plans: the sampler and its settings are part of what they are about."""
+def _run_of(pipeline: str | None, job: Job, judged: Search | Weighing) -> str:
+    """What was run: the sampler and its settings are part of what plans and tolerances are about."""
     scheduler = getattr(job.source.pipeline, "scheduler", None)
     settings = ", ".join(f"{name}={value!r}" for name, value in job.arguments.items() if name != "num_inference_steps")
     told = "" if scheduler is None else f", {type(scheduler).__name__}"
     return (
-        f"teaspec calibrate, {pipeline}{told}{f', {settings}' if settings else ''}, {len(search.seen)} prompts, "
-        f"judged by {len(search.held_out)} others, {date.today().isoformat()}"
+        f"teaspec calibrate, {pipeline}{told}{f', {settings}' if settings else ''}, {len(judged.seen)} prompts, "
+        f"judged by {len(judged.held_out)} others, {date.today().isoformat()}"
     )
 
 

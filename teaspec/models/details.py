@@ -8,6 +8,7 @@ from typing import Any
 from teaspec.catalog import SpecExtractor
 from teaspec.models.facts import ModelFacts
 from teaspec.runtime.calibrations.calibration import BASE, Calibration
+from teaspec.runtime.calibrations.gains import Gain
 from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.calibrations.thresholds import SPEEDUPS, Threshold, pick
 from teaspec.runtime.calibrations.variants import wording
@@ -66,6 +67,7 @@ def _set(one: Calibration, signal: str) -> dict[str, Any]:
         "warmup_steps": one.warmup_steps,
         "source": one.source,
         "thresholds": [{"thresh": t.thresh, "speedup": t.speedup, "note": t.note} for t in one.thresholds],
+        "tolerance": None if one.tolerance is None else vars(one.tolerance),
         "plans": [{**vars(plan), "computed": list(plan.computed)} for plan in one.plans],
         "presets": {preset: None if found is None else found.thresh for preset, found in picked.items()},
     }
@@ -116,9 +118,17 @@ def _sets(details: Mapping[str, Any]) -> Iterator[str]:
             yield _line("  threshold", _threshold(Threshold(**threshold)))
         if one["thresholds"]:
             yield _line("  presets", ", ".join(f"{preset} {value:g}" for preset, value in one["presets"].items()))
+        if one["tolerance"] is not None:
+            yield _line("  tolerance", _gain(Gain(**one["tolerance"])))
         for plan in one["plans"]:
             yield _line("  plan", _plan(Plan(**{**plan, "computed": tuple(plan["computed"])})))
         yield ""
+
+
+def _gain(one: Gain) -> str:
+    """What a tolerance comes to, in one line."""
+    beside = "" if one.forecast == "last" else f", with forecast={one.forecast!r}, residual_limit={one.limit:g}"
+    return f"gain {one.gain:g}{beside}{f' ({one.source})' if one.source else ''}"
 
 
 def _plan(one: Plan) -> str:

@@ -6,16 +6,20 @@ import difflib
 import json
 import shutil
 from datetime import date
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from teaspec.calibrate.choosing import FORECASTS
 from teaspec.calibrate.fit import Fit
 from teaspec.calibrate.thresholds import Threshold
 from teaspec.calibrate.write import Origin, with_fit
 from teaspec.cli import app
+from teaspec.cli.calibrate import _wanted
+from teaspec.cli.calibrate import calibrate as calibrate_command
 from teaspec.compiler import load_spec
 from tests.runtime.denoising import SPECS
 
@@ -62,26 +66,56 @@ def test_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> None:
 
 
 def test_plans_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> None:
-    """Goes red where plans are found and not written, or those written that are no better than even steps."""
+    """Goes red where plans are found and not written, or those written that are worse than even steps."""
     spec = tmp_path / "flux.yaml"
     shutil.copy(SPECS / "flux.yaml", spec)
-    asked = (MADE, prompts, "--steps", 7, "--verify", 0, "--budget", "3,4", "--forecast", "last", "--moves", 0)
+    asked = (MADE, prompts, "--steps", 7, "--verify", 0, "--budget", "3,4", "--limit", "0.5,1", "--moves", 0)
     done = calibrate(*asked, "--write", spec, "--format", "json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert [(one["steps"], len(one["computed"])) for one in found["plans"]] == [(7, 3), (7, 4)]
     assert {one["rule"].split()[0] for one in found["ranking"]} == {"plan", "even", "threshold", "tolerance"}
-    better = [tuple(one["computed"]) for one in found["plans"] if one["error"] < one["even"]]
+    better = [
+        (tuple(one["computed"]), one["forecast"], one["limit"]) for one in found["plans"] if one["error"] <= one["even"]
+    ]
     written = load_spec(spec).teacache.plans
-    assert [one.computed for one in written] == better
+    assert [(one.computed, one.forecast, one.limit) for one in written] == better
+    assert {(one["forecast"], one["limit"]) for one in found["ranking"]} == {
+        ("last", 1.0),
+        *((kind, limit) for kind in ("line", "blend", "parabola") for limit in (0.5, 1.0)),
+    }
     told = f"teaspec calibrate, {MADE}, 2 prompts, judged by 1 others, {date.today().isoformat()}"
     assert all(one.source == told for one in written)
     assert found["plans"][0]["source"] == told
     text = calibrate(*asked).stdout
     for one in found["plans"]:
         steps = ", ".join(map(str, one["computed"]))
-        assert f"plan {len(one['computed'])} of 7 steps, last: {steps} (error {one['error']:.4f}" in text
-        assert ("no better than evenly" in text) is (len(better) < 2)
+        added = f"{one['forecast']}, limit {one['limit']:g}"
+        assert f"plan {len(one['computed'])} of 7 steps, {added}: {steps} (error {one['error']:.4f}" in text
+        assert ("worse than evenly" in text) is (len(better) < 2)
+
+
+def test_tolerances_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> None:
+    """Goes red where the gain is measured and not written."""
+    spec = tmp_path / "flux.yaml"
+    shutil.copy(SPECS / "flux.yaml", spec)
+    asked = (MADE, prompts, "--steps", 7, "--verify", 0, "--tolerance", "0.05,0.2")
+    done = calibrate(*asked, "--write", spec, "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["tolerance"]
+    assert [one["tolerance"] for one in found["met"]] == [0.05, 0.2]
+    written = load_spec(spec).teacache.tolerance
+    assert written is not None and dict(written) == found["gain"]
+    assert (written.forecast, written.limit) == ("line", 0.5)
+    assert written.source == f"teaspec calibrate, {MADE}, 2 prompts, judged by 1 others, {date.today().isoformat()}"
+    text = calibrate(*asked).stdout
+    assert f"of {written.gain:g}" in text and "line, limit 0.5" in text
+
+
+def test_without_a_word_it_tries_what_is_documented() -> None:
+    """The command does not import what the numbers live in. Goes red where one of the two changes alone."""
+    given = signature(calibrate_command).parameters
+    assert _wanted("8", given["forecast"].default, given["limit"].default, MADE) == ([8], list(FORECASTS))
 
 
 def test_processes_share_the_prompts_and_fit_in_the_end(prompts: Path, tmp_path: Path) -> None:
@@ -124,6 +158,11 @@ def test_a_function_may_say_how_its_pipeline_is_run(prompts: Path) -> None:
         ([MADE, "PROMPTS", "--steps", "2", "--verify", "0"], 1, "needs more than 4 different distances"),
         ([MADE, "PROMPTS", "--budget", "8,x"], 2, "expected numbers of steps, as in 8,12,16, found 8,x"),
         ([MADE, "PROMPTS", "--budget", "8", "--forecast", "lin"], 2, "last,line,parabola,blend, found 'lin'"),
+        ([MADE, "PROMPTS", "--budget", "8", "--limit", "0.5,x"], 2, "numbers from 0 up, as in 0.5,1, found 'x'"),
+        ([MADE, "PROMPTS", "--tolerance", "0.1,0"], 2, "numbers above 0, as in 0.01,0.05, found '0.1,0'"),
+        ([MADE, "PROMPTS", "--tolerance", "0.1,x"], 2, "numbers above 0, as in 0.01,0.05, found '0.1,x'"),
+        (["--shard", "README.md", "--tolerance", "0.1"], 2, "measured by generations: give a pipeline"),
+        ([MADE, "PROMPTS", "--budget", "8", "--limit", "-1"], 2, "numbers from 0 up, as in 0.5,1, found '-1'"),
         ([MADE, "PROMPTS", "--budget", "8", "--held-out", "3"], 1, "of 3, 3 cannot be held out; hold out 1 to 2"),
         (["--shard", "README.md", "--budget", "8"], 2, "plans are found by generations: give a pipeline"),
         (["--shard", "README.md"], 1, "README.md is no shard of collected pairs"),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import teaspec
-from teaspec import Budget, TeaCacheConfig, register_extractor
+from teaspec import Budget, Mask, TeaCacheConfig, register_extractor
 from teaspec.catalog import SpecExtractor
 from teaspec.compiler import load_spec
 from teaspec.runtime.calibrations.calibration import Calibration, Defaults
@@ -50,14 +50,14 @@ def test_a_budget_is_computed_exactly(data: st.DataObject, plan: Plan) -> None:
     Goes red without `end - wanted` in `next_in_plan`, and without `- closing` in it.
     """
     steps = data.draw(st.integers(2, 40))
-    budget = data.draw(st.integers(1, steps))
-    assume(find_plan((plan,), budget, steps) is not None)
+    served = [count for count in range(1, steps + 1) if find_plan((plan,), count, steps) is not None]
+    budget = data.draw(st.sampled_from(served))
     failing = data.draw(st.frozensets(st.integers(0, steps - 1), max_size=4))
     rule = Planned(budget, (plan,))
     assert len(run(steps, failing=failing, rule=rule)) == budget
     assert run(steps, failing=failing, rule=rule) == run(steps, rule=rule)
-    warm, cool = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 3))
-    assume(max(1, warm) + cool <= budget)
+    warm = data.draw(st.integers(0, min(3, budget)))
+    cool = data.draw(st.integers(0, min(3, budget - max(1, warm))))
     found = run(steps, rule=rule, warmup_steps=warm, cooldown_steps=cool)
     assert len(found) == budget
     assert {*range(min(warm, steps)), *range(steps - cool, steps)} <= set(found)
@@ -139,19 +139,46 @@ def test_a_branch_that_begins_late_gets_its_share() -> None:
     assert {name: counts.computed for name, counts in hook.counts.items()} == {"cond": 4, "uncond": 1}
 
 
-def test_it_is_taken_beside_its_own_forecast_alone() -> None:
+def test_beside_a_forecast_of_the_user_only_plans_for_it_are_taken() -> None:
     """Goes red where `plans_for` returns all, or where the rule is not made anew when the limit changes."""
     line = Plan(10, (0, 1, 4, 8), forecast="line", limit=0.5)
     ruling = Ruling(Calibration(plans=(PLAN, line)))
     config = TeaCacheConfig(budget=4)
-    assert ruling.of(config) == Planned(4, (PLAN,))
-    config.residual_limit = 0.5
+    assert ruling.of(config) == Planned(4, (PLAN, line))
+    config.residual_limit = 0.7
+    assert ruling.of(config) == Planned(4, (PLAN, line))  # of a forecast that nobody has set
+    config.forecast = "last"
     assert ruling.of(config) == Planned(4, (PLAN,))  # which the last residual does not look at
-    config.forecast = "line"
+    config.forecast, config.residual_limit = "line", 0.5
     assert ruling.of(config) == Planned(4, (line,))
     config.residual_limit = 0.7
     assert ruling.of(config) == Budget(4)
     assert ruling.of(TeaCacheConfig(budget=4, residual_order=1, residual_limit=0.5)) == Planned(4, (line,))
+
+
+def test_of_plans_for_the_same_steps_the_one_with_the_smallest_error_is_taken() -> None:
+    """Goes red where the first is."""
+    unknown, worse, better = (Plan(10, (0, 1, 4, 8), error=error) for error in (None, 0.02, 0.01))
+    assert find_plan((unknown, worse, better), 4, 10) is better
+    assert find_plan((unknown,), 4, 10) is unknown
+
+
+@pytest.mark.parametrize("asked", [{}, {"forecast": "line", "residual_limit": 0.5}])
+def test_reused_steps_add_what_the_plan_was_found_with_unless_the_user_says_it(asked: dict[str, Any]) -> None:
+    """The oracle is a mask beside that forecast. Goes red where `_forecaster` never asks the rule, or always does."""
+    plan = Plan(10, (0, 2, 3, 5, 8), forecast="blend", limit=1.0)
+    mask = Mask(tuple(step in plan.computed for step in range(10)))
+    register_extractor("FluxTransformer2DModel", extract_flux)
+    pipe = flux_pipeline(tiny_flux())
+
+    def made(**settings: Any) -> tuple[torch.Tensor, int]:
+        with teaspec.enabled(pipe, **settings):
+            return generate(pipe, 10), teaspec.stats(pipe).transformers[0].most_bytes
+
+    found, held = made(rule=Planned(5, (plan,)), **asked)
+    expected, bytes_expected = made(rule=mask, **(asked or {"forecast": "blend", "residual_limit": 1.0}))
+    assert torch.equal(found, expected) and held == bytes_expected
+    assert not torch.equal(found, made(rule=mask)[0])
 
 
 @pytest.fixture
@@ -204,7 +231,7 @@ def test_what_is_said_where_the_number_of_steps_is_known_or_no_plan_is_for_the_b
     assert "by plan: 3 of 6 steps (relative" in said["same"][0]
     assert "by plan: 3 of 6 steps, interpolated to 10 of 20 (relative" in said["other"][0]
     for name in ("none", "line"):
-        assert said[name][0].endswith("is placed evenly, for its plans are others: 3 of 6 steps")
+        assert said[name][0].endswith("is placed evenly, for its plans are others: 3 of 6 steps with forecast='last'")
     assert said["threshold"] == []
 
 
@@ -228,6 +255,14 @@ def test_a_variant_has_its_own() -> None:
     assert defaults.plans == ()
     assert defaults.variants["kontext"].plans == (Plan(4, (0, 2), "line", 0.5),)
     assert {name for name, one in defaults.variants.items() if one.plans} == {"kontext"}
+
+
+def test_what_is_said_tells_the_forecast_of_the_plan(caplog: pytest.LogCaptureFixture) -> None:
+    """Goes red where `_beside` is left out."""
+    register_extractor("FluxTransformer2DModel", extract_flux, Defaults(plans=(Plan(6, (0, 3), "blend", 0.75),)))
+    with caplog.at_level(logging.INFO, "teaspec"), teaspec.enabled(flux_pipeline(tiny_flux()), budget=2):
+        (line,) = [one.getMessage() for one in caplog.records if "by plan" in one.getMessage()]
+    assert line.endswith("with forecast='blend', residual_limit=0.75")
 
 
 def test_a_custom_calibration_has_them() -> None:

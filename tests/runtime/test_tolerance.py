@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,14 @@ import torch
 
 import teaspec
 from teaspec import TeaCacheConfig, Tolerance
+from teaspec.runtime.calibrations.calibration import Calibration
+from teaspec.runtime.calibrations.gains import Gain
+from teaspec.runtime.rules.forecast import forecast_of
 from teaspec.runtime.rules.missed import Missed
 from teaspec.runtime.rules.steps import Place
 from teaspec.runtime.rules.tolerance import Judged, Known
+from teaspec.runtime.settings.asked import Wish
+from teaspec.runtime.settings.ruling import Ruling
 from tests.runtime.denoising import Denoiser
 from tests.runtime.driving import choices, hooked, latents, reasons, signal
 from tests.runtime.models import extract_single
@@ -44,6 +50,7 @@ class Moving:
 
 
 def generate(**settings: Any) -> tuple[Any, Moving]:
+    torch.manual_seed(0)
     moving = Moving()
     module, hook = hooked(extractor=moving, num_inference_steps=STEPS, **settings)
     with torch.no_grad():
@@ -96,6 +103,45 @@ def test_errors_add_up_as_vectors_to_no_more_than_is_accepted() -> None:
             at, run = way, 0.0
     assert seen > 3
     assert 0.05 / 3 < (offset.norm() / values[-1].norm()).item() < 0.05 * 2
+
+
+def test_a_gain_is_what_the_tolerance_is_divided_by() -> None:
+    """The same steps, and what is expected times the gain. Goes red where `gain` is left out of `decide`."""
+    half, _ = generate(rule=Tolerance(0.02, 2.0, 0.5), forecast="line")
+    double, _ = generate(rule=Tolerance(0.04, 2.0), forecast="line")
+    assert choices(half) == choices(double) and "reuse" in choices(half)
+    pairs = zip(half.decisions, double.decisions, strict=True)
+    for one, other in ((a.numbers, b.numbers) for a, b in pairs if "expected" in a.numbers):
+        assert one["expected"] == pytest.approx(0.5 * other["expected"])
+        assert one["allowed"] == pytest.approx(0.5 * other["allowed"])
+    assert str(Tolerance(0.02, 2.0, 0.5)) == "tolerance 0.02, gain 0.5"
+    with pytest.raises(ValueError, match="gain must be a finite number above 0, found 0"):
+        Tolerance(0.02, gain=0)
+
+
+def test_a_gain_goes_with_the_forecast_that_it_was_measured_with() -> None:
+    """Goes red where a gain is taken beside another forecast, and where `power` stays that of the settings."""
+    line = forecast_of("line", 0.5)
+    ruling = Ruling(Calibration(tolerance=Gain(0.5, "line", 0.5)))
+    measured = Tolerance(0.02, line.power, 0.5, line)
+    assert ruling.of(TeaCacheConfig(tolerance=0.02)) == measured
+    assert ruling.of(TeaCacheConfig(tolerance=0.02), Wish(tolerance=0.05)) == replace(measured, tolerance=0.05)
+    assert ruling.of(TeaCacheConfig(tolerance=0.02, forecast="line", residual_limit=0.5)) == measured
+    for other in ({"forecast": "last"}, {"forecast": "line"}, {"forecast": "blend", "residual_limit": 0.5}):
+        config = TeaCacheConfig(tolerance=0.02, **other)
+        assert ruling.of(config) == Tolerance(0.02, config.forecaster.power)
+    assert Ruling(Calibration()).of(TeaCacheConfig(tolerance=0.02)) == Tolerance(0.02)
+
+
+def test_reused_steps_add_what_the_gain_was_measured_with() -> None:
+    """The oracle says it in the settings. Goes red where `forecast` of the rule returns nothing."""
+    line = forecast_of("line", 0.5)
+    found, _ = generate(rule=Tolerance(0.02, 2.0, 0.5, line))
+    said, _ = generate(rule=Tolerance(0.02, 2.0, 0.5), forecast="line", residual_limit=0.5)
+    assert choices(found) == choices(said)
+    assert [one.numbers for one in found.decisions] == [one.numbers for one in said.decisions]
+    plain, _ = generate(rule=Tolerance(0.02, 2.0, 0.5))
+    assert [one.numbers for one in plain.decisions] != [one.numbers for one in found.decisions]
 
 
 def test_who_accepts_more_gets_fewer_computed_steps() -> None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJs
 
 from teaspec.compiler.forms.document import Document, Path
 from teaspec.compiler.forms.frozen import Form, Sequence, Text, at_most, describe
+from teaspec.compiler.forms.gain import Gain
 from teaspec.compiler.forms.match import Match
 from teaspec.compiler.forms.mistake import mistake
 from teaspec.compiler.forms.names import DOTTED, NAME, BypassRule, DottedName, Identifier, ImportPath, NormPath
@@ -163,6 +164,7 @@ class CheckpointFacts(Form):
         source: Where the coefficients were published.
         thresholds: Published settings.
         plans: Which steps a budget computes.
+        tolerance: What a tolerance comes to.
         warmup_steps: Steps at the beginning of a generation that are always computed.
         match: What the model's config says where this calibration is the right one; empty where it does not tell.
         note: Anything else.
@@ -174,6 +176,7 @@ class CheckpointFacts(Form):
     source: Text | None = None
     thresholds: Sequence[Threshold] = ()
     plans: Annotated[Sequence[Plan], at_most(MAX_PLANS, "plans")] = ()
+    tolerance: Gain | None = None
     warmup_steps: int = Field(default=0, ge=0)
     match: Match = Field(default_factory=dict)
     note: Text | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from teaspec.runtime.calibrations.gains import Gain
 from teaspec.runtime.calibrations.plans import Plan
 from teaspec.runtime.calibrations.thresholds import Threshold
 
@@ -32,6 +33,7 @@ class Calibration:
             pattern with `*` and `?`, upper and lower case alike. Empty where the config does not tell.
         thresholds: Published settings, those that `teaspec calibrate --write` wrote included.
         plans: Which steps a budget computes, where it was found out; those that `teaspec calibrate --write` wrote.
+        tolerance: What a tolerance comes to; None where nobody measured it.
         signal: What decides, where it is not what the extractor gives by itself. Needs an extractor that can be
             compiled for it.
     """
@@ -44,6 +46,7 @@ class Calibration:
     match: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     plans: tuple[Plan, ...] = ()
+    tolerance: Gain | None = None
     signal: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +19,7 @@ class Plan:
         forecast: What a reused step adds, for that is what the steps were placed for.
         limit: The `residual_limit` of that.
         error: Relative error of the result on prompts that were held out, None where nobody measured it.
-        even: The same of as many steps evenly placed.
+        even: The same of as many steps evenly placed, with the same forecast.
         source: What was run.
     """
 
@@ -31,9 +32,9 @@ class Plan:
     source: str | None = None
 
     @property
-    def is_better_than_even(self) -> bool:
-        """Whether it was measured to be better than evenly placed steps."""
-        return self.error is not None and self.even is not None and self.error < self.even
+    def is_worse_than_even(self) -> bool:
+        """Whether it was measured to be worse than evenly placed steps with the same forecast."""
+        return self.error is not None and self.even is not None and self.error > self.even
 
     def placed(self, count: int, total: int) -> tuple[int, ...]:
         """Returns the numbers of so many steps of a generation: those of the plan, interpolated where need be.
@@ -60,8 +61,8 @@ class Plan:
 def find_plan(plans: Sequence[Plan], count: int, total: int) -> Plan | None:
     """Returns the plan for a share of the steps, None where there is none.
 
-    Its own share may differ by less than a step, of whichever generation has fewer. Of several it is the nearest, and
-    of those the one for the nearest number of steps.
+    Its own share may differ by less than a step, of whichever generation has fewer. Of several it is the nearest, of
+    those the one for the nearest number of steps, and of those the one with the smallest error.
 
     Args:
         plans: Those there are.
@@ -71,7 +72,11 @@ def find_plan(plans: Sequence[Plan], count: int, total: int) -> Plan | None:
     serving = [one for one in plans if abs(len(one.computed) * total - count * one.steps) < max(one.steps, total)]
     return min(
         serving,
-        key=lambda one: (abs(Fraction(len(one.computed), one.steps) - Fraction(count, total)), abs(one.steps - total)),
+        key=lambda one: (
+            abs(Fraction(len(one.computed), one.steps) - Fraction(count, total)),
+            abs(one.steps - total),
+            math.inf if one.error is None else one.error,
+        ),
         default=None,
     )
 

@@ -24,12 +24,12 @@ def tell_plan(config: TeaCacheConfig, calibration: Calibration) -> None:
     if config.budget is None or not calibration.plans:
         return
     title = f"{config.transformer_type}, variant {config.variant}"
-    usable = plans_for(config.forecaster, calibration.plans)
+    usable = plans_for(config, calibration.plans)
     told = "; ".join(_told(Budget(config.budget), usable, config.num_inference_steps))
     if told:
         logger.info("TeaCache on %s: budget %g is placed by plan: %s", title, config.budget, told)
         return
-    known = ", ".join(f"{one}{_beside(one)}" for one in calibration.plans)
+    known = ", ".join(f"{one}{_beside(one) or ' with forecast=' + repr(one.forecast)}" for one in calibration.plans)
     logger.info("TeaCache on %s: budget %g is placed evenly, for its plans are others: %s", title, config.budget, known)
 
 
@@ -39,12 +39,13 @@ def _told(budget: Budget, plans: Sequence[Plan], total: int | None) -> Iterator[
         count = budget.count(total)
         plan = find_plan(plans, count, total)
         if plan is not None:
-            yield f"{plan}{'' if plan.is_for(count, total) else f', interpolated to {count} of {total}'}{_worth(plan)}"
+            fitted = "" if plan.is_for(count, total) else f", interpolated to {count} of {total}"
+            yield f"{plan}{fitted}{_beside(plan)}{_worth(plan)}"
         return
     for plan in plans:
         count = budget.count(plan.steps)
         if find_plan(plans, count, plan.steps) is plan:
-            yield f"{plan}, interpolated {_elsewhere(budget, plans, plan)}{_worth(plan)}"
+            yield f"{plan}, interpolated {_elsewhere(budget, plans, plan)}{_beside(plan)}{_worth(plan)}"
 
 
 def _elsewhere(budget: Budget, plans: Sequence[Plan], plan: Plan) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
@@ -110,6 +110,16 @@ def forecast_for(kind: Kind | None, order: int, limit: float) -> Forecast:
     kind = kind or ("line" if order else "last")
     points, share = {"last": (1, 0.0), "line": (2, 0.0), "parabola": (3, 1.0), "blend": (3, 0.5)}[kind]
     return Forecast(points, share, limit)
+
+
+def forecast_of(kind: str, limit: float) -> Forecast:
+    """Returns the forecast that a calibration names.
+
+    Args:
+        kind: One of `Kind`.
+        limit: The `residual_limit` of that.
+    """
+    return forecast_for(cast(Kind, kind), 0, limit)
 
 
 def ratio_of(before: float | None, last: float | None, now: float | None, limit: float) -> float:

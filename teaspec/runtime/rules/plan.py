@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from teaspec.runtime.calibrations.plans import Plan, find_plan, rounded
+from teaspec.runtime.rules.forecast import Forecast, forecast_of
 from teaspec.runtime.rules.schedule import BEYOND, Budget, Spent
 from teaspec.runtime.rules.steps import Place, closing_steps
 from teaspec.runtime.rules.verdict import Verdict
@@ -43,6 +44,11 @@ class Planned(Budget):
         due = next_in_plan(plan.placed(count, place.total), memory.last, left, place.total, closing)
         reason = REASON if plan.is_for(count, place.total) else INTERPOLATED
         return Verdict("compute" if place.index >= due else "reuse", reason, {"left": left}, yields=True)
+
+    def forecast(self, place: Place) -> Forecast | None:
+        """Returns what the plan was found with: its steps are placed for that."""
+        plan = None if place.total is None else find_plan(self.plans, self.count(place.total), place.total)
+        return None if plan is None else forecast_of(plan.forecast, plan.limit)
 
     def planned_before(self, index: int, total: int) -> int:
         """Returns how many of the steps before one are in the plan.

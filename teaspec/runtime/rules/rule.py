@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from teaspec.runtime.contract.streams import Cut
     from teaspec.runtime.keep.memory import Storage
     from teaspec.runtime.keep.overwrite import Kept, OverwriteWatch
+    from teaspec.runtime.rules.forecast import Forecast
     from teaspec.runtime.rules.missed import Missed
     from teaspec.runtime.rules.steps import Guards, Place
 
@@ -199,6 +200,14 @@ class Rule(ABC):
             memory: What was known before.
         """
         return memory
+
+    def forecast(self, place: Place) -> Forecast | None:
+        """Returns what a reused step adds, where that goes with what the rule decides; None leaves it to the settings.
+
+        Args:
+            place: Where the step is.
+        """
+        return None
 
     def is_overdue(self, memory: Memory) -> bool:
         """Returns whether a branch that had to go with others would have been computed at its last step.

@@ -8,10 +8,13 @@ comes in. What may have added up by a part of the way grows as errors do: evenly
 errors all point along the residual's own movement, and with the root where a line is followed, whose errors are as
 good as independent.
 
+What the head and the sampler make of an error behind the blocks, nobody can see there: where it was measured for a
+model, the gain says it, and it is 1 otherwise.
+
     weight   = sum over the reused steps since the last computed one of
                share of the way * (distance to it / distance between the last two computed) ^ power
     offset   = offset + weight * what the forecast was off by, at each computed step
-    expected = |offset + weight * what the forecast was off by at the last computed step|, relative to the streams
+    expected = gain * |offset + weight * what the forecast was off by at the last computed step|, relative to streams
     reuse while expected <= tolerance * (share of the way that is done by then) ^ (1 / power, at least 1/2)
 """
 
@@ -30,6 +33,7 @@ from teaspec.runtime.rules.steps import known_total
 from teaspec.runtime.rules.verdict import NOT_FINITE, Verdict
 
 if TYPE_CHECKING:
+    from teaspec.runtime.rules.forecast import Forecast
     from teaspec.runtime.rules.steps import Place
 
 UNKNOWN = "error not known yet"
@@ -87,6 +91,8 @@ class Tolerance(Rule):
         tolerance: The relative error.
         power: How errors grow with the distance to the last computed step: 1 where its residual is added, 2 where the
             line is followed.
+        gain: The error of a result over what is expected behind the blocks.
+        measured_with: What a reused step adds where the settings do not say it: what the gain was measured with.
 
     Raises:
         ValueError: If one of them is no finite number above 0.
@@ -94,6 +100,8 @@ class Tolerance(Rule):
 
     tolerance: float
     power: float = 1.0
+    gain: float = 1.0
+    measured_with: Forecast | None = None
 
     needs_error = True
     sums = 4
@@ -102,11 +110,15 @@ class Tolerance(Rule):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        for name in ("tolerance", "power"):
+        for name in ("tolerance", "power", "gain"):
             value = getattr(self, name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not 0 < value < math.inf:
                 raise ValueError(f"{name} must be a finite number above 0, found {value!r}")
+
+    def forecast(self, place: Place) -> Forecast | None:
+        """Returns what the gain was measured with."""
+        return self.measured_with
 
     @property
     def bound(self) -> float | None:
@@ -140,7 +152,7 @@ class Tolerance(Rule):
         way, share = self._way(place)
         run = memory.run + share * max(way - memory.at, 0.0) ** self.power
         expected, allowed = (
-            known.behind(run / memory.gap**self.power),
+            self.gain * known.behind(run / memory.gap**self.power),
             self.tolerance * (way + share) ** max(1 / self.power, 0.5),
         )
         found |= {"run": run, "expected": expected, "allowed": allowed}
@@ -175,4 +187,4 @@ class Tolerance(Rule):
         return place.index / total, 1 / total
 
     def __str__(self) -> str:
-        return f"tolerance {self.tolerance:g}"
+        return f"tolerance {self.tolerance:g}" + ("" if self.gain == 1 else f", gain {self.gain:g}")

@@ -100,7 +100,8 @@ class DiffusionCacheConfig:
             last two computed ones, for one more residual in memory.
         residual_limit: How far they are followed at most, in distances between the last two computed steps.
         forecast: `last`, `line`, `parabola`, or `blend`, half line and half parabola through the last three, for two
-            more residuals in memory. None takes the one of `residual_order`.
+            more residuals in memory. None takes the one of `residual_order`, and under a budget that a plan places
+            the one of the plan.
         on_decision: Called as `on_decision(module, decision)` after each call of a transformer that TeaCache decided.
             What it raises is logged, and the generation goes on.
 
@@ -221,6 +222,11 @@ class DiffusionCacheConfig:
     def guards(self) -> Guards:
         """What is computed in any case."""
         return Guards(self.warmup_steps, self.cooldown_steps, self.start, self.end, self.max_consecutive_reuses)
+
+    @property
+    def is_forecast_given(self) -> bool:
+        """Whether the user has said what a reused step adds; a plan says it otherwise."""
+        return self.forecast is not None or self.residual_order != 0
 
     @property
     def forecaster(self) -> Forecast:

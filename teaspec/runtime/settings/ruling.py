@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from teaspec.runtime.rules.forecast import Kind, forecast_for
+from teaspec.runtime.rules.forecast import forecast_of
 from teaspec.runtime.rules.plan import Planned
 from teaspec.runtime.rules.schedule import Budget
 from teaspec.runtime.rules.threshold import Polynomial, Threshold
@@ -13,8 +13,8 @@ from teaspec.runtime.rules.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from teaspec.runtime.calibrations.calibration import Calibration
+    from teaspec.runtime.calibrations.gains import Gain
     from teaspec.runtime.calibrations.plans import Plan
-    from teaspec.runtime.rules.forecast import Forecast
     from teaspec.runtime.rules.rule import Rule
     from teaspec.runtime.settings.asked import Wish
     from teaspec.runtime.settings.config import DiffusionCacheConfig
@@ -36,7 +36,15 @@ class Ruling:
             wish: What the session asks for instead.
         """
         threshold = (config.rel_l1_thresh, config.coefficients, config.accumulate)
-        asked = (wish, config.rule, config.budget, config.tolerance, threshold, config.forecaster)
+        asked = (
+            wish,
+            config.rule,
+            config.budget,
+            config.tolerance,
+            threshold,
+            config.forecaster,
+            config.is_forecast_given,
+        )
         made = self._made
         if made is None or made[0] != asked:
             made = self._made = asked, self._rule_of(config, config if wish is None else wish)
@@ -46,20 +54,33 @@ class Ruling:
         if asked.rule is not None:
             return asked.rule
         if asked.budget is not None:
-            plans = plans_for(config.forecaster, self._published.plans)
+            plans = plans_for(config, self._published.plans)
             return Planned(asked.budget, plans) if plans else Budget(asked.budget)
         if asked.tolerance is not None:
-            return Tolerance(asked.tolerance, config.forecaster.power)
+            return _tolerance_for(asked.tolerance, config, self._published.tolerance)
         assert asked.rel_l1_thresh is not None
         coefficients = tuple(config.coefficients or self._published.coefficients)
         return Threshold(asked.rel_l1_thresh, Polynomial(coefficients), config.accumulate or self._published.accumulate)
 
 
-def plans_for(forecast: Forecast, plans: Iterable[Plan]) -> tuple[Plan, ...]:
-    """Returns the plans that were found with a forecast; nothing is known of the others beside it.
+def plans_for(config: DiffusionCacheConfig, plans: Iterable[Plan]) -> tuple[Plan, ...]:
+    """Returns the plans that a budget may take: all, or those that were found with the forecast that the user has set.
+
+    Nothing is known of the others beside it.
 
     Args:
-        forecast: What a reused step adds.
+        config: The settings.
         plans: Those there are.
     """
-    return tuple(one for one in plans if forecast.is_same(forecast_for(cast(Kind, one.forecast), 0, one.limit)))
+    if not config.is_forecast_given:
+        return tuple(plans)
+    return tuple(one for one in plans if config.forecaster.is_same(forecast_of(one.forecast, one.limit)))
+
+
+def _tolerance_for(tolerance: float, config: DiffusionCacheConfig, measured: Gain | None) -> Tolerance:
+    """The rule with what was measured, where that is about the forecast that the user has set, or none is set."""
+    if measured is not None:
+        added = forecast_of(measured.forecast, measured.limit)
+        if not config.is_forecast_given or config.forecaster.is_same(added):
+            return Tolerance(tolerance, added.power, measured.gain, added)
+    return Tolerance(tolerance, config.forecaster.power)

@@ -19,8 +19,9 @@ from teaspec.runtime.host.splits import Split
 from teaspec.runtime.keep.memory import Storage
 from teaspec.runtime.keep.overwrite import OverwriteWatch
 from teaspec.runtime.records import altered
-from teaspec.runtime.rules.forecast import Computed, Weights
+from teaspec.runtime.rules.forecast import Computed, Forecast, Weights
 from teaspec.runtime.rules.rule import Memory, Rule, Seen, Start
+from teaspec.runtime.rules.steps import Place
 from teaspec.runtime.rules.verdict import Verdict
 from teaspec.runtime.settings.config import TeaCacheConfig
 from teaspec.runtime.step.deciding import CONDITIONING, UNKNOWN, Decider, Found, index_of
@@ -151,14 +152,16 @@ class Stepper:
         state = TeaCacheState() if found.state is None else found.state
         reuses = verdict.choice == "reuse"
         now = self._time(found.position, state.cnt)
+        forecaster = self._forecaster(found.place)
+        weights = partial(self._weights, forecaster, state, now, found.position.run)
         if reuses:
-            outcome = reuse(context, streams, state, self.split, self._weights(state, now, found.position.run))
+            outcome = reuse(context, streams, state, self.split, weights())
             successor = state  # with the residuals that it has
         else:
-            earlier = self._earlier(state, streams)
+            earlier = self._earlier(forecaster, state, streams)
             judge = None
             if self.rule.needs_error and found.state is not None:
-                judge = partial(judged, state=state, weights=self._weights(state, now, found.position.run))
+                judge = partial(judged, state=state, weights=weights())
             outcome = compute(context, streams, self.watch, self.storage, self.split, judge)
             if outcome.error is not None:
                 memory = self.rule.learn(outcome.error, memory)
@@ -184,8 +187,14 @@ class Stepper:
             return _time_of(position.moment, seen)
         return float(position.run.ended)
 
-    def _weights(self, state: TeaCacheState, now: float | None, run: Run | None) -> tuple[Weights, ...]:
-        forecaster = self.config.forecaster
+    def _forecaster(self, place: Place) -> Forecast:
+        """Returns what a reused step adds: what the user has set, else what goes with the rule."""
+        asked = None if self.config.is_forecast_given else self.rule.forecast(place)
+        return self.config.forecaster if asked is None else asked
+
+    def _weights(
+        self, forecaster: Forecast, state: TeaCacheState, now: float | None, run: Run | None
+    ) -> tuple[Weights, ...]:
         if forecaster.points < 2:
             return ()
         earlier = state.earlier.chain() if state.earlier.residuals else ()
@@ -194,14 +203,13 @@ class Stepper:
             times, now = [run.at(time) for time in times], run.at(now)
         return forecaster.weights(times, now)
 
-    def _earlier(self, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
+    def _earlier(self, forecaster: Forecast, state: TeaCacheState, streams: tuple[Stream, ...]) -> Computed:
         """Returns what a step that is computed keeps of the computed step before it."""
-        points = self.config.forecaster.points
-        if points < 2 or state.ruling is not type(self.rule):
+        if forecaster.points < 2 or state.ruling is not type(self.rule):
             return Computed()
         known = residuals_of(state)  # and values carried over, which have no line
         keys = [stream.key for stream in streams if stream.entry is not None and stream.key in known]
-        before = state.earlier.shortened(points - 2) if state.earlier.residuals else None
+        before = state.earlier.shortened(forecaster.points - 2) if state.earlier.residuals else None
         return Computed(state.computed_at, {key: known[key] for key in keys}, state.origins, before)
 
 

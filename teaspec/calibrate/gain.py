@@ -63,7 +63,7 @@ class Weighed:
     """What was measured.
 
     Attributes:
-        gain: The gain.
+        gain: How errors compare, and with which forecast.
         met: How each tolerance is met.
     """
 

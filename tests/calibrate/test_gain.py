@@ -54,7 +54,7 @@ def test_a_gain_makes_a_tolerance_mean_what_it_says() -> None:
 
 def test_where_errors_grow_otherwise_than_expected_it_is_measured_anew() -> None:
     """With the root of what is expected a first gain is not enough. Goes red with one round in place of all."""
-    trials = Known(lambda expected: 0.1 * math.sqrt(expected))
+    trials = Known(lambda expected: 0.3 * math.sqrt(expected))
     found = find_gain(trials, Weighing([0.01], LINE, [0], [1]))
     assert found.met[0].error == pytest.approx(0.01, rel=0.2)
     assert len({rule.gain for rule, numbers in trials.asked if numbers == (0,)}) <= ROUNDS

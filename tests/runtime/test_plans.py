@@ -257,10 +257,11 @@ def test_a_variant_has_its_own() -> None:
     assert {name for name, one in defaults.variants.items() if one.plans} == {"kontext"}
 
 
-def test_what_is_said_tells_the_forecast_of_the_plan(caplog: pytest.LogCaptureFixture) -> None:
-    """Goes red where `_beside` is left out."""
+@pytest.mark.parametrize("told", [{}, {"num_inference_steps": 6}])
+def test_what_is_said_tells_the_forecast_of_the_plan(told: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Goes red where `_beside` is left out, at either place."""
     register_extractor("FluxTransformer2DModel", extract_flux, Defaults(plans=(Plan(6, (0, 3), "blend", 0.75),)))
-    with caplog.at_level(logging.INFO, "teaspec"), teaspec.enabled(flux_pipeline(tiny_flux()), budget=2):
+    with caplog.at_level(logging.INFO, "teaspec"), teaspec.enabled(flux_pipeline(tiny_flux()), budget=2, **told):
         (line,) = [one.getMessage() for one in caplog.records if "by plan" in one.getMessage()]
     assert line.endswith("with forecast='blend', residual_limit=0.75")
 

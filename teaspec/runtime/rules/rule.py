@@ -8,6 +8,7 @@ branch's residuals, copies it, forgets it and counts its bytes. A call that fail
     decide(numbers, place, memory) -> verdict
     follow(call, verdict, place, memory) -> memory    at each step, before its blocks run
     learn(error, memory) -> memory               behind the blocks of a computed step, where the rule asks for it
+    forecast(place) -> forecast or None          what a reused step adds, where that goes with the rule
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ KNOBS = {
 FEWER_STEPS = (20, 16, 14, 12, 10, 8)
 """Steps of plain generations, in place of 28."""
 
-BUDGETS = (17, 14, 11, 9, 7)
+BUDGETS = (19, 17, 14, 11, 9, 7)
 """Computed steps of teaspec's budget, of 28."""
 
 TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from teaspec.calibrate.placing import Expected, Placing, Steps, moved_by_one
 from teaspec.calibrate.residuals import Residuals
 from teaspec.calibrate.trials import Settings
-from teaspec.runtime.rules.forecast import Kind, forecast_for
+from teaspec.runtime.rules.forecast import Kind, forecast_of
 from teaspec.runtime.rules.schedule import Mask, next_in_turn
 
 JUDGES: tuple[Callable[[Expected], float], ...] = (
@@ -38,7 +38,7 @@ class Added(NamedTuple):
         return {"forecast": self.kind, "residual_limit": self.limit}
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "last" else f"{self.kind}, limit {self.limit:g}"
+        return str(forecast_of(*self))
 
 
 FORECASTS = tuple(Added(kind, limit) for kind in ("line", "blend", "parabola") for limit in (0.5, 0.75, 1.0))
@@ -79,7 +79,7 @@ class Choosing:
 
     @cached_property
     def _placings(self) -> dict[Added, Placing]:
-        return {one: Placing(self.recorded, forecast_for(one.kind, 0, one.limit)) for one in self.forecasts}
+        return {one: Placing(self.recorded, forecast_of(*one)) for one in self.forecasts}
 
     def best(self, budget: int) -> Choice:
         """Returns the best that it finds: of the beginnings, and of neighbours, as long as one is better.

@@ -156,6 +156,13 @@ def test_beside_a_forecast_of_the_user_only_plans_for_it_are_taken() -> None:
     assert ruling.of(TeaCacheConfig(budget=4, residual_order=1, residual_limit=0.5)) == Planned(4, (line,))
 
 
+def test_what_it_is_says_what_reused_steps_add() -> None:
+    """Goes red where two kinds are made of the same, or the limit is left out."""
+    known = [Plan(10, (0, 4), kind, limit) for kind, limit in (("blend", 1.0), ("line", 0.5), ("parabola", 0.75))]
+    told = "planned with blend, limit 1 or line, limit 0.5 or parabola, limit 0.75"
+    assert str(Planned(2, tuple(known))) == f"budget 2, {told}"
+
+
 def test_of_plans_for_the_same_steps_the_one_with_the_smallest_error_is_taken() -> None:
     """Goes red where the first is."""
     unknown, worse, better = (Plan(10, (0, 1, 4, 8), error=error) for error in (None, 0.02, 0.01))
@@ -209,7 +216,7 @@ def test_a_pipeline_takes_the_plan_of_its_spec(
     computed = {(one.branch, one.step) for one in seen if one.decision == "compute"}
     assert {step for _, step in computed} == {0, 1, 4}
     assert len({branch for branch, _ in computed}) == 2
-    assert "planned" in str(teaspec.stats(pipe))
+    assert "planned with last" in str(teaspec.stats(pipe))
 
 
 def test_what_is_said_where_the_number_of_steps_is_known_or_no_plan_is_for_the_budget(

@@ -115,6 +115,7 @@ def test_a_gain_is_what_the_tolerance_is_divided_by() -> None:
         assert one["expected"] == pytest.approx(0.5 * other["expected"])
         assert one["allowed"] == pytest.approx(0.5 * other["allowed"])
     assert str(Tolerance(0.02, 2.0, 0.5)) == "tolerance 0.02, gain 0.5"
+    assert str(Tolerance(0.02, 2.0, 0.5, forecast_of("line", 0.5))) == "tolerance 0.02, gain 0.5 with line, limit 0.5"
     with pytest.raises(ValueError, match="gain must be a finite number above 0, found 0"):
         Tolerance(0.02, gain=0)
 

@@ -19,6 +19,14 @@ from teaspec.runtime.keep.memory import Origin, fetch
 
 Kind = Literal["last", "line", "parabola", "blend"]
 
+_MADE_OF: dict[Kind, tuple[int, float]] = {
+    "last": (1, 0.0),
+    "line": (2, 0.0),
+    "parabola": (3, 1.0),
+    "blend": (3, 0.5),
+}
+"""So many computed steps are looked at, and that much of the parabola goes into it."""
+
 Weights = tuple[float, ...]
 """One for each computed step, the last one first; they add up to one."""
 
@@ -73,6 +81,11 @@ class Forecast:
         """How its errors grow with the distance to the last computed step, where residuals move smoothly."""
         return 1.0 if self.points < 2 else 3.0 if self.share == 1 else 2.0
 
+    def __str__(self) -> str:
+        made_of = self.points, self.share
+        kind = next((kind for kind, known in _MADE_OF.items() if known == made_of), f"{self.share:g} of a parabola")
+        return kind if kind == "last" else f"{kind}, limit {self.limit:g}"
+
     def is_same(self, other: Forecast) -> bool:
         """Returns whether another one comes to the same; the last residual as it stands is followed nowhere.
 
@@ -108,8 +121,7 @@ def forecast_for(kind: Kind | None, order: int, limit: float) -> Forecast:
         limit: `residual_limit`.
     """
     kind = kind or ("line" if order else "last")
-    points, share = {"last": (1, 0.0), "line": (2, 0.0), "parabola": (3, 1.0), "blend": (3, 0.5)}[kind]
-    return Forecast(points, share, limit)
+    return Forecast(*_MADE_OF[kind], limit)
 
 
 def forecast_of(kind: str, limit: float) -> Forecast:

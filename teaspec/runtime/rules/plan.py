@@ -64,7 +64,8 @@ class Planned(Budget):
         return sum(step < index for step in plan.placed(count, total))
 
     def __str__(self) -> str:
-        return f"{super().__str__()}, planned"
+        added = dict.fromkeys(str(forecast_of(plan.forecast, plan.limit)) for plan in self.plans)
+        return f"{super().__str__()}, planned{' with ' if added else ''}{' or '.join(added)}"
 
 
 def next_in_plan(planned: Sequence[int], last: int, left: int, total: int, closing: int) -> float:

@@ -187,4 +187,7 @@ class Tolerance(Rule):
         return place.index / total, 1 / total
 
     def __str__(self) -> str:
-        return f"tolerance {self.tolerance:g}" + ("" if self.gain == 1 else f", gain {self.gain:g}")
+        gain = "" if self.gain == 1 else f", gain {self.gain:g}"
+        return (
+            f"tolerance {self.tolerance:g}{gain}{'' if self.measured_with is None else f' with {self.measured_with}'}"
+        )

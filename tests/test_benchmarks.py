@@ -23,6 +23,8 @@ from hooked.spread import Spread
 from hooked.subject import Subject
 from torch.utils.flop_counter import FlopCounterMode
 
+from teaspec.calibrate.choosing import FORECASTS, Added
+
 SMALL = Size(side=4, layers=3, batch=2)
 
 
@@ -180,9 +182,10 @@ def test_operations_are_those_that_torch_counts(name):
 @pytest.mark.parametrize("name", ["digits", "videos"])
 def test_every_cache_runs_on_the_trained_models(name, monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001, 1002))
+    monkeypatch.setattr(catalogue, "PLANNED_BY", {name: 2})
     subject = Trained.make(name, count=2, guidance=1.0)
     fit = catalogue.calibrate(subject)
-    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit.coefficients, moves=1)]
+    tried = [one.only(one.values[-1]) for one in catalogue.methods(subject, fit.coefficients, FORECASTS[:2], moves=1)]
     found = compare(subject, tried, seeds=[0], repetitions=1, report=lambda _what: None)
     assert not found.failures
     assert [one.method for one in found.points] == [one.name for one in tried]
@@ -198,7 +201,7 @@ def test_every_cache_runs_on_the_trained_models(name, monkeypatch, tmp_path):
 def test_what_a_generation_takes(name):
     """Mutation seen red: evaluations counted in the first block, which runs on all steps of FirstBlockCache."""
     subject = Trained.make(name, count=1, guidance=2.0)
-    found = {one.name: one for one in catalogue.methods(subject, catalogue.IDENTITY, moves=1)}
+    found = {one.name: one for one in catalogue.methods(subject, catalogue.IDENTITY, FORECASTS[:2], moves=1)}
     pipeline = subject.twin()
     made, whole = subject.counted(pipeline, seed=0)
     assert whole.evaluations == 2 * 28
@@ -213,9 +216,9 @@ def test_what_a_generation_takes(name):
 
 @pytest.mark.thorough  # `python benchmarks/compare.py --quick` does the same
 def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, monkeypatch, capsys):
-    """Plain generations alone. Mutation seen red: the pictures of both models under one name."""
+    """Plain generations alone, every other value. Mutation seen red: the pictures of both models under one name."""
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
-    monkeypatch.setattr(catalogue, "FEWER_STEPS", (4, 2))
+    monkeypatch.setattr(catalogue, "FEWER_STEPS", (4, 3, 2))
     monkeypatch.setattr(comparing, "QUICK_COUNTS", {"digits": 1, "videos": 1})
     comparing.main(["--quick", "--only", "fewer steps", "--output", str(tmp_path)])
     found = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
@@ -243,12 +246,14 @@ def test_a_cache_that_fails_is_reported_with_its_error():
 
 
 def test_a_tolerance_is_measured_on_what_was_made():
-    """Red where the error is not relative, or not the median over what was made at once."""
+    """Red where the error is not relative, and where the gain is not handed on."""
     uncached = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
     made = uncached + torch.tensor([[0.5, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    assert tolerances.error_of(made, uncached) == pytest.approx(0.1)
-    rows = list(tolerances.measured(Trained.make("digits", 2, 1.0), 8, "line", seed=1))
-    assert [row.tolerance for row in rows] == list(tolerances.TOLERANCES)
+    assert tolerances.errors_of(made, uncached) == pytest.approx([0.1, 0.5, 0.0])
+    rows = list(tolerances.measured(Trained.make("digits", 2, 1.0), 8, 0.5, Added("line", 0.5), seed=1))
+    assert [(row.tolerance, row.gain) for row in rows] == [(one, 0.5) for one in tolerances.TOLERANCES]
     assert all(2 <= row.computed <= 8 for row in rows)
+    plain = list(tolerances.measured(Trained.make("digits", 2, 1.0), 8, 1.0, Added("line", 0.5), seed=1))
+    assert (rows[0].computed, rows[0].error) == (plain[1].computed, plain[1].error)  # 0.005 is half of 0.01
     assert rows[0].error <= rows[-1].error > 0
-    assert rows[0].text().startswith("| digits | 1 | 8 | 0.005 | ")
+    assert rows[0].text().startswith("| digits | 1 | 8 | 0.5 | 0.005 | ")

@@ -245,15 +245,32 @@ def test_a_cache_that_fails_is_reported_with_its_error():
     assert "broken: `RuntimeError: does not fit`" in as_markdown(found)
 
 
+@pytest.mark.parametrize("name", ["digits", "videos"])
+def test_prompts_by_themselves_are_those_of_a_batch(name):
+    """Goes red where `first` is left out, and where it is the number of the seed alone."""
+    model = Trained.make(name, 1, 1.0).model
+    asked = []
+    pipeline = model.pipeline(model.transformer)
+    pipeline.transformer.register_forward_pre_hook(
+        lambda _module, _args, kwargs: asked.append(kwargs["encoder_hidden_states"].clone()), with_kwargs=True
+    )
+    for count, first in ((12, 0), (1, 11), (2, 4)):
+        model.generate(pipeline, count, seed=0, steps=1, first=first)
+    assert torch.equal(asked[1], asked[0][11:]) and torch.equal(asked[2], asked[0][4:6])
+    assert not torch.equal(asked[0][4], asked[0][5])
+
+
 def test_a_tolerance_is_measured_on_what_was_made():
     """Red where the error is not relative, and where the gain is not handed on."""
     uncached = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
     made = uncached + torch.tensor([[0.5, 0.0], [0.0, 1.0], [0.0, 0.0]])
     assert tolerances.errors_of(made, uncached) == pytest.approx([0.1, 0.5, 0.0])
-    rows = list(tolerances.measured(Trained.make("digits", 2, 1.0), 8, 0.5, Added("line", 0.5), seed=1))
+    subject, added = Trained.make("digits", 1, 1.0), Added("line", 0.5)
+    found = list(tolerances.measured(subject, 8, (0.5, 1.0), added, range(2)))
+    rows, plain = found[: len(tolerances.TOLERANCES)], found[len(tolerances.TOLERANCES) :]
     assert [(row.tolerance, row.gain) for row in rows] == [(one, 0.5) for one in tolerances.TOLERANCES]
-    assert all(2 <= row.computed <= 8 for row in rows)
-    plain = list(tolerances.measured(Trained.make("digits", 2, 1.0), 8, 1.0, Added("line", 0.5), seed=1))
+    assert [(row.tolerance, row.gain) for row in plain] == [(one, 1.0) for one in tolerances.TOLERANCES]
+    assert all(2 <= row.computed <= 8 for row in found)
     assert (rows[0].computed, rows[0].error) == (plain[1].computed, plain[1].error)  # 0.005 is half of 0.01
     assert rows[0].error <= rows[-1].error > 0
     assert rows[0].text().startswith("| digits | 1 | 8 | 0.5 | 0.005 | ")

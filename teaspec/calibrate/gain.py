@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from teaspec.calibrate.choosing import Added
 from teaspec.calibrate.trials import Settings, Trials
@@ -101,7 +100,8 @@ def find_gain(trials: Trials, weighing: Weighing, source: str | None = None) -> 
                 f"nothing was reused at a tolerance of {', '.join(f'{one:g}' for one in weighing.tolerances)} with a "
                 f"gain of {gain:g}: give larger ones"
             )
-        gain = float(f"{gain * math.exp(fmean(off)):.3g}")
+        # A tolerance is kept to within a factor: the gain is in the middle of what the tolerances ask for.
+        gain = float(f"{gain * math.exp((min(off) + max(off)) / 2):.3g}")
     met = tuple(
         Met(one, error(one, gain, weighing.held_out), error(one, 1.0, weighing.held_out)) for one in weighing.tolerances
     )

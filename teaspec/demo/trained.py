@@ -70,15 +70,18 @@ class TrainedModel(ABC):
         """Builds diffusers' own pipeline around the transformer or a copy of it."""
 
     @abstractmethod
-    def generate(self, pipeline: Any, count: int, *, seed: int, steps: int, guidance: float = 1.0) -> Tensor:
+    def generate(
+        self, pipeline: Any, count: int, *, seed: int, steps: int, guidance: float = 1.0, first: int = 0
+    ) -> Tensor:
         """Generates images of shape (count, 16, 16) or videos of shape (count, frames, 16, 16), ink in [0, 1].
 
         Args:
             pipeline: What `pipeline` built, hooked or not.
-            count: How many; the prompts are always the same.
+            count: How many.
             seed: Seed of the noise.
             steps: Denoising steps.
             guidance: Scale of true CFG; above 1 each step runs the transformer twice.
+            first: The number of the first prompt; the others follow it, always the same.
         """
 
     @abstractmethod

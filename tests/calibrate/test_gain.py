@@ -60,6 +60,15 @@ def test_where_errors_grow_otherwise_than_expected_it_is_measured_anew() -> None
     assert len({rule.gain for rule, numbers in trials.asked if numbers == (0,)}) <= ROUNDS
 
 
+def test_the_gain_is_in_the_middle_of_what_tolerances_ask_for() -> None:
+    """Too careful at one end is as far off as too loose at the other. Goes red where it is the mean of all."""
+    trials = Known(lambda expected: 0.1 * math.sqrt(expected))
+    weighing = Weighing([0.01, 0.02, 0.03, 0.64], LINE, [0], [1])
+    ratios = [one.error / one.tolerance for one in find_gain(trials, weighing).met]
+    assert max(ratios) * min(ratios) == pytest.approx(1, rel=0.3)
+    assert max(ratios) > 2 > 0.5 > min(ratios)
+
+
 def test_where_nothing_is_reused_there_is_no_gain() -> None:
     """Goes red where rounding counts as an error: the gain would be next to nothing."""
     with pytest.raises(ValueError, match=r"nothing was reused at a tolerance of 0\.001 with a gain of 1: give larger"):

@@ -28,9 +28,12 @@ class DigitsModel(TrainedModel):
         """Builds a `FluxPipeline`."""
         return pipeline_of(transformer)
 
-    def generate(self, pipeline: Any, count: int, *, seed: int, steps: int, guidance: float = 1.0) -> Tensor:
+    def generate(
+        self, pipeline: Any, count: int, *, seed: int, steps: int, guidance: float = 1.0, first: int = 0
+    ) -> Tensor:
         """Generates images of 0, 1, ..., 9, 0, ..."""
-        return generate(pipeline, self.prompts, _digits(count), seed=seed, steps=steps, guidance=guidance)
+        digits = _digits(first + count)[first:]
+        return generate(pipeline, self.prompts, digits, seed=seed, steps=steps, guidance=guidance)
 
     def recognised(self, made: Tensor) -> float:
         """The share of the images in which the classifier reads the wanted digit."""

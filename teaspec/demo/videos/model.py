@@ -28,9 +28,12 @@ class VideoModel(TrainedModel):
         """Builds a `WanPipeline`."""
         return pipeline_of(transformer)
 
-    def generate(self, pipeline: Any, count: int, *, seed: int, steps: int, guidance: float = 1.0) -> Tensor:
+    def generate(
+        self, pipeline: Any, count: int, *, seed: int, steps: int, guidance: float = 1.0, first: int = 0
+    ) -> Tensor:
         """Generates videos of what `asked` says."""
-        return generate(pipeline, self.prompts, *asked(count), seed=seed, steps=steps, guidance=guidance)
+        digits, motions = (one[first:] for one in asked(first + count))
+        return generate(pipeline, self.prompts, digits, motions, seed=seed, steps=steps, guidance=guidance)
 
     def recognised(self, made: Tensor) -> float:
         """The share of the videos in which both the wanted digit and the wanted motion are read."""

@@ -153,18 +153,20 @@ def _note(threshold: Threshold) -> str:
 def _plan(plan: Plan) -> dict[str, Any]:
     """A plan as a spec has it; what is as it is left out is."""
     written: dict[str, Any] = {"steps": plan.steps, "computed": _flow(list(plan.computed))}
-    if plan.forecast != "last":
-        written |= {"forecast": plan.forecast, "limit": plan.limit}
+    written |= _added(plan)
     errors = {"error": plan.error, "even": plan.even}
     written |= {name: float(f"{value:.3g}") for name, value in errors.items() if value is not None}
     return {**written, "source": plan.source} if plan.source else written
 
 
 def _gain(gain: Gain) -> dict[str, Any]:
-    written: dict[str, Any] = {"gain": gain.gain}
-    if gain.forecast != "last":
-        written |= {"forecast": gain.forecast, "limit": gain.limit}
+    written = {"gain": gain.gain, **_added(gain)}
     return {**written, "source": gain.source} if gain.source else written
+
+
+def _added(found: Plan | Gain) -> dict[str, Any]:
+    """What reused steps added; nothing is written of the last residual, which a spec means where it says nothing."""
+    return {} if found.forecast == "last" else {"forecast": found.forecast, "limit": found.limit}
 
 
 def _about(written: Mapping[str, Any]) -> tuple[Any, ...]:

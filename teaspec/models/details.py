@@ -127,19 +127,22 @@ def _sets(details: Mapping[str, Any]) -> Iterator[str]:
 
 def _gain(one: Gain) -> str:
     """What a tolerance comes to, in one line."""
-    beside = "" if one.forecast == "last" else f", with forecast={one.forecast!r}, residual_limit={one.limit:g}"
-    return f"gain {one.gain:g}{beside}{f' ({one.source})' if one.source else ''}"
+    return f"gain {one.gain:g}{_beside(one, ', ')}{f' ({one.source})' if one.source else ''}"
 
 
 def _plan(one: Plan) -> str:
     """A plan in one line: the call that takes it, which steps it computes, and what it was worth."""
     found = f"budget={len(one.computed)} of {one.steps} steps: {', '.join(map(str, one.computed))}"
-    if one.forecast != "last":
-        found += f"; with forecast={one.forecast!r}, residual_limit={one.limit:g}"
+    found += _beside(one, "; ")
     if one.error is not None:
         found += f"; relative error {one.error:.3g}"
         found += "" if one.even is None else f", evenly {one.even:.3g}"
     return found + (f" ({one.source})" if one.source else "")
+
+
+def _beside(one: Plan | Gain, separator: str) -> str:
+    """The forecast that it goes with, where that is not the last residual."""
+    return "" if one.forecast == "last" else f"{separator}with forecast={one.forecast!r}, residual_limit={one.limit:g}"
 
 
 def _threshold(one: Threshold) -> str:

@@ -35,8 +35,7 @@ class Planned(Budget):
         """Computes the step that is next in the plan."""
         if place.total is None or place.index >= place.total:
             return Verdict("compute", BEYOND)
-        count = self.count(place.total)
-        plan = find_plan(self.plans, count, place.total)
+        count, plan = self.count(place.total), self._plan_for(place.total)
         if plan is None:
             return super().decide(numbers, place, memory)
         left = count - memory.steps
@@ -47,7 +46,7 @@ class Planned(Budget):
 
     def forecast(self, place: Place) -> Forecast | None:
         """Returns what the plan was found with: its steps are placed for that."""
-        plan = None if place.total is None else find_plan(self.plans, self.count(place.total), place.total)
+        plan = None if place.total is None else self._plan_for(place.total)
         return None if plan is None else forecast_of(plan.forecast, plan.limit)
 
     def planned_before(self, index: int, total: int) -> int:
@@ -57,11 +56,13 @@ class Planned(Budget):
             index: The number of that step.
             total: Steps of the generation.
         """
-        count = self.count(total)
-        plan = find_plan(self.plans, count, total)
+        plan = self._plan_for(total)
         if plan is None:
             return super().planned_before(index, total)
-        return sum(step < index for step in plan.placed(count, total))
+        return sum(step < index for step in plan.placed(self.count(total), total))
+
+    def _plan_for(self, total: int) -> Plan | None:
+        return find_plan(self.plans, self.count(total), total)
 
     def __str__(self) -> str:
         added = dict.fromkeys(str(forecast_of(plan.forecast, plan.limit)) for plan in self.plans)

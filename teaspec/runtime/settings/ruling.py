@@ -72,15 +72,17 @@ def plans_for(config: DiffusionCacheConfig, plans: Iterable[Plan]) -> tuple[Plan
         config: The settings.
         plans: Those there are.
     """
-    if not config.is_forecast_given:
-        return tuple(plans)
-    return tuple(one for one in plans if config.forecaster.is_same(forecast_of(one.forecast, one.limit)))
+    return tuple(one for one in plans if _goes_with(config, one))
 
 
 def _tolerance_for(tolerance: float, config: DiffusionCacheConfig, measured: Gain | None) -> Tolerance:
     """The rule with what was measured, where that is about the forecast that the user has set, or none is set."""
-    if measured is not None:
-        added = forecast_of(measured.forecast, measured.limit)
-        if not config.is_forecast_given or config.forecaster.is_same(added):
-            return Tolerance(tolerance, added.power, measured.gain, added)
-    return Tolerance(tolerance, config.forecaster.power)
+    if measured is None or not _goes_with(config, measured):
+        return Tolerance(tolerance, config.forecaster.power)
+    added = forecast_of(measured.forecast, measured.limit)
+    return Tolerance(tolerance, added.power, measured.gain, added)
+
+
+def _goes_with(config: DiffusionCacheConfig, found: Plan | Gain) -> bool:
+    """Whether the user has set no forecast, or the one that it was found with."""
+    return not config.is_forecast_given or config.forecaster.is_same(forecast_of(found.forecast, found.limit))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import teaspec
 from teaspec.calibrate.choosing import Added
@@ -14,6 +17,7 @@ from teaspec.calibrate.gain import ROUNDS, Weighing, find_gain
 from teaspec.calibrate.trials import Outcome, Trials
 from teaspec.calibrate.write import with_fit
 from teaspec.catalog import SpecExtractor
+from teaspec.cli import app
 from teaspec.compiler import load_spec
 from teaspec.runtime.calibrations.gains import Gain
 from teaspec.runtime.rules.tolerance import Tolerance
@@ -108,3 +112,16 @@ def test_it_goes_into_a_spec_and_to_the_rule(variant: str | None) -> None:
     assert with_fit(after, FIT, ORIGIN, variant=variant) == after  # what is not measured anew stays
     defaults = SpecExtractor(SPECS / "flux.yaml", load_spec(after)).defaults
     assert {name: one.tolerance for name, one in defaults.named().items() if one.tolerance} == {variant or "base": gain}
+
+
+def test_what_is_known_of_a_class_tells_it(tmp_path: Path) -> None:
+    """Goes red where `details` leaves it out, or the forecast that it goes with."""
+    gain = Gain(0.47, "line", 0.5, "teaspec calibrate, a: b, 2026-11-28")
+    path = tmp_path / "flux.yaml"
+    text = with_fit((SPECS / "flux.yaml").read_text(encoding="utf-8"), FIT, ORIGIN, gain=gain)
+    path.write_text(text, encoding="utf-8")
+    shown = " ".join(CliRunner().invoke(app, ["list", str(path)]).output.split())
+    told = "gain 0.47, with forecast='line', residual_limit=0.5 (teaspec calibrate, a: b, 2026-11-28)"
+    assert f"tolerance {told}" in shown
+    found = json.loads(CliRunner().invoke(app, ["list", str(path), "--format", "json"]).output)
+    assert vars(gain) in [one["tolerance"] for one in found["sets"].values()]

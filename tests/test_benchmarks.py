@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from typing import NamedTuple
 
 import compare as comparing
 import gpu
@@ -15,6 +17,7 @@ from card.models import PUBLISHED, TINY, build
 from comparison import methods as catalogue
 from comparison.measure import Comparison, Outcome, Point, compare
 from comparison.show import as_markdown, draw
+from comparison.side_by_side import side_by_side
 from comparison.subject import Subject as Trained
 from hooked.cost import measure
 from hooked.models import MODELS, Size
@@ -139,7 +142,7 @@ def test_caches_are_compared_at_equal_cost_seed_by_seed():
         point("one", (1.0, 1.0), (None, None)),
         point("other", (0.2, 0.2), (20.0, 20.0)),
     ]
-    text = as_markdown(Comparison("digits", 1.0, [0.9, 1.0], [1.0], points, []))
+    text = as_markdown(Comparison("digits", 1.0, 1, [0.9, 1.0], [1.0], points, []))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| o")]
     assert rows[0] == ["one", "", "35.5 (31.0 to 40.0)", "33.0 (31.0 to 35.0)", ""]
     assert rows[1] == ["other", "", "", "", ""]
@@ -158,7 +161,7 @@ def test_how_far_ours_is_ahead_is_told_seed_by_seed():
     ]
     dearer = [point(one.method, (0.6, 0.6), tuple(outcome.psnr + 9 for outcome in one.outcomes)) for one in points]
     cheaper = point("that", (0.3, 0.3), (20.0, 20.0))  # ours have none at 0.4
-    text = as_markdown(Comparison("digits", 1.0, [0.9, 1.0], [1.0], [*points, *dearer, cheaper], []))
+    text = as_markdown(Comparison("digits", 1.0, 1, [0.9, 1.0], [1.0], [*points, *dearer, cheaper], []))
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| *")]
     assert [cell.strip() for cell in rows[0]] == [
         *("*teaspec, one: ahead of the best other cache*", "-1.0 (-3.0 to +1.0)", "-1.0 (-3.0 to +1.0)", "", "")
@@ -219,6 +222,7 @@ def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, mon
     """Plain generations alone, every other value. Mutation seen red: the pictures of both models under one name."""
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
     monkeypatch.setattr(catalogue, "FEWER_STEPS", (4, 3, 2))
+    monkeypatch.setattr(comparing, "side_by_side", lambda job, names: list(map(job, names)))  # others are not patched
     monkeypatch.setattr(comparing, "QUICK_COUNTS", {"digits": 1, "videos": 1})
     comparing.main(["--quick", "--only", "fewer steps", "--output", str(tmp_path)])
     found = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
@@ -233,6 +237,33 @@ def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, mon
         *("compare.json", "compare.md", "compare-digits.png", "compare-videos.png")
     }
     assert "### Videos, no guidance" in capsys.readouterr().out
+
+
+def test_models_are_measured_side_by_side_on_cores_of_their_own(monkeypatch):
+    """Mutations seen red: all cores for each process, the threads as they were, one after the other."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")  # what the processes begin with
+    cores = os.sched_getaffinity(0)
+    found = side_by_side(_where, ["digits", "videos"])
+    assert [one.name for one in found] == ["digits", "videos"]
+    assert os.sched_getaffinity(0) == cores
+    if len(cores) > 1:
+        first, second = found
+        assert first.process != second.process
+        assert first.cores and not first.cores & second.cores
+        assert first.threads == second.threads == len(first.cores) == len(cores) // 2
+    (alone,) = side_by_side(_where, ["digits"])
+    assert (alone.process, alone.cores) == (os.getpid(), cores)
+
+
+class Where(NamedTuple):
+    name: str
+    process: int
+    cores: set[int]
+    threads: int
+
+
+def _where(name: str) -> Where:
+    return Where(name, os.getpid(), os.sched_getaffinity(0), torch.get_num_threads())
 
 
 def test_a_cache_that_fails_is_reported_with_its_error():

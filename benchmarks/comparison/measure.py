@@ -90,6 +90,7 @@ class Comparison:
     Attributes:
         model: The model's name.
         guidance: Scale of true CFG.
+        threads: Of torch.
         accuracies: Of what the uncached generations made, one for each seed.
         seconds: Wall times of the uncached generation.
         points: What ran.
@@ -98,6 +99,7 @@ class Comparison:
 
     model: str
     guidance: float
+    threads: int
     accuracies: list[float]
     seconds: list[float]
     points: list[Point]
@@ -153,6 +155,7 @@ def compare(
     return Comparison(
         model=subject.model.name,
         guidance=subject.guidance,
+        threads=torch.get_num_threads(),
         accuracies=[subject.model.recognised(images) for images, _ in expected],
         seconds=seconds,
         points=[one.point for one in running],

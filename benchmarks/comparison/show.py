@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -33,7 +32,7 @@ def machine() -> dict[str, Any]:
     cpu = next(
         (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
     )
-    found = {"cpu": cpu, "threads": torch.get_num_threads(), "python": platform.python_version()}
+    found = {"cpu": cpu, "python": platform.python_version()}
     return {**found, **{name: _version(name) for name in ("torch", "diffusers", "cache-dit", "teaspec")}}
 
 

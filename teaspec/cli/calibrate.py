@@ -45,8 +45,8 @@ def calibrate(
     ] = None,
     forecast: Annotated[
         str, typer.Option(help="What reused steps may add there: last, line, parabola, blend.")
-    ] = "line,blend,parabola",
-    limit: Annotated[str, typer.Option(help="residual_limit of all but last, each is tried.")] = "0.5,0.75,1",
+    ] = "blend,line,parabola",
+    limit: Annotated[str, typer.Option(help="residual_limit of all but last, each is tried.")] = "1,0.75,0.5",
     tolerance: Annotated[
         str | None,
         typer.Option(show_default=False, help="Measure what these tolerances come to: 0.01,0.02,0.05."),

@@ -106,10 +106,10 @@ def test_tolerances_from_a_pipeline_to_a_spec(prompts: Path, tmp_path: Path) -> 
     assert [one["tolerance"] for one in found["met"]] == [0.05, 0.2]
     written = load_spec(spec).teacache.tolerance
     assert written is not None and dict(written) == found["gain"]
-    assert (written.forecast, written.limit) == ("line", 0.5)
+    assert (written.forecast, written.limit) == ("blend", 1.0)
     assert written.source == f"teaspec calibrate, {MADE}, 2 prompts, judged by 1 others, {date.today().isoformat()}"
     text = calibrate(*asked).stdout
-    assert f"of {written.gain:g}" in text and "line, limit 0.5" in text
+    assert f"of {written.gain:g}" in text and "blend, limit 1" in text
 
 
 def test_without_a_word_it_tries_what_is_documented() -> None:

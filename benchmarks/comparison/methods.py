@@ -27,7 +27,7 @@ from comparison.planned import planned
 from comparison.subject import STEPS, Subject
 from teaspec import TeaCacheConfig, apply_teacache_hook, enable
 from teaspec.calibrate import Fit, collecting, fit_pairs
-from teaspec.calibrate.choosing import Added
+from teaspec.calibrate.choosing import FORECASTS, Added
 from teaspec.demo.settings import LIMIT
 from teaspec.runtime.rules.forecast import Kind
 from teaspec.runtime.rules.plan import Planned
@@ -101,8 +101,9 @@ def methods(
         yield Method(f"teaspec, budget, {named}", "budget", BUDGETS, _enabled(_budget, kind, limit))
     plan = planned(replace(subject, count=PLANNED_BY[subject.model.name]), CALIBRATION_SEEDS[:2], forecasts, moves)
     yield Method("teaspec, budget by plan", "budget", BUDGETS, _by_plan(plan))
-    tolerated = f"teaspec, tolerance, blend, limit {LIMIT:g}"
-    yield Method(tolerated, "tolerance", TOLERANCES, _enabled(_tolerance, "blend", LIMIT))
+    kind, limit = FORECASTS[0]
+    tolerated = f"teaspec, tolerance, {kind}, limit {limit:g}"
+    yield Method(tolerated, "tolerance", TOLERANCES, _enabled(_tolerance, kind, limit))
     yield Method(
         "diffusers FirstBlockCache",
         "threshold",

@@ -2,8 +2,8 @@
 
     python benchmarks/compare.py [--quick] [--models digits videos] [--only TEXT] [--output FOLDER]
 
-Same model, seeds and steps for all, beside plain generations with fewer steps; timed interleaved. Both models are
-measured side by side, each on half of the cores. Writes compare.json, compare.md and a picture for each model.
+Same model, seeds and steps for all, beside plain generations with fewer steps; timed interleaved. Models and guidance
+scales are measured side by side, each on cores of its own. Writes compare.json, compare.md, a picture for each model.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from comparison.measure import Comparison, compare
@@ -27,8 +28,11 @@ from teaspec.calibrate import Fit
 from teaspec.calibrate.choosing import FORECASTS, Added
 from teaspec.demo.memory import keep_freed_memory
 
-COUNTS, QUICK_COUNTS = {"digits": 24, "videos": 6}, {"digits": 16, "videos": 4}
-"""Images or videos of a generation: as many as two cores need about a second for."""
+COUNTS, QUICK_COUNTS = {"digits": 24, "videos": 5}, {"digits": 16, "videos": 4}
+"""Images or videos of a generation: as many as a core needs about a second for."""
+
+LONGEST_FIRST = ("videos", "digits")
+"""A generation of the videos takes longer."""
 
 MOVES, QUICK_MOVES = 24, 2
 """Neighbours of a plan that are generated."""
@@ -37,15 +41,26 @@ QUICK_FORECASTS = (Added("blend", 0.5), Added("blend", 1.0))
 """What the reused steps of a plan may add with `--quick`; otherwise all that `teaspec calibrate --budget` tries."""
 
 
+class Case(NamedTuple):
+    """What is measured by itself.
+
+    Attributes:
+        model: Its name.
+        guidance: Scale of true CFG, 1 for none.
+    """
+
+    model: str
+    guidance: float
+
+
 @dataclass(frozen=True)
 class Measuring:
-    """What is measured of each model.
+    """What is measured of each case.
 
     Attributes:
         counts: Images or videos of a generation, by model.
         seeds: Seeds of the noise that quality is measured on.
         repetitions: How often everything is timed.
-        guidance: Scales of true CFG.
         only: Only the caches whose name has this in it.
         every: Only each so many-th value of a knob.
         moves: Neighbours of a plan that are generated.
@@ -55,50 +70,46 @@ class Measuring:
     counts: Mapping[str, int]
     seeds: int
     repetitions: int
-    guidance: tuple[float, ...]
     only: str
     every: int = 1
     moves: int = MOVES
     forecasts: tuple[Added, ...] = FORECASTS
 
     @torch.no_grad()
-    def measured(self, name: str) -> list[tuple[Comparison, Fit]]:
-        """Compares all caches on a model, at each guidance; the fit of the coefficients beside it."""
+    def measured(self, case: Case) -> tuple[Comparison, Fit]:
+        """Compares all caches; the fit of the coefficients beside it."""
         keep_freed_memory()
-        return [self._at(Subject.make(name, self.counts[name], guidance)) for guidance in self.guidance]
-
-    def _at(self, subject: Subject) -> tuple[Comparison, Fit]:
+        subject = Subject.make(case.model, self.counts[case.model], case.guidance)
         fit = calibrate(subject)
         known = methods(subject, fit.coefficients, self.forecasts, self.moves)
         tried = [one.only(*one.values[:: self.every]) for one in known if self.only in one.name]
 
         def report(what: str) -> None:
-            print(f"{subject.model.name}, guidance {subject.guidance:g}: {what}", file=sys.stderr, flush=True)
+            print(f"{case.model}, guidance {case.guidance:g}: {what}", file=sys.stderr, flush=True)
 
         return compare(subject, tried, range(self.seeds), self.repetitions, report), fit
 
 
 def main(given: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(given)
-    measuring = Measuring(COUNTS, arguments.seeds, arguments.repetitions, tuple(arguments.guidance), arguments.only)
+    measuring = Measuring(COUNTS, arguments.seeds, arguments.repetitions, arguments.only)
     if arguments.quick:
-        fewer: dict[str, Any] = {"counts": QUICK_COUNTS, "seeds": 2, "repetitions": 1, "guidance": (1.0,), "every": 2}
+        arguments.guidance = [1.0]
+        fewer: dict[str, Any] = {"counts": QUICK_COUNTS, "seeds": 2, "repetitions": 1, "every": 2}
         measuring = replace(measuring, **fewer, moves=QUICK_MOVES, forecasts=QUICK_FORECASTS)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    measured = side_by_side(measuring.measured, arguments.models)
-    for name, of_model in zip(arguments.models, measured, strict=True):
-        draw([one for one, _ in of_model], arguments.output / f"compare-{name}.png")
-    found = [one for of_model in measured for one in of_model]
-    fits = [
-        {"model": one.model, "guidance": one.guidance, "coefficients": fit.coefficients, "r2": fit.r2}
-        for one, fit in found
-    ]
-    comparisons = [one for one, _ in found]
+    cases = [Case(*one) for one in product(arguments.models, arguments.guidance)]
+    longest_first = sorted(cases, key=lambda one: (-one.guidance, LONGEST_FIRST.index(one.model)))
+    measured = dict(zip(longest_first, side_by_side(measuring.measured, longest_first), strict=True))
+    comparisons = [measured[case][0] for case in cases]
+    fits = [{**case._asdict(), "coefficients": fit.coefficients, "r2": fit.r2} for case, (_, fit) in measured.items()]
     settings = {name: getattr(measuring, name) for name in ("counts", "seeds", "repetitions", "moves")}
     written = as_json(comparisons, {**settings, "calibrations": fits})
     (arguments.output / "compare.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     tables = "\n".join(as_markdown(one) for one in comparisons)
     (arguments.output / "compare.md").write_text(tables, encoding="utf-8")
+    for name in arguments.models:
+        draw([one for one in comparisons if one.model == name], arguments.output / f"compare-{name}.png")
     print(tables)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from time import sleep
 from typing import NamedTuple
 
 import compare as comparing
@@ -222,7 +223,7 @@ def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, mon
     """Plain generations alone, every other value. Mutation seen red: the pictures of both models under one name."""
     monkeypatch.setattr(catalogue, "CALIBRATION_SEEDS", (1001,))
     monkeypatch.setattr(catalogue, "FEWER_STEPS", (4, 3, 2))
-    monkeypatch.setattr(comparing, "side_by_side", lambda job, names: list(map(job, names)))  # others are not patched
+    monkeypatch.setattr(comparing, "side_by_side", lambda job, asked: list(map(job, asked)))  # others are not patched
     monkeypatch.setattr(comparing, "QUICK_COUNTS", {"digits": 1, "videos": 1})
     comparing.main(["--quick", "--only", "fewer steps", "--output", str(tmp_path)])
     found = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
@@ -239,31 +240,45 @@ def test_the_comparison_writes_tables_and_a_picture_for_each_model(tmp_path, mon
     assert "### Videos, no guidance" in capsys.readouterr().out
 
 
-def test_models_are_measured_side_by_side_on_cores_of_their_own(monkeypatch):
+def test_jobs_are_done_side_by_side_on_cores_of_their_own(monkeypatch, tmp_path):
     """Mutations seen red: all cores for each process, the threads as they were, one after the other."""
     monkeypatch.setenv("OMP_NUM_THREADS", "7")  # what the processes begin with
     cores = os.sched_getaffinity(0)
-    found = side_by_side(_where, ["digits", "videos"])
-    assert [one.name for one in found] == ["digits", "videos"]
-    assert os.sched_getaffinity(0) == cores
-    if len(cores) > 1:
-        first, second = found
-        assert first.process != second.process
-        assert first.cores and not first.cores & second.cores
-        assert first.threads == second.threads == len(first.cores) == len(cores) // 2
-    (alone,) = side_by_side(_where, ["digits"])
+    (alone,) = side_by_side(Where.of, [tmp_path / "alone"])
     assert (alone.process, alone.cores) == (os.getpid(), cores)
+    if len(cores) < 2:
+        return
+    found = side_by_side(Where.met, [tmp_path / name for name in "abc"])
+    assert [one.name for one in found] == ["a", "b", "c"]
+    assert os.sched_getaffinity(0) == cores
+    cores_of = {one.process: one.cores for one in found}
+    assert 1 < len(cores_of) <= len(cores)
+    assert os.getpid() not in cores_of
+    assert sum(map(len, cores_of.values())) == len(set[int]().union(*cores_of.values()))
+    assert all(one.threads == len(one.cores) == len(cores) // min(3, len(cores)) for one in found)
 
 
 class Where(NamedTuple):
+    """Where a job is done."""
+
     name: str
     process: int
     cores: set[int]
     threads: int
 
+    @classmethod
+    def of(cls, path):
+        return cls(path.name, os.getpid(), os.sched_getaffinity(0), torch.get_num_threads())
 
-def _where(name: str) -> Where:
-    return Where(name, os.getpid(), os.sched_getaffinity(0), torch.get_num_threads())
+    @classmethod
+    def met(cls, path):
+        """Waits until another process is at work, too, or a minute."""
+        path.write_text(str(os.getpid()), encoding="utf-8")
+        for _ in range(600):
+            if len({one.read_text(encoding="utf-8") for one in path.parent.iterdir()} - {""}) > 1:
+                break
+            sleep(0.1)
+        return cls.of(path)
 
 
 def test_a_cache_that_fails_is_reported_with_its_error():

@@ -36,7 +36,7 @@ IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0]
 CALIBRATION_SEEDS = (1001, 1002, 1003)
 """None of them is a seed that caches are compared on."""
 
-PLANNED_BY = {"digits": 24, "videos": 12}
+PLANNED_BY = {"digits": 24, "videos": 10}
 """So many images or videos choose a plan, and as many others judge it."""
 
 DB_WARMUP = 1

@@ -1,4 +1,4 @@
-"""One job for each model, side by side, each in a process with cores of its own."""
+"""Jobs side by side, each in a process with cores of its own."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
+Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 
-def side_by_side(job: Callable[[str], Found], names: Sequence[str]) -> list[Found]:
-    """Returns what a job finds for each name, in their order.
+def side_by_side(job: Callable[[Asked], Found], asked: Sequence[Asked]) -> list[Found]:
+    """Returns what a job finds for each of what is asked, in their order.
 
-    Where there are cores enough, each gets as many as the others, so that none is timed while another uses its cores.
+    No two use a core at the same time, so none is timed while another uses its cores. With one core, or where one
+    thing is asked, they are done here, one after the other.
 
     Args:
         job: What is done; it goes into other processes, as what it returns comes back from them.
-        names: What it is done for.
+        asked: What it is done for, the longest first.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    each = len(cores) // len(names)
-    if len(names) == 1 or each == 0:
-        return [job(name) for name in names]
-    with ProcessPoolExecutor(len(names), mp_context=get_context("spawn")) as pool:
-        begun = [
-            pool.submit(_on_cores, cores[number * each : (number + 1) * each], job, name)
-            for number, name in enumerate(names)
-        ]
-        return [one.result() for one in begun]
+    workers = min(len(asked), len(cores))
+    if workers < 2:
+        return [job(one) for one in asked]
+    context = get_context("spawn")
+    shares = context.SimpleQueue()
+    each = len(cores) // workers
+    for number in range(workers):
+        shares.put(cores[number * each : (number + 1) * each])
+    with ProcessPoolExecutor(workers, context, _take_cores, (shares,)) as pool:
+        return list(pool.map(job, asked))
 
 
-def _on_cores(cores: Sequence[int], job: Callable[[str], Found], name: str) -> Found:
+def _take_cores(shares: Any) -> None:
+    cores = shares.get()
     os.sched_setaffinity(0, cores)
     torch.set_num_threads(len(cores))
-    return job(name)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from time import sleep
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import compare as comparing
@@ -19,6 +20,7 @@ from comparison import methods as catalogue
 from comparison.measure import Comparison, Outcome, Point, compare
 from comparison.show import as_markdown, draw
 from comparison.side_by_side import side_by_side
+from comparison.subject import STEPS
 from comparison.subject import Subject as Trained
 from hooked.cost import measure
 from hooked.models import MODELS, Size
@@ -26,8 +28,15 @@ from hooked.rules import Ruled, measure_rules
 from hooked.spread import Spread
 from hooked.subject import Subject
 from torch.utils.flop_counter import FlopCounterMode
+from tried.easycache import EasyCache
+from tried.magcache import ratios_of, worked_example
+from tried.projected import Projected
 
+import teaspec
 from teaspec.calibrate.choosing import FORECASTS, Added
+from teaspec.runtime.rules.forecast import forecast_of
+from teaspec.runtime.rules.rule import Start
+from teaspec.runtime.rules.steps import Guards, Place
 
 SMALL = Size(side=4, layers=3, batch=2)
 
@@ -320,3 +329,53 @@ def test_a_tolerance_is_measured_on_what_was_made():
     assert (rows[0].computed, rows[0].error) == (plain[1].computed, plain[1].error)  # 0.005 is half of 0.01
     assert rows[0].error <= rows[-1].error > 0
     assert rows[0].text().startswith("| digits | 1 | 8 | 0.5 | 0.005 | ")
+
+
+def test_easycache_predicts_by_the_rate_at_which_the_output_followed():
+    """By hand, from what enters and leaves the blocks. Mutations seen red: the rate of one step, a sum that is kept."""
+    subject = Trained.make("digits", count=1, guidance=1.0)
+    pipeline = subject.twin()
+    entered, left = [], {}
+    transformer = pipeline.transformer
+    transformer.x_embedder.register_forward_hook(lambda _m, _a, out: entered.append(out.clone()))
+    transformer.single_transformer_blocks[-1].register_forward_hook(
+        lambda _m, _a, out: left.update({len(entered) - 1: out[1].clone()})
+    )
+    with teaspec.enabled(pipeline, rule=EasyCache(0.1)):
+        subject.generate(pipeline, seed=0)
+    assert 2 < len(left) < STEPS
+    computed, total = [0], 0.0
+    for step in range(1, STEPS - 1):
+        if len(computed) > 1:
+            last, before = computed[-1], computed[-2]
+            rate = (left[last] - left[before]).abs().sum() / (entered[last] - entered[before]).abs().sum()
+            total += float(rate * (entered[step] - entered[step - 1]).abs().sum() / left[last].abs().sum())
+            if total < 0.1:
+                continue
+        computed.append(step)
+        total = 0.0
+    assert [*computed, STEPS - 1] == list(left)
+
+
+def test_a_forecast_may_follow_the_modulated_input():
+    """At places that are no times. Mutation seen red: the projection over the length, and not over its square."""
+    rule = Projected(3, forecast_of("blend", 1.0))
+    along, across = torch.tensor([3.0, -4.0]), torch.tensor([4.0, 3.0])
+
+    def call(at, aside=0.0):
+        return SimpleNamespace(signal=at * along + aside * across, keep=lambda _, one: one, recall=lambda _, one: one)
+
+    memory = rule.init(Start(Place(0, 0, 8, 0), Guards()))
+    for index, at in enumerate((0.0, 1.0, 4.0)):
+        memory = rule.follow(call(at), teaspec.Verdict("compute", ""), Place(index, index, 8, 0), memory)
+    rule.decide([float(one) for one in rule.measure(call(5.5, 7.0), memory)], Place(3, 3, 8, 0), memory)
+    found = rule.forecast(Place(3, 3, 8, 0)).weights([9.0, 9.0, 9.0], 9.0)
+    assert found[-1] == pytest.approx(forecast_of("blend", 1.0).weights([4.0, 1.0, 0.0], 5.5)[-1])
+
+
+def test_the_table_of_magcache():
+    assert ratios_of([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]) == (1.0, 1.0, 1.0, 1.0)
+    assert ratios_of([[2.0, 3.0]]) == (1.0, 1.0, 1.5)
+    rule = worked_example()((1.0,) * 4, 0.5)
+    assert isinstance(rule, teaspec.Rule)
+    assert rule.error == 0.5

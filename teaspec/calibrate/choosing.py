@@ -35,7 +35,8 @@ class Added(NamedTuple):
     @property
     def settings(self) -> Settings:
         """As `teaspec.enable` takes it."""
-        return {"forecast": self.kind, "residual_limit": self.limit}
+        limit = {} if self.kind == "last" else {"residual_limit": self.limit}  # it is followed nowhere
+        return {"forecast": self.kind, **limit}
 
     def __str__(self) -> str:
         return str(forecast_of(*self))

@@ -7,11 +7,12 @@ import math
 import os
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from teaspec.cli.files import require_readable
+from teaspec.cli.forecasts import forecasts_of, number_of
 from teaspec.cli.refusals import refusals_shown, refuse
 from teaspec.cli.root import EXIT_FAILED, Debug, Format, app, get_console
 from teaspec.cli.running import Device, Dtype, Set, find_dtype, named_values, progress, prompts_of, refused
@@ -125,18 +126,7 @@ def _wanted(budget: str | None, forecast: str, limit: str, pipeline: str | None)
     texts = [] if budget is None else [one.strip() for one in budget.split(",")]
     if not all(one.isdecimal() and int(one) > 0 for one in texts):
         raise typer.BadParameter(f"expected numbers of steps, as in 8,12,16, found {budget}", param_hint="--budget")
-    from teaspec.calibrate.choosing import Added
-    from teaspec.runtime.rules.forecast import Kind
-
-    known = get_args(Kind)
-    kinds = list(dict.fromkeys(one.strip() for one in forecast.split(",")))
-    unknown = [one for one in kinds if one not in known]
-    if unknown:
-        message = f"expected some of {','.join(known)}, found {unknown[0]!r}"
-        raise typer.BadParameter(message, param_hint="--forecast")
-    limits = dict.fromkeys(map(_limit_of, limit.split(",")))
-    found = [Added(cast(Kind, kind), one) for kind in kinds for one in ([1.0] if kind == "last" else limits)]
-    return sorted({int(one) for one in texts}), found
+    return sorted({int(one) for one in texts}), forecasts_of(forecast, limit)
 
 
 def _tolerances_of(tolerance: str | None, pipeline: str | None) -> list[float]:
@@ -146,26 +136,11 @@ def _tolerances_of(tolerance: str | None, pipeline: str | None) -> list[float]:
     if pipeline is None:
         message = "what a tolerance comes to is measured by generations: give a pipeline"
         raise typer.BadParameter(message, param_hint="--tolerance")
-    found = [_number_of(one) for one in tolerance.split(",")]
+    found = [number_of(one) for one in tolerance.split(",")]
     if not all(0 < one < math.inf for one in found):
         message = f"expected numbers above 0, as in 0.01,0.05, found {tolerance!r}"
         raise typer.BadParameter(message, param_hint="--tolerance")
     return list(dict.fromkeys(found))
-
-
-def _limit_of(text: str) -> float:
-    found = _number_of(text)
-    if not 0 <= found < math.inf:
-        raise typer.BadParameter(f"expected numbers from 0 up, as in 0.5,1, found {text!r}", param_hint="--limit")
-    return found
-
-
-def _number_of(text: str) -> float:
-    """The number that a text is, else one that compares with nothing."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _opened(pipeline: str, transformer: str | None, device: str, dtype: str | None) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from teaspec.cli.forecasts import forecasts_of
 from teaspec.cli.outputs import write_output
 from teaspec.cli.refusals import refuse
 from teaspec.cli.root import EXIT_FAILED, EXIT_USAGE, Debug, app, get_console
@@ -31,6 +32,13 @@ def compare(
     ] = None,
     thresholds: Annotated[
         str | None, typer.Option("--threshold", show_default=False, help="Values of rel_l1_thresh: 0.15,0.25.")
+    ] = None,
+    forecast: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Each of them with each of these forecasts: last,line,parabola,blend."),
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option(show_default="1", help="And these residual_limits; last is followed nowhere.")
     ] = None,
     further: Annotated[
         list[str] | None,
@@ -72,6 +80,7 @@ def compare(
     for path in filter(None, (html, sheet)):
         _require_folder(path)
     draw_sheet = None if sheet is None else _drawing()
+    added = _added(forecast, limit)
     arguments = {"num_inference_steps": steps, **named_values(settings, "--set")}
     from teaspec.compare.job import Job
     from teaspec.compare.ranking import advise
@@ -81,7 +90,7 @@ def compare(
     from teaspec.pipelines.load import load_pipeline
 
     with refused(ValueError, TypeError, code=EXIT_USAGE):
-        compared = settings_of(choices, named_values(further, "--enable"))
+        compared = settings_of(choices, named_values(further, "--enable"), added)
         asked = list(dict.fromkeys(prompts_of(prompts)))
         source = load_pipeline(pipeline, device, find_dtype(dtype), result="np")
         job = Job(pipeline, source, asked, list(dict.fromkeys(map(int, drawn_from))), compared, arguments)
@@ -115,6 +124,17 @@ def _numbers(text: str | None, option: str) -> list[float]:
     if text is not None and not found:
         raise typer.BadParameter("expected numbers with commas between them, as in 8,12, found none", param_hint=option)
     return found
+
+
+def _added(forecast: str | None, limit: str | None) -> list[dict[str, Any]]:
+    """What each setting is tried with in turn."""
+    if forecast is None:
+        if limit is not None:
+            raise typer.BadParameter(
+                "it is how far a forecast is followed: give --forecast blend", param_hint="--limit"
+            )
+        return [{}]
+    return [one.settings for one in forecasts_of(forecast, "1" if limit is None else limit)]
 
 
 def _require_folder(path: Path) -> None:

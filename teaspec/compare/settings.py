@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from teaspec.runtime.pipeline.backend import TeaCacheBackend
@@ -16,40 +16,57 @@ class Setting:
     Attributes:
         name: The argument of `teaspec.enable` that decides.
         value: What that argument is set to.
-        further: Arguments beside it.
+        further: Arguments beside it, which all have.
+        added: Arguments beside it that tell it from others.
     """
 
     name: str
     value: float
     further: Mapping[str, Any]
+    added: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def arguments(self) -> dict[str, Any]:
         """All arguments of `teaspec.enable`."""
-        return {self.name: self.value, **self.further}
+        return {self.name: self.value, **self.added, **self.further}
 
     @property
     def label(self) -> str:
         """What it is called where all others have the same further arguments."""
-        return f"{self.name}={self.value!r}"
+        return _told({self.name: self.value, **self.added})
 
     @property
     def call(self) -> str:
         """The line to copy."""
-        return f"teaspec.enable(pipe, {', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+        return f"teaspec.enable(pipe, {_told(self.arguments)})"
 
 
-def settings_of(choices: Mapping[str, Sequence[float]], further: Mapping[str, Any]) -> tuple[Setting, ...]:
-    """Returns a setting for each value, checked as `teaspec.enable` checks them.
+def _told(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+def settings_of(
+    choices: Mapping[str, Sequence[float]], further: Mapping[str, Any], added: Sequence[Mapping[str, Any]] = ({},)
+) -> tuple[Setting, ...]:
+    """Returns a setting for each value with each of what is added, checked as `teaspec.enable` checks them.
 
     Args:
         choices: Values by the name of the argument that they are for.
         further: Arguments that hold for all of them.
+        added: Arguments that each value is tried with in turn.
 
     Raises:
-        ValueError: If there is none, an argument is unknown, or a value is of no use.
+        ValueError: If there is none, an argument is unknown or given twice, or a value is of no use.
     """
-    found = [Setting(name, value, further) for name, values in choices.items() for value in dict.fromkeys(values)]
+    twice = sorted(further.keys() & {name for one in added for name in one})
+    if twice:
+        raise ValueError(f"{twice[0]} is given for all settings, and again to be tried: leave out one of the two")
+    found = [
+        Setting(name, value, further, one)
+        for name, values in choices.items()
+        for value in dict.fromkeys(values)
+        for one in added
+    ]
     if not found:
         raise ValueError("there is nothing to compare: give --budget 8,12, --tolerance 0.02 or --threshold 0.25")
     for setting in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,33 @@ def test_it_ends_with_the_call_to_copy(prompts: Path) -> None:
     assert "at 2 computed steps, the nearest first: budget=" in text
 
 
+def test_each_setting_is_tried_with_each_forecast(prompts: Path) -> None:
+    """Mutations seen red: a limit for `last`; the forecast in the label and not in what is enabled."""
+    done = run_compare(
+        *(f"{LOADERS}:run_by_hand", prompts, "--budget", "2,4", "--steps", 6, "--format", "json"),
+        *("--forecast", "last,blend", "--limit", "0.5,1"),
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["settings"]
+    assert [one["arguments"] for one in found] == [
+        {"budget": budget, **added}
+        for budget in (2, 4)
+        for added in (
+            {"forecast": "last"},
+            {"forecast": "blend", "residual_limit": 0.5},
+            {"forecast": "blend", "residual_limit": 1.0},
+        )
+    ]
+    assert [one["setting"] for one in found[:2]] == [
+        "budget=2, forecast='last'",
+        "budget=2, forecast='blend', residual_limit=0.5",
+    ]
+    # Where the first and the last step are computed, there is no line at the others.
+    nearness = [one["psnr"] for one in found]
+    assert nearness[0] == nearness[1] == nearness[2]
+    assert len({str(one) for one in nearness[3:]}) > 1
+
+
 @pytest.mark.parametrize(
     ("loader", "options", "code", "message"),
     [
@@ -40,6 +68,13 @@ def test_it_ends_with_the_call_to_copy(prompts: Path) -> None:
         ("sd3", "--threshold -1", 2, "rel_l1_thresh must be a finite number above 0"),
         ("sd3", "--budget 2 --seeds 0.5", 2, "expected whole numbers from 0 on, as in 0,1, found '0.5'"),
         ("sd3", "--budget 2 --enable order=1", 2, "order"),
+        ("sd3", "--budget 2 --forecast cubic", 2, "expected some of last,line,parabola,blend, found 'cubic'"),
+        ("sd3", "--budget 2 --forecast line --limit -1", 2, "expected numbers from 0 up, as in 0.5,1, found '-1'"),
+        ("sd3", "--budget 2 --limit 0.5", 2, "it is how far a forecast is followed: give --forecast blend"),
+        (
+            *("sd3", "--budget 2 --forecast line --enable forecast=last", 2),
+            "forecast is given for all settings, and again to be tried: leave out one of the two",
+        ),
         ("sd3", "--budget 2 --set steps", 2, "expected NAME=VALUE, found steps"),
         ("sd3", "--budget 2 --html no/such/page.html", 2, "page.html cannot be written: there is no folder"),
         ("sd4", "--budget 2", 2, "tests.compare.loaders has no 'sd4'"),

@@ -126,15 +126,15 @@ def _numbers(text: str | None, option: str) -> list[float]:
     return found
 
 
-def _added(forecast: str | None, limit: str | None) -> list[dict[str, Any]]:
-    """What each setting is tried with in turn."""
+def _added(forecast: str | None, limit: str | None) -> dict[str, dict[str, Any]]:
+    """What each setting is tried with in turn, by what it is in words."""
     if forecast is None:
         if limit is not None:
             raise typer.BadParameter(
                 "it is how far a forecast is followed: give --forecast blend", param_hint="--limit"
             )
-        return [{}]
-    return [one.settings for one in forecasts_of(forecast, "1" if limit is None else limit)]
+        return {}
+    return {str(one): one.settings for one in forecasts_of(forecast, "1" if limit is None else limit)}
 
 
 def _require_folder(path: Path) -> None:

@@ -104,7 +104,7 @@ def _table(comparison: Comparison) -> Table:
     columns = ["steps\ncomputed", "time\nratio", "PSNR,\nmedian", "PSNR,\nlowest", "SSIM,\nmedian"]
     for name in [*columns, "LPIPS,\nmedian"] if comparison.without_lpips is None else columns:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("\nbetter", no_wrap=True)
+    table.add_column("\nbetter")
     for one in comparison.measured:
         better = find_better(one, comparison.measured)
         lpips = () if one.lpips is None else (f"{one.lpips.median:.4f}",)

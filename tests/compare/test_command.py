@@ -49,8 +49,8 @@ def test_each_setting_is_tried_with_each_forecast(prompts: Path) -> None:
         )
     ]
     assert [one["setting"] for one in found[:2]] == [
-        "budget=2, forecast='last'",
-        "budget=2, forecast='blend', residual_limit=0.5",
+        "budget=2, last",
+        "budget=2, blend, limit 0.5",
     ]
     # Where the first and the last step are computed, there is no line at the others.
     nearness = [one["psnr"] for one in found]

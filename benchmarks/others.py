@@ -29,6 +29,7 @@ from tried.signals import OnHiddenStates
 
 import teaspec
 from teaspec.calibrate.choosing import Added
+from teaspec.calibrate.halving import halved
 from teaspec.calibrate.trials import Outcome, Trials
 from teaspec.demo.models import MODELS
 from teaspec.demo.subject import quiet
@@ -64,13 +65,7 @@ class Tried:
     def trials(self) -> Trials:
         """Runs generations, each by itself."""
         pipeline: Any = self.subject.twin()
-
-        def run(number: int) -> torch.Tensor:
-            return self.subject.model.generate(
-                pipeline, 1, seed=number, steps=STEPS, guidance=self.subject.guidance, first=number
-            )
-
-        return Trials(pipeline, run, errors_of)
+        return Trials(pipeline, lambda number: self.subject.alone(pipeline, number), errors_of)
 
     @cached_property
     def knobs(self) -> dict[str, Knob]:
@@ -99,14 +94,11 @@ class Tried:
 
     def at(self, budget: int, knob: Knob) -> teaspec.Rule:
         """A rule with its knob where it computes about as many steps on what was seen."""
-        low, high = BETWEEN
-        for _ in range(HALVINGS):
-            middle = math.sqrt(low * high)
-            if self.trials.of({"rule": knob(middle), **FORECASTS[0].settings}, self.seen).computed > budget:
-                low = middle
-            else:
-                high = middle
-        return knob(high)
+
+        def is_low(value: float) -> bool:
+            return self.trials.of({"rule": knob(value), **FORECASTS[0].settings}, self.seen).computed > budget
+
+        return knob(halved(*BETWEEN, is_low, HALVINGS)[1])
 
     def rows(self, budgets: Sequence[int]) -> Iterator[tuple[str, Added, Outcome]]:
         """What each rule came to, with each forecast."""

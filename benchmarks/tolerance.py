@@ -21,9 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
 from comparison.planned import errors_of
-from comparison.subject import STEPS, Subject
+from comparison.subject import Subject
 
 import teaspec
 from teaspec.calibrate.choosing import FORECASTS, Added
@@ -66,16 +65,10 @@ class Row:
         return "| " + " | ".join(map(str, (*cells, f"{self.error:.4f}", f"{self.error / self.tolerance:.2f}"))) + " |"
 
 
-def made(subject: Subject, pipeline: Any, number: int, steps: int) -> torch.Tensor:
-    """The image or video of a number, from noise of its own."""
-    model = subject.model
-    return model.generate(pipeline, 1, seed=number, steps=steps, guidance=subject.guidance, first=number)
-
-
 def gain_of(subject: Subject, added: Added, numbers: Sequence[int]) -> float:
     """The gain of a model at its guidance; the last generation judges it, which nobody looks at here."""
     pipeline: Any = subject.twin()
-    trials = Trials(pipeline, lambda number: made(subject, pipeline, number, STEPS), errors_of)
+    trials = Trials(pipeline, lambda number: subject.alone(pipeline, number), errors_of)
     return find_gain(trials, Weighing(TOLERANCES, added, numbers, numbers[-1:])).gain.gain
 
 
@@ -84,7 +77,7 @@ def measured(
 ) -> Iterator[Row]:
     """One row for each gain and tolerance."""
     pipeline = subject.twin()
-    trials = Trials(pipeline, lambda number: made(subject, pipeline, number, steps), errors_of)
+    trials = Trials(pipeline, lambda number: subject.alone(pipeline, number, steps), errors_of)
     for gain, tolerance in product(gains, TOLERANCES):
         rule = teaspec.Tolerance(tolerance, forecast_of(*added).power, gain)
         each = [trials.of({"rule": rule, **added.settings}, [number]) for number in numbers]

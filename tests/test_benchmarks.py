@@ -31,6 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tried.easycache import EasyCache
 from tried.magcache import ratios_of, worked_example
 from tried.projected import Projected
+from tried.signals import OnHiddenStates
 
 import teaspec
 from teaspec.calibrate.choosing import FORECASTS, Added
@@ -331,8 +332,8 @@ def test_a_tolerance_is_measured_on_what_was_made():
     assert rows[0].text().startswith("| digits | 1 | 8 | 0.5 | 0.005 | ")
 
 
-def test_easycache_predicts_by_the_rate_at_which_the_output_followed():
-    """By hand, from what enters and leaves the blocks. Mutations seen red: the rate of one step, a sum that is kept."""
+def followed(rule):
+    """What entered the blocks at each step of a generation, and what left them at each that was computed."""
     subject = Trained.make("digits", count=1, guidance=1.0)
     pipeline = subject.twin()
     entered, left = [], {}
@@ -341,9 +342,15 @@ def test_easycache_predicts_by_the_rate_at_which_the_output_followed():
     transformer.single_transformer_blocks[-1].register_forward_hook(
         lambda _m, _a, out: left.update({len(entered) - 1: out[1].clone()})
     )
-    with teaspec.enabled(pipeline, rule=EasyCache(0.1)):
+    with teaspec.enabled(pipeline, rule=rule):
         subject.generate(pipeline, seed=0)
-    assert 2 < len(left) < STEPS
+    assert 2 < len(left) < STEPS == len(entered)
+    return entered, left
+
+
+def test_easycache_predicts_by_the_rate_at_which_the_output_followed():
+    """By hand, from what enters and leaves the blocks. Mutations seen red: the rate of one step, a sum that is kept."""
+    entered, left = followed(EasyCache(0.1))
     computed, total = [0], 0.0
     for step in range(1, STEPS - 1):
         if len(computed) > 1:
@@ -354,6 +361,18 @@ def test_easycache_predicts_by_the_rate_at_which_the_output_followed():
                 continue
         computed.append(step)
         total = 0.0
+    assert [*computed, STEPS - 1] == list(left)
+
+
+def test_a_threshold_may_look_at_the_hidden_stream():
+    """By hand, from what enters the blocks. Mutation seen red: the modulated input as it is."""
+    entered, left = followed(OnHiddenStates(0.2))
+    computed, total = [0], 0.0
+    for step in range(1, STEPS - 1):
+        total += float((entered[step] - entered[step - 1]).abs().sum() / entered[step - 1].abs().sum())
+        if total >= 0.2:
+            computed.append(step)
+            total = 0.0
     assert [*computed, STEPS - 1] == list(left)
 
 

@@ -1,1 +1,1 @@
-"""Rules and forecasts of others, and of ours, that are not shipped: what `tried.py` compares."""
+"""Rules and forecasts of others, and of ours, that are not shipped: what `others.py` compares."""

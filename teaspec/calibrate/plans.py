@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 from teaspec.calibrate.choosing import JUDGES, Added, Choice, Choosing, better_half, evenly
+from teaspec.calibrate.halving import halved
 from teaspec.calibrate.residuals import Residuals
 from teaspec.calibrate.trials import Outcome, Settings, Trials
 from teaspec.runtime.calibrations.plans import Plan
@@ -154,13 +156,11 @@ def _others(trials: Trials, search: Search, budget: int, steps: int, added: Adde
 
 
 def _tolerance(trials: Trials, search: Search, budget: int, beside: Settings) -> float:
-    low, high = _TOLERANCES
-    for number in range(HALVINGS):
-        middle = (low * high) ** 0.5
-        # One generation each: which, matters little, and an average over all would cost as much as the search.
-        one = search.seen[number % len(search.seen)]
-        if trials.of({"tolerance": middle, **beside}, [one]).computed > budget:
-            low = middle
-        else:
-            high = middle
+    # One generation each: which, matters little, and an average over all would cost as much as the search.
+    turns = cycle(search.seen)
+
+    def is_low(tolerance: float) -> bool:
+        return trials.of({"tolerance": tolerance, **beside}, [next(turns)]).computed > budget
+
+    low, high = halved(*_TOLERANCES, is_low, HALVINGS)
     return float(f"{(low * high) ** 0.5:.2g}")
